@@ -1,0 +1,198 @@
+"""Application profiles: what is installed, read from one TOML file each (`VisoMaster/*.toml`)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from spec import fields
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PROFILES = Path(__file__).parent.parent / "VisoMaster"
+"""Where the project's own profiles are, and where a user may put a program of their own."""
+
+_PROFILE = ("title", "entry", "manifest", "system", "source", "environment", "accelerators")
+_ENVIRONMENT = ("python", "channels", "specs", "lock")
+_ACCELERATOR = ("requirements", "indexes", "cuda_libraries")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitSource:
+    """A program taken from `url` at `commit` (40 hexadecimal digits)."""
+
+    url: str
+    commit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderSource:
+    """A program taken from a folder on the machine that runs pyinfra.
+
+    `exclude` names entries at its top that are not part of the program.
+    """
+
+    path: Path
+    exclude: frozenset[str] = frozenset()
+
+
+Source = GitSource | FolderSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accelerator:
+    """The pip requirement sets of one kind of accelerator, the indexes they come from (first one first; none
+    means pip's own configuration) and the CUDA libraries (sonames) that the program loads at run time."""
+
+    name: str
+    requirements: tuple[Path, ...]
+    indexes: tuple[str, ...]
+    cuda_libraries: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CondaEnvironment:
+    """A Conda environment: its Python's version, channels by priority, package specs and, if committed, its lock."""
+
+    python: str
+    channels: tuple[str, ...]
+    specs: tuple[str, ...]
+    lock: Path | None
+
+    @property
+    def all_specs(self) -> tuple[str, ...]:
+        """The specs to solve, Python's own first."""
+        return (f"python {self.python}.*", *self.specs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """One application profile.
+
+    `title` begins the title of the program's main window, `entry` is the script that starts it, `manifest` lists
+    its model files and `system` names the distribution's libraries it needs (Debian 12 names). `accelerators` has
+    the default one first.
+    """
+
+    name: str
+    title: str
+    entry: str
+    manifest: Path
+    system: tuple[str, ...]
+    source: Source
+    environment: CondaEnvironment
+    accelerators: tuple[Accelerator, ...]
+
+    def accelerator(self, name: str | None) -> Accelerator:
+        """The accelerator called `name`, or the default one. Raises `ValueError` listing the known ones."""
+        if name is None:
+            return self.accelerators[0]
+        for accelerator in self.accelerators:
+            if accelerator.name == name:
+                return accelerator
+        raise ValueError(
+            f"accelerator: {name!r} is unknown to {self.name}, expected "
+            + fields.one_of(accelerator.name for accelerator in self.accelerators)
+        )
+
+
+def known_applications() -> tuple[str, ...]:
+    """The names of the project's own profiles."""
+    return tuple(sorted(path.stem for path in PROFILES.glob("*.toml")))
+
+
+def load_application(reference: str) -> Application:
+    """The application that `reference` names: a profile's name or the path of a TOML file of the user's own.
+
+    A program in `VisoMaster/` itself (a `main.py` there) replaces the profile's source, as the guide promises.
+    Raises `ValueError` in one line naming what is wrong.
+    """
+    path = Path(reference) if reference.endswith(".toml") else PROFILES / f"{reference}.toml"
+    if not path.is_file():
+        raise ValueError(
+            f"application: {reference!r} is unknown, expected {fields.one_of(known_applications())}"
+            " or the path of a .toml file"
+        )
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path.name}: not a TOML file: {error}") from None
+    return _application(table, path)
+
+
+def _application(table: Mapping[str, object], path: Path) -> Application:
+    where = path.name
+    fields.refuse_unknown(table, _PROFILE, where)
+    return Application(
+        name=path.stem,
+        title=fields.text(table, "title", where),
+        entry=fields.text(table, "entry", where),
+        manifest=path.parent / fields.text(table, "manifest", where),
+        system=fields.texts(table, "system", where),
+        source=_own_program() or read_source(fields.section(table, "source", where), path.parent, f"{where}: source"),
+        environment=_environment(fields.section(table, "environment", where), path),
+        accelerators=_accelerators(fields.section(table, "accelerators", where), path),
+    )
+
+
+def read_source(table: Mapping[str, object], base: Path, where: str) -> Source:
+    """The source that `table` describes: `git` and `commit`, or `folder` (relative to `base`).
+
+    Raises `ValueError` naming the field.
+    """
+    fields.refuse_unknown(table, ("git", "commit", "folder"), where)
+    if "folder" in table:
+        if len(table) > 1:
+            raise ValueError(f"{where}: folder stands alone, without git and commit")
+        return FolderSource(path=(base / fields.text(table, "folder", where)).resolve())
+    return GitSource(
+        url=fields.url(fields.text(table, "git", where), f"{where}: git"),
+        commit=fields.commit(fields.text(table, "commit", where), where),
+    )
+
+
+def _own_program() -> FolderSource | None:
+    """The user's own program in `VisoMaster/`, without what this project keeps there."""
+    if not (PROFILES / "main.py").is_file():
+        return None
+    ours = {path.name for path in PROFILES.glob("*.toml")} | {"locks", "models", "requirements", "README.md"}
+    return FolderSource(path=PROFILES, exclude=frozenset(ours))
+
+
+def _environment(table: Mapping[str, object], path: Path) -> CondaEnvironment:
+    where = f"{path.name}: environment"
+    fields.refuse_unknown(table, _ENVIRONMENT, where)
+    channels = fields.texts(table, "channels", where)
+    if not channels:
+        raise ValueError(f"{where}: channels must name at least one channel")
+    lock = path.parent / fields.text(table, "lock", where) if "lock" in table else None
+    return CondaEnvironment(
+        python=fields.text(table, "python", where),
+        channels=channels,
+        specs=fields.texts(table, "specs", where),
+        lock=lock,
+    )
+
+
+def _accelerators(table: Mapping[str, object], path: Path) -> tuple[Accelerator, ...]:
+    where = f"{path.name}: accelerators"
+    if not table:
+        raise ValueError(f"{where}: must have at least one accelerator")
+    return tuple(_accelerator(name, fields.section(table, name, where), path) for name in table)
+
+
+def _accelerator(name: str, table: Mapping[str, object], path: Path) -> Accelerator:
+    where = f"{path.name}: accelerators.{name}"
+    fields.refuse_unknown(table, _ACCELERATOR, where)
+    return Accelerator(
+        name=name,
+        requirements=tuple(path.parent / item for item in fields.texts(table, "requirements", where)),
+        indexes=tuple(fields.url(item, f"{where}: indexes") for item in fields.texts(table, "indexes", where)),
+        cuda_libraries=fields.texts(table, "cuda_libraries", where),
+    )
+

@@ -1,0 +1,132 @@
+"""The Dockerfile, rendered from the tables of layers, variants and image metadata.
+
+`python -m spec.dockerfile [APPLICATION]` prints it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import jinja2
+
+from spec.application import Application, FolderSource, load_application
+from spec.here import ROOT, TEMPLATES
+from spec.image import ImageConfig
+from spec.layer import Layer
+from spec.published import image_config
+from spec.settings import DEFAULT_REPOSITORY
+from spec.variant import VARIANTS, Variant
+
+BASE = "debian:bookworm-slim"
+"""The default base image. CUDA libraries come with the pip requirement sets, so none is needed in the base."""
+
+_EVERY_LAYER = ("deploy.py", "connectors", "operations", "spec", "tasks/__init__.py")
+
+_READS: Mapping[Layer, tuple[str, ...]] = MappingProxyType(
+    {
+        Layer.SYSTEM: (),
+        Layer.ENVIRONMENT: (),
+        Layer.DESKTOP: ("files/etc/visomaster/fluxbox",),
+        Layer.ACCESS: (),
+        Layer.APPLICATION: ("VisoMaster",),
+        Layer.MODELS: ("files/usr/local", "tasks/programs.py"),
+        Layer.SERVICES: (
+            "files/etc/visomaster/supervisord.conf",
+            "files/usr/local",
+            "tasks/programs.py",
+            "templates/etc",
+        ),
+    }
+)
+"""What each layer's task reads beside its own module."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """What the template of the Dockerfile sees."""
+
+    application: Application
+    application_reference: str
+    base: str = BASE
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """Every published name."""
+        return tuple(VARIANTS.values())
+
+    @property
+    def hosts(self) -> tuple[Variant, ...]:
+        """The variants that are hosts of their own, in order."""
+        return tuple(variant for variant in self.variants if variant.host is variant)
+
+    @property
+    def first_of_each_access(self) -> tuple[Variant, ...]:
+        """One variant for each access: those that share an access share its layer."""
+        return tuple({variant.access: variant for variant in reversed(self.variants)}.values())[::-1]
+
+    def mounts(self, layer: str) -> tuple[str, ...]:
+        """The paths, relative to the repository, that the stage of `layer` sees."""
+        step = Layer(layer)
+        paths = {*_EVERY_LAYER, f"VisoMaster/{self.application.name}.toml", f"tasks/{step}.py", *_READS[step]}
+        paths |= {_relative(path) for path in self._profile_files(step)}
+        return tuple(sorted(path for path in paths if not _covered(path, paths)))
+
+    def _profile_files(self, step: Layer) -> tuple[Path, ...]:
+        application, lock = self.application, self.application.environment.lock
+        match step:
+            case Layer.ENVIRONMENT:
+                sets = (path for accelerator in application.accelerators for path in accelerator.requirements)
+                return (*sets, lock) if lock else (*sets,)
+            case Layer.APPLICATION if isinstance(application.source, FolderSource):
+                return (application.source.path,)
+            case Layer.MODELS | Layer.SERVICES:
+                return (application.manifest,)
+            case _:
+                return ()
+
+    def image(self, variant: Variant) -> ImageConfig:
+        """The metadata of the image of `variant`."""
+        return image_config(variant, self.application, DEFAULT_REPOSITORY, commit=None)
+
+
+def _relative(path: Path) -> str:
+    try:
+        return path.resolve().relative_to(ROOT).as_posix()
+    except ValueError:
+        raise ValueError(f"dockerfile: {path} is outside of the repository, which is all a build can see") from None
+
+
+def _covered(path: str, paths: set[str]) -> bool:
+    return any(parent.as_posix() in paths for parent in Path(path).parents)
+
+
+def render(reference: str) -> str:
+    """The Dockerfile of the application `reference` names. Raises `ValueError` as `load_application` does."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - a Dockerfile is no HTML
+    )
+    build = Build(application=load_application(reference), application_reference=reference)
+    return environment.get_template("Dockerfile.j2").render(build=build)
+
+
+def main() -> int:
+    """Print the Dockerfile; exit status 1 with one line when the application is refused."""
+    try:
+        sys.stdout.write(render(sys.argv[1] if len(sys.argv) > 1 else "visomaster"))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

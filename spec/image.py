@@ -1,0 +1,126 @@
+"""What an image says about itself: its names, and the metadata that tells an engine how to run it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+_TAG = re.compile(
+    r"([a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]+)?/)?"
+    r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
+    r":[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+)
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?")
+_WORKDIR = re.compile(r"/[A-Za-z0-9._/-]*")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Healthcheck:
+    """How an engine finds out that a container is healthy. Times are whole seconds."""
+
+    command: tuple[str, ...]
+    interval: int
+    timeout: int
+    start_period: int
+    retries: int
+
+    def __post_init__(self) -> None:
+        """Refuse what an engine would misread: 0 means its own default to it."""
+        if not self.command:
+            raise ValueError("healthcheck command: expected at least one word, got none")
+        for name in ("interval", "timeout", "start_period", "retries"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"healthcheck {name}: expected 1 or more, got {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageConfig:
+    """The names and metadata of a finished image.
+
+    `tags` are full references (`name:tag`). `entrypoint` and `cmd` replace the base image's; everything else
+    adds to what the base image says: its environment stays unless `env` names the same variable, and without
+    a `healthcheck` its own stays. `exposed_ports` are TCP. Raises `ValueError`, one line naming the field.
+    """
+
+    tags: tuple[str, ...]
+    entrypoint: tuple[str, ...]
+    cmd: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    exposed_ports: tuple[int, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    healthcheck: Healthcheck | None = None
+    workdir: str = "/"
+    user: str = "root"
+
+    def __post_init__(self) -> None:
+        """Refuse at once what would otherwise fail after a long bake."""
+        if not self.tags:
+            raise ValueError("image tags: expected at least one name:tag, got none")
+        if not self.entrypoint:
+            raise ValueError("image entrypoint: expected at least one word, got none")
+        for tag in self.tags:
+            _expect(_TAG, tag, "image tag", "name:tag in lower case")
+        for name, value in self.env.items():
+            _expect(_ENV_NAME, name, "image env", "a variable's name")
+            _one_line(value, f"image env {name}")
+        for name, value in self.labels.items():
+            _expect(_LABEL_NAME, name, "image label", "letters, digits and . _ / -")
+            _one_line(value, f"image label {name}")
+        for port in self.exposed_ports:
+            if not 0 < port < 65536:
+                raise ValueError(f"image exposed port: expected 1 to 65535, got {port!r}")
+        _expect(_WORKDIR, self.workdir, "image workdir", "an absolute path")
+        _expect(_USER, self.user, "image user", "USER or USER:GROUP")
+
+    def instructions(self) -> tuple[str, ...]:
+        """The metadata as Dockerfile instructions, one a line, in a fixed order.
+
+        `docker commit --change` takes the same language, so both routes share these lines.
+        """
+        lines = [f"ENV {name}={_quoted(value)}" for name, value in sorted(self.env.items())]
+        lines += [f"LABEL {name}={_quoted(value)}" for name, value in sorted(self.labels.items())]
+        lines += [f"EXPOSE {port}/tcp" for port in self.exposed_ports]
+        lines += [f"WORKDIR {self.workdir}", f"USER {self.user}"]
+        if self.healthcheck:
+            lines.append(_healthcheck(self.healthcheck))
+        # CMD comes last and always: an ENTRYPOINT alone keeps the CMD of a committed container.
+        return (*lines, f"ENTRYPOINT {_exec_form(self.entrypoint)}", f"CMD {_exec_form(self.cmd)}")
+
+    def commit_changes(self) -> tuple[str, ...]:
+        """The arguments of `docker commit` that give an image this metadata."""
+        return tuple(argument for line in self.instructions() for argument in ("--change", line))
+
+    def dockerfile_lines(self) -> str:
+        """The end of a Dockerfile that gives an image this metadata."""
+        return "".join(f"{line}\n" for line in self.instructions())
+
+
+def _expect(pattern: re.Pattern[str], value: str, what: str, expected: str) -> None:
+    if not pattern.fullmatch(value):
+        raise ValueError(f"{what}: expected {expected}, got {value!r}")
+
+
+def _one_line(value: str, what: str) -> None:
+    # Dockerfile instructions end with the line and have no escape for a line break.
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise ValueError(f"{what}: expected one line without control characters, got {value!r}")
+
+
+def _quoted(value: str) -> str:
+    """`value` in double quotes, where a Dockerfile gives a meaning to backslash, quote and dollar alone."""
+    return '"' + re.sub(r'(["\\$])', r"\\\1", value) + '"'
+
+
+def _exec_form(words: Sequence[str]) -> str:
+    return json.dumps(list(words))
+
+
+def _healthcheck(check: Healthcheck) -> str:
+    return (
+        f"HEALTHCHECK --interval={check.interval}s --timeout={check.timeout}s"
+        f" --start-period={check.start_period}s --retries={check.retries} CMD {_exec_form(check.command)}"
+    )

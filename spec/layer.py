@@ -1,0 +1,23 @@
+"""The layers a host is made of, in the order they are applied: the part that changes least comes first."""
+
+from spec.enums import StrEnum
+
+
+class Layer(StrEnum):
+    """One step of the deploy and, in the Dockerfile, one image layer.
+
+    `models` stands beside the chain: its stage needs only `system`. `start` is never part of an image.
+    """
+
+    SYSTEM = "system"
+    ENVIRONMENT = "environment"
+    DESKTOP = "desktop"
+    ACCESS = "access"
+    APPLICATION = "application"
+    MODELS = "models"
+    SERVICES = "services"
+    START = "start"
+
+
+IMAGE_LAYERS: tuple[Layer, ...] = tuple(layer for layer in Layer if layer is not Layer.START)
+"""What an image holds: everything but the start of services."""

@@ -1,0 +1,22 @@
+"""Paths on the host. The guide fixes the first block; do not move them."""
+
+PROGRAM = "/app/VisoMaster"
+MODELS = "/app/models"
+DEPENDENCIES = "/app/dependencies"
+WORKSPACE = "/workspace"
+ENVIRONMENT = "/opt/conda/envs/visomaster"
+PYTHON = f"{ENVIRONMENT}/bin/python"
+CORE_LOGS = "/var/log/supervisor"
+PORTAL_LOGS = "/var/log/portal"
+
+ETC = "/etc/visomaster"
+HOST_FACTS = f"{ETC}/host.json"
+MANIFEST = f"{ETC}/models.json"
+ENVIRONMENT_LOCK = f"{ETC}/environment.lock"
+SUPERVISORD_CONF = f"{ETC}/supervisord.conf"
+SUPERVISOR_PROGRAMS = "/etc/supervisor/conf.d"
+ON_HOST_PACKAGE = "/usr/local/lib/visomaster"
+LAUNCHERS = "/usr/local/bin"
+
+USER = "visomaster"
+HOME = f"/home/{USER}"

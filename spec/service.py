@@ -1,0 +1,66 @@
+"""The services of a host as supervisord runs them: one typed table, in the order they start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spec import paths
+from spec.variant import Access, ModelsAt
+
+LAUNCHER = f"{paths.LAUNCHERS}/visomaster-service"
+
+STOP_WITHIN = 10
+"""Seconds that `docker stop` gives; supervisord stops one service after another."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """One supervisord program. Times in seconds; `stderr_logfile` None sends errors to the same log.
+
+    `priority` orders starting and, backwards, stopping; waiting for one another is the services' own matter.
+    `startretries` is about half an hour of trying, each pause a second longer; after that the service is FATAL.
+    """
+
+    name: str
+    priority: int
+    stdout_logfile: str
+    stderr_logfile: str | None = None
+    startsecs: int = 1
+    startretries: int = 60
+    stopwaitsecs: int = 1
+    autorestart: str = "true"
+    autostart: bool = True
+
+    @property
+    def command(self) -> str:
+        """What supervisord runs: it waits for what the service needs, then becomes its program."""
+        return f"{LAUNCHER} {self.name}"
+
+
+XVFB = Service(name="xvfb", priority=10, stdout_logfile=f"{paths.CORE_LOGS}/xvfb.log")
+FLUXBOX = Service(name="fluxbox", priority=20, stdout_logfile=f"{paths.CORE_LOGS}/fluxbox.log")
+X11VNC = Service(name="x11vnc", priority=30, stdout_logfile=f"{paths.PORTAL_LOGS}/x11vnc.log")
+WEBSOCKIFY = Service(name="websockify", priority=40, stdout_logfile=f"{paths.PORTAL_LOGS}/websockify.log")
+CADDY = Service(name="caddy", priority=50, stdout_logfile=f"{paths.PORTAL_LOGS}/caddy.log")
+FETCH = Service(
+    name="visomaster_fetch",
+    priority=60,
+    stdout_logfile=f"{paths.PORTAL_LOGS}/visomaster_fetch.log",
+    startsecs=0,  # it may have nothing to do and end at once, which is a success
+    autorestart="unexpected",  # that is, unless it ended with status 0
+)
+APPLICATION = Service(
+    name="visomaster_app",
+    priority=70,
+    stdout_logfile=f"{paths.PORTAL_LOGS}/visomaster_app.log",
+    stderr_logfile=f"{paths.PORTAL_LOGS}/visomaster_app_err.log",
+    startsecs=15,  # it fails late, 4 to 10 seconds after its start
+    stopwaitsecs=2,
+)
+
+
+def services_for(access: Access, models: ModelsAt) -> tuple[Service, ...]:
+    """The services of a host with this access whose models arrive then, in the order they start."""
+    portal = (WEBSOCKIFY, CADDY) if access is Access.PORTAL else ()
+    fetch = (FETCH,) if models is ModelsAt.START else ()
+    return (XVFB, FLUXBOX, X11VNC, *portal, *fetch, APPLICATION)

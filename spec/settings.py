@@ -1,0 +1,144 @@
+"""What a person may set with `--data` or in an inventory, checked in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from spec import fields
+from spec.application import Accelerator, Application, FolderSource, Source, load_application, read_source
+from spec.layer import Layer
+from spec.variant import VARIANTS, Variant
+
+KEYS = (
+    "variant",
+    "layers",
+    "application",
+    "accelerator",
+    "source",
+    "channels",
+    "indexes",
+    "mirrors",
+    "repository",
+)
+"""Every data key of the project. Connectors and pyinfra have keys of their own, which are theirs to check."""
+
+DEFAULT_REPOSITORY = "visomaster"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One host's checked settings.
+
+    `mirrors` maps URL prefixes to where they are really fetched from; `repository` is the image name before the
+    tag. `application` already carries the overrides of `source`, `channels` and `indexes`.
+    """
+
+    variant: Variant
+    layers: tuple[Layer, ...]
+    application: Application
+    accelerator: Accelerator
+    mirrors: Mapping[str, str]
+    repository: str
+
+
+def read_settings(data: Mapping[str, object], default_layers: tuple[Layer, ...] = tuple(Layer)) -> Settings:
+    """Check `data` (the values of `KEYS` that were given) and fill in what was not.
+
+    A list is written `a,b` on the command line or as a list in an inventory. Raises `ValueError` in one line that
+    names the field and what was expected.
+    """
+    fields.refuse_unknown(data, KEYS, "data")
+    application = _application(data)
+    accelerator = application.accelerator(_optional(data, "accelerator"))
+    if "indexes" in data:
+        indexes = tuple(fields.url(item, "indexes") for item in _list(data, "indexes"))
+        accelerator = replace(accelerator, indexes=indexes)
+    settings = Settings(
+        variant=_variant(str(data.get("variant", "default"))),
+        layers=_layers(data, default_layers),
+        application=application,
+        accelerator=accelerator,
+        mirrors=_mirrors(data),
+        repository=_optional(data, "repository") or DEFAULT_REPOSITORY,
+    )
+    _require_files(application, accelerator, settings.layers)
+    return settings
+
+
+def _variant(name: str) -> Variant:
+    if name not in VARIANTS:
+        raise ValueError(f"variant: {name!r} is unknown, expected {fields.one_of(VARIANTS)}")
+    return VARIANTS[name]
+
+
+def _layers(data: Mapping[str, object], default: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    if "layers" not in data:
+        return default
+    wanted = {fields.choice(Layer, item, "layers") for item in _list(data, "layers")}
+    return tuple(layer for layer in Layer if layer in wanted)
+
+
+def _application(data: Mapping[str, object]) -> Application:
+    application = load_application(_optional(data, "application") or "visomaster")
+    if "source" in data:
+        application = replace(application, source=_source(fields.text(data, "source", "data")))
+    if "channels" in data:
+        channels = _list(data, "channels")
+        # A committed lock names the packages of the profile's own channels, so other channels are solved anew.
+        environment = replace(application.environment, channels=channels, lock=None)
+        application = replace(application, environment=environment)
+    return application
+
+
+def _require_files(application: Application, accelerator: Accelerator, layers: tuple[Layer, ...]) -> None:
+    """Raise `ValueError` when a file that `layers` read is missing. A build stage sees only those of its own layer."""
+    environment = application.environment
+    needed: list[tuple[str, Path]] = []
+    if Layer.ENVIRONMENT in layers:
+        needed += [("requirements", path) for path in accelerator.requirements]
+        needed += [("lock", environment.lock)] if environment.lock else []
+    if Layer.MODELS in layers or Layer.SERVICES in layers:
+        needed.append(("manifest", application.manifest))
+    for field, path in needed:
+        if not path.is_file():
+            raise ValueError(f"{application.name}: {field} names {path}, which is no file")
+    source = application.source
+    if Layer.APPLICATION in layers and isinstance(source, FolderSource) and not source.path.is_dir():
+        raise ValueError(f"{application.name}: source names {source.path}, which is no folder")
+
+
+def _source(value: str) -> Source:
+    """`URL@COMMIT` or a folder's path."""
+    if "://" not in value:
+        return read_source({"folder": value}, Path.cwd(), "source")
+    url, separator, commit = value.rpartition("@")
+    if not separator or "://" not in url:
+        raise ValueError(f"source: expected URL@COMMIT or a folder, got {value!r}")
+    return read_source({"git": url, "commit": commit}, Path.cwd(), "source")
+
+
+def _mirrors(data: Mapping[str, object]) -> Mapping[str, str]:
+    pairs = {}
+    for item in _list(data, "mirrors"):
+        origin, separator, mirror = item.partition("=")
+        if not (origin and separator and mirror):
+            raise ValueError(f"mirrors: expected FROM=TO, got {item!r}")
+        pairs[fields.url(origin, "mirrors")] = fields.url(mirror, "mirrors")
+    return pairs
+
+
+def _optional(data: Mapping[str, object], key: str) -> str | None:
+    return fields.text(data, key, "data") if key in data else None
+
+
+def _list(data: Mapping[str, object], key: str) -> tuple[str, ...]:
+    value = data.get(key, "")
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise ValueError(f"{key}: expected a list written a,b — got {value!r}")
+    found = tuple(item.strip() for item in items if item.strip())
+    if key in data and not found:
+        raise ValueError(f"{key}: expected a list written a,b — got {value!r}")
+    return found

@@ -1,0 +1,89 @@
+"""Profiles: the project's own are sound, a malformed one is refused in one line that names the field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spec import application
+from spec.application import FolderSource, GitSource, known_applications, load_application
+from spec.settings import read_settings
+
+GOOD = """
+title = "Own"
+entry = "main.py"
+manifest = "models.json"
+system = ["libgl1"]
+[source]
+git = "https://example.org/own.git"
+commit = "0123456789abcdef0123456789abcdef01234567"
+[environment]
+python = "3.11"
+channels = ["conda-forge"]
+specs = ["pip"]
+[accelerators.cpu]
+requirements = ["own.txt"]
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A sound profile of a user's own, with the files it names."""
+    (tmp_path / "models.json").write_text('{"schema": 1, "files": []}')
+    (tmp_path / "own.txt").write_text("six==1.17.0\n")
+    profile = tmp_path / "own.toml"
+    profile.write_text(GOOD)
+    return profile
+
+
+def test_there_are_three_profiles() -> None:
+    assert known_applications() == ("fusion", "sandbox", "visomaster")
+
+
+@pytest.mark.parametrize("name", ["fusion", "sandbox", "visomaster"])
+def test_our_profiles_are_sound(name: str) -> None:
+    """Every accelerator of each, with every file it names."""
+    for accelerator in load_application(name).accelerators:
+        settings = read_settings({"application": name, "accelerator": accelerator.name})
+        assert isinstance(settings.application.source, GitSource)
+
+
+def test_a_profile_of_the_users_own(own: Path) -> None:
+    loaded = read_settings({"application": str(own)}).application
+    assert (loaded.name, loaded.title, loaded.environment.all_specs) == ("own", "Own", ("python 3.11.*", "pip"))
+
+
+def test_a_program_in_the_folder_replaces_the_source(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guide's promise: who puts a main.py into VisoMaster/ gets that program."""
+    (own.parent / "main.py").touch()
+    monkeypatch.setattr(application, "PROFILES", own.parent)
+    source = load_application("own").source
+    assert isinstance(source, FolderSource)
+    assert source.path == own.parent and "own.toml" in source.exclude
+
+
+MALFORMED = [
+    ('title = "Own"', "", r"own.toml: title must be a non-empty string, got None"),
+    ('title = "Own"', "title = 7", r"own.toml: title must be a non-empty string, got 7"),
+    ('entry = "main.py"', 'entry = "main.py"\nentri = 1', r"own.toml: unknown field 'entri', expected one of: title,"),
+    ("0123456789abcdef0123456789abcdef01234567", "main", r"own.toml: source: commit must be 40 hexadecimal digits"),
+    ("0123456789abcdef0123456789abcdef01234567", "0123456789ABCDEF" * 2, r"commit must be 40 hexadecimal digits"),
+    ("https://example.org/own.git", "own.git", r"own.toml: source: git: expected a URL beginning with"),
+    ('channels = ["conda-forge"]', "channels = []", r"environment: channels must name at least one"),
+    ('channels = ["conda-forge"]', 'channels = "conda-forge"', r"environment: channels must be a list of strings"),
+    ("[accelerators.cpu]", "[accelerators.cpu]\nrequirement = []", r"accelerators.cpu: unknown field 'requirement'"),
+    ('[accelerators.cpu]\nrequirements = ["own.txt"]', "", r"\[accelerators\] must be a table, got None"),
+    ('requirements = ["own.txt"]', 'requirements = ["gone.txt"]', r"requirements names .*gone.txt, which is no file"),
+    ('manifest = "models.json"', 'manifest = "gone.json"', r"manifest names .*gone.json, which is no file"),
+    ("[source]", "[source", r"own.toml: not a TOML file"),
+    ('git = "https://example.org/own.git"', 'folder = "x"', r"source: folder stands alone"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), MALFORMED)
+def test_a_malformed_profile_is_refused(own: Path, old: str, new: str, expected: str) -> None:
+    own.write_text(GOOD.replace(old, new))
+    with pytest.raises(ValueError, match=expected) as refused:
+        read_settings({"application": str(own)})
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,67 @@
+"""What a person may set, and how a mistake is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spec.application import FolderSource, GitSource
+from spec.layer import Layer
+from spec.settings import read_settings
+
+
+def test_nothing_set_is_the_default_variant_of_the_default_program() -> None:
+    settings = read_settings({})
+    assert (settings.variant.name, settings.application.name, settings.accelerator.name) == (
+        "default",
+        "visomaster",
+        "cu124",
+    )
+    assert settings.layers == tuple(Layer)
+
+
+def test_layers_keep_their_order() -> None:
+    assert read_settings({"layers": "desktop,system"}).layers == (Layer.SYSTEM, Layer.DESKTOP)
+    assert read_settings({"layers": ["desktop", "system"]}).layers == (Layer.SYSTEM, Layer.DESKTOP)
+
+
+def test_where_things_come_from_can_be_set(tmp_path: Path) -> None:
+    settings = read_settings(
+        {
+            "source": "https://example.org/fork.git@" + "a" * 40,
+            "channels": "https://mirror.example.org/conda,nvidia",
+            "indexes": "https://mirror.example.org/simple",
+            "mirrors": "https://github.com=https://mirror.example.org/github",
+        }
+    )
+    assert settings.application.source == GitSource(url="https://example.org/fork.git", commit="a" * 40)
+    assert settings.application.environment.channels == ("https://mirror.example.org/conda", "nvidia")
+    assert settings.accelerator.indexes == ("https://mirror.example.org/simple",)
+    assert settings.mirrors == {"https://github.com": "https://mirror.example.org/github"}
+    folder = read_settings({"source": str(tmp_path)}).application.source
+    assert folder == FolderSource(path=tmp_path)
+
+
+REFUSED = [
+    ({"varriant": "alt"}, r"data: unknown field 'varriant', expected one of: variant, layers,"),
+    ({"variant": "big"}, r"variant: 'big' is unknown, expected one of: default, alt, s-def, s-alt"),
+    ({"layers": "system,dekstop"}, r"layers: 'dekstop' is unknown, expected one of: system, environment,"),
+    ({"layers": ""}, r"layers: expected a list written a,b"),
+    ({"application": "viso"}, r"application: 'viso' is unknown, expected one of: fusion, sandbox, visomaster or the path"),
+    ({"application": 7}, r"application must be a non-empty string, got 7"),
+    ({"accelerator": "rocm"}, r"accelerator: 'rocm' is unknown to visomaster, expected one of: cu124, cu118, cpu"),
+    ({"source": "https://example.org/x.git"}, r"source: expected URL@COMMIT or a folder"),
+    ({"source": "https://example.org/x.git@main"}, r"source: commit must be 40 hexadecimal digits"),
+    ({"source": "no/such/folder"}, r"visomaster: source names .*no/such/folder, which is no folder"),
+    ({"mirrors": "https://a.example.org"}, r"mirrors: expected FROM=TO"),
+    ({"mirrors": "a=b"}, r"mirrors: expected a URL"),
+    ({"indexes": "mirror"}, r"indexes: expected a URL"),
+]
+
+
+@pytest.mark.parametrize(("data", "expected"), REFUSED)
+def test_a_mistake_is_named(data: dict[str, object], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected) as refused:
+        read_settings(data)
+    assert "\n" not in str(refused.value)

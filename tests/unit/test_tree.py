@@ -1,0 +1,67 @@
+"""Folders brought to a host as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from operations.facts.tree import FolderFiles, RemoteFile
+from operations.tree import differing, digest, local_files
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/run").write_text("#!/bin/sh\n")
+    (tmp_path / "bin/run").chmod(0o755)
+    (tmp_path / "data.txt").write_text("data")
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__/x.pyc").touch()
+    return tmp_path
+
+
+def found(folder: Path) -> dict[str, RemoteFile]:
+    """What the fact says of a host that has exactly the files of `folder`."""
+    from hashlib import sha256
+
+    return {
+        name: RemoteFile(mode=file.mode, owner="root:root", sha256=sha256(file.path.read_bytes()).hexdigest())
+        for name, file in local_files(folder).items()
+    }
+
+
+def test_compiled_python_and_excluded_entries_are_left_out(folder: Path) -> None:
+    assert sorted(local_files(folder)) == ["bin/run", "data.txt"]
+    assert sorted(local_files(folder, frozenset({"bin"}))) == ["data.txt"]
+
+
+def test_programs_stay_programs(folder: Path) -> None:
+    assert {name: file.mode for name, file in local_files(folder).items()} == {"bin/run": "755", "data.txt": "644"}
+
+
+def test_an_equal_host_differs_in_nothing(folder: Path) -> None:
+    assert differing(local_files(folder), found(folder), "root:root") == []
+
+
+def test_content_mode_and_owner_each_make_a_difference(folder: Path) -> None:
+    wanted, host = local_files(folder), found(folder)
+    assert differing(wanted, host, "visomaster:visomaster") == ["bin/run", "data.txt"]
+    (folder / "data.txt").write_text("other")
+    assert differing(local_files(folder), host, "root:root") == ["data.txt"]
+    (folder / "bin/run").chmod(0o644)
+    assert differing(local_files(folder), host, "root:root") == ["bin/run", "data.txt"]
+
+
+def test_the_digest_follows_content(folder: Path) -> None:
+    before = digest(local_files(folder))
+    (folder / "data.txt").write_text("other")
+    assert digest(local_files(folder)) != before
+
+
+def test_the_fact_reads_names_with_spaces() -> None:
+    output = ["644 root:root a file", "755 root:root bin/run", "", "aa  ./a file", "bb  ./bin/run"]
+    assert FolderFiles().process(output) == {
+        "a file": RemoteFile(mode="644", owner="root:root", sha256="aa"),
+        "bin/run": RemoteFile(mode="755", owner="root:root", sha256="bb"),
+    }
