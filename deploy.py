@@ -1,0 +1,68 @@
+"""The host as a table of contents.
+
+`pyinfra INVENTORY deploy.py --data variant=default [--data layers=system,desktop] [--data application=sandbox]`
+
+The only reader of `host.data`: it becomes typed settings here, and each part gets its own slice of them.
+"""
+
+from pyinfra import host
+from pyinfra.api.exceptions import DeployError
+from pyinfra.facts.server import OsRelease
+
+from connectors import bake, docker_notice
+from connectors.data import project_data
+from spec.distribution import Release
+from spec.layer import IMAGE_LAYERS, Layer
+from spec.published import published_image
+from spec.settings import read_settings
+
+data = host.data.dict()
+# Nothing starts in an image: a host that one of Docker's connectors made is complete without the last layer.
+default_layers = IMAGE_LAYERS if "docker_identifier" in data else tuple(Layer)
+
+try:
+    settings = read_settings(project_data(data), default_layers)
+    release = Release.of(host.get_fact(OsRelease))
+except ValueError as error:
+    raise DeployError(str(error)) from None
+
+docker_notice.announce(host)
+bake.describe(host, published_image(settings))
+
+application, variant = settings.application, settings.variant
+
+# Tasks are imported where they are used: a stage of the Dockerfile mounts, and so depends on, its own task alone.
+for layer in host.loop(settings.layers):
+    match layer:
+        case Layer.SYSTEM:
+            from tasks.system import system
+
+            system(release, application.system)
+        case Layer.ENVIRONMENT:
+            from tasks.environment import environment
+
+            environment(application.environment, settings.accelerator, settings.mirrors)
+        case Layer.DESKTOP:
+            from tasks.desktop import desktop
+
+            desktop(release)
+        case Layer.ACCESS:
+            from tasks.access import access
+
+            access(release, variant.access)
+        case Layer.APPLICATION:
+            from tasks.application import application as application_task
+
+            application_task(application, settings.mirrors)
+        case Layer.MODELS:
+            from tasks.models import models
+
+            models(application.manifest, variant.models, settings.mirrors)
+        case Layer.SERVICES:
+            from tasks.services import services
+
+            services(settings)
+        case Layer.START:
+            from tasks.start import start
+
+            start(variant)

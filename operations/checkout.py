@@ -1,0 +1,32 @@
+"""A program's source on the host: at a git commit, or a copy of a local folder (`operations.tree`)."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator, Mapping
+from pathlib import Path
+
+from pyinfra import host
+from pyinfra.api import FunctionCommand, operation
+
+from operations.facts.checkout import CheckoutCommit
+from operations.remote.conda_environment import swap_prefix
+from operations.stream import streamed
+
+_CHECKOUT = (Path(__file__).parent / "remote" / "git_checkout.sh").read_text(encoding="utf-8")
+
+
+@operation()
+def at_commit(
+    url: str, commit: str, dest: str, user: str, mirrors: Mapping[str, str]
+) -> Generator[FunctionCommand]:
+    """Bring the checkout in `dest`, owned by `user`, to `commit` of the repository at `url`, or where `mirrors`
+    (FROM -> TO prefixes) say it is reached.
+
+    Files that git does not track (thumbnails, outputs, TensorRT engines) stay; a tracked file that was changed by
+    hand is never overwritten: the operation fails and says so.
+    """
+    if host.get_fact(CheckoutCommit, path=dest) == commit:
+        host.noop(f"{dest} is at {commit}")
+        return
+    yield streamed(shlex.join(["sh", "-c", _CHECKOUT, "git-checkout", swap_prefix(url, mirrors), commit, dest, user]))

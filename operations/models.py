@@ -1,0 +1,35 @@
+"""Model files on a host, by the same program that fetches them at first start."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator, Mapping
+
+from pyinfra import host
+from pyinfra.api import FunctionCommand, operation
+
+from operations.facts.models import ModelsComplete
+from operations.stream import streamed
+
+
+@operation()
+def fetched(manifest: str, user: str, link: bool, mirrors: Mapping[str, str]) -> Generator[FunctionCommand]:
+    """Bring the required files of the host's `manifest` into the store as `user`, each with its sha256, and with
+    `link` make the program's tree lead to them. `mirrors` maps URL prefixes to where they are reached.
+
+    Nothing to do when all is verified already. Fails, naming each file and why, when one cannot be had.
+    """
+    command = fetch_command(manifest, user, link, mirrors)
+    if host.get_fact(ModelsComplete, fetch=command):
+        host.noop("all required models are verified")
+        return
+    yield streamed(shlex.join(command))
+
+
+def fetch_command(manifest: str, user: str, link: bool, mirrors: Mapping[str, str]) -> tuple[str, ...]:
+    """The fetcher's command line: it runs as `user`, who owns the store and the program's tree."""
+    return (
+        *("setpriv", "--reuid", user, "--regid", user, "--init-groups", "--reset-env"),
+        *("visomaster-fetch", "--manifest", manifest, "--link" if link else "--no-link"),
+        *(word for origin, mirror in mirrors.items() for word in ("--mirror", f"{origin}={mirror}")),
+    )

@@ -1,0 +1,43 @@
+"""Programs that run once on the target and leave nothing there.
+
+A program is one Python file of this package, standard library at its top level, with ``run(request) -> int``.
+Its source and its request travel together through stdin: one round trip, no file to upload or to forget on
+the host, and nothing (an index URL may hold a password) in an argument list. It prints progress on stdout
+and, when it fails, one line on stderr.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pyinfra.api import QuoteString, StringCommand
+from pyinfra.api.command import FunctionCommand
+
+from operations.stream import streamed
+
+HERE = Path(__file__).resolve().parent
+
+# The module is registered because dataclasses look their own module up in sys.modules.
+LAUNCHER = """
+import json, sys, types
+job = json.loads(sys.stdin.read())
+program = types.ModuleType(job["name"])
+sys.modules[job["name"]] = program
+exec(compile(job["source"], job["name"] + ".py", "exec"), program.__dict__)
+sys.exit(program.run(job["request"]))
+""".strip()
+
+
+def job(name: str, request: Mapping[str, Any]) -> FunctionCommand:
+    """A streamed command: the program ``name`` of this package, run on the target with ``request``."""
+    source = (HERE / f"{name}.py").read_text(encoding="utf-8")
+    stdin = json.dumps({"name": name, "source": source, "request": dict(request)})
+    return streamed(StringCommand("python3", "-I", "-c", QuoteString(LAUNCHER)), stdin=stdin)
+
+
+def rattler_requirements() -> str:
+    """The locked requirement set (text, with hashes) of the solver and installer: ``rattler.txt``."""
+    return (HERE / "rattler.txt").read_text(encoding="utf-8")

@@ -1,0 +1,42 @@
+# Install the packages named by the arguments. Prints a line for each package set up.
+set -eu
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+
+scratch=$(mktemp -d)
+had_lists=no
+if ls /var/lib/apt/lists/*Packages* >/dev/null 2>&1; then had_lists=yes; fi
+own_policy=no
+
+leave_as_found() {
+    rm -rf "$scratch"
+    if [ "$own_policy" = yes ]; then rm -f /usr/sbin/policy-rc.d; fi
+    if [ "$had_lists" = no ]; then
+        apt-get clean
+        # The stamp tells apt.packages(cache_time=...) that lists are fresh: without lists it must go too.
+        rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/lib/apt/periodic/update-success-stamp
+        rm -f /var/log/apt/* /var/log/dpkg.log /var/log/alternatives.log /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache
+    fi
+}
+trap leave_as_found EXIT
+
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+    # supervisor's package would start its daemon while an image is made.
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod 755 /usr/sbin/policy-rc.d
+    own_policy=yes
+fi
+
+run() {
+    if ! "$@" >"$scratch/log" 2>&1; then
+        grep -E '^(E:|dpkg: error)' "$scratch/log" >&2 || tail -n 3 "$scratch/log" >&2
+        exit 1
+    fi
+}
+
+echo "apt: reading package lists"
+run apt-get -q update
+echo "apt: fetching $# packages and what they need"
+run apt-get -q install -y --no-install-recommends --download-only "$@"
+echo "apt: $(grep -oE 'Need to get .*|[0-9]+ upgraded, [0-9]+ newly installed' "$scratch/log" | tr '\n' ';' | sed 's/;$//')"
+run apt-get -q install -y --no-install-recommends --no-download -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-unsafe-io "$@"
+echo "apt: installed"

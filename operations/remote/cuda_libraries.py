@@ -1,0 +1,58 @@
+"""Report a host's CUDA libraries as JSON: `cuda_libraries.py CONFIGURATION FOLDER,FOLDER… SONAME,SONAME…`.
+
+Runs on the host's own python3. The driver's libraries (libcuda, libnvidia-*) are not looked at: the host of the
+container brings them.
+"""
+
+import ctypes
+import json
+import os
+import re
+import sys
+
+FAMILY = re.compile(
+    r"lib(cudart|cublas|cublasLt|cudnn\w*|cufft|cufftw|curand|cusolver|cusolverMg|cusparse|nvrtc|nvrtc-builtins"
+    r"|nvJitLink|nccl|nvinfer\w*|nvonnxparser)\.so\.[0-9.]+"
+)
+
+
+def find(folders):
+    """Real files by soname-like name; a link and its target are one copy."""
+    found = {}
+    for top in folders:
+        for folder, _, names in os.walk(top):
+            for name in filter(FAMILY.fullmatch, names):
+                real = os.path.realpath(os.path.join(folder, name))
+                found.setdefault(FAMILY.fullmatch(name).group(1), set()).add(real)
+    return found
+
+
+def loadable(soname):
+    """Whether the loader finds `soname` and everything it needs."""
+    try:
+        ctypes.CDLL(soname)
+    except OSError:
+        return False
+    return True
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def main(configuration, folders, sonames):
+    found = find(filter(None, folders.split(",")))
+    report = {
+        "folders": sorted({os.path.dirname(path) for paths in found.values() for path in paths}),
+        "copies": {family: sorted(paths) for family, paths in found.items() if len(paths) > 1},
+        "configured": read(configuration).split(),
+        "unloadable": [name for name in filter(None, sonames.split(",")) if not loadable(name)],
+    }
+    print(json.dumps(report))
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,20 @@
+# git_checkout.sh URL COMMIT FOLDER USER: bring FOLDER to COMMIT; files that git does not track stay.
+set -eu
+url=$1 commit=$2 folder=$3 user=$4
+git=$(command -v git)
+
+as_user() { setpriv --reuid "$user" --regid "$user" --init-groups env HOME="$folder" GIT_TERMINAL_PROMPT=0 "$git" -C "$folder" "$@"; }
+fail() { echo "source: $1" >&2; exit 1; }
+
+install -d -o "$user" -g "$user" -m 755 "$folder"
+as_user init -q
+if ! as_user cat-file -e "$commit^{commit}" 2>/dev/null; then
+    echo "source: fetching $commit from $url"
+    # A server that speaks the smart protocol sends the one commit; an older or plain one needs the branches whole.
+    as_user fetch -q --depth 1 "$url" "$commit" 2>/dev/null || as_user fetch -q --tags "$url" '+refs/heads/*:refs/remotes/origin/*' ||
+        fail "cannot fetch from $url"
+    as_user cat-file -e "$commit^{commit}" 2>/dev/null || fail "commit $commit not found in $url"
+fi
+as_user -c advice.detachedHead=false checkout -q --detach "$commit" ||
+    fail "$folder has local changes that $commit would overwrite: move them aside and run again"
+echo "source: at $commit"

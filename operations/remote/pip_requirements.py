@@ -1,0 +1,114 @@
+"""Run pip on the target for one requirement set: calm lines while it works, one line when it fails."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+SITE = "import sysconfig; print(sysconfig.get_path('purelib'))"
+
+
+def run(request: Mapping[str, Any]) -> int:
+    """Install what the request lists; 0, or 1 after one line on stderr.
+
+    Keys: python, lines (of the set), missing (their number), locked, indexes (URLs, the first one the main
+    index).
+    """
+    os.umask(0o022)
+    python = request["python"]
+    try:
+        site = subprocess.run(  # noqa: S603
+            [python, "-I", "-c", SITE], capture_output=True, text=True, check=True
+        )
+        remove_remains(Path(site.stdout.strip()))
+        print(f"packages: {request['missing']} to install", flush=True)
+        with tempfile.TemporaryDirectory(prefix="visomaster-pip.") as work:
+            listed = Path(work, "requirements.txt")
+            listed.write_text("\n".join(request["lines"]) + "\n", encoding="utf-8")
+            status, output = follow(pip_command(python, listed, request["locked"]), pip_environment(request))
+    except (OSError, subprocess.CalledProcessError) as error:
+        status, output = 1, [f"ERROR: {error}"]
+    if status:
+        print(f"packages: {reason(output)}", file=sys.stderr, flush=True)
+    return 1 if status else 0
+
+
+def remove_remains(site: Path) -> None:
+    """Remove what a killed pip left: `~…` are packages it had moved aside (gigabytes of CUDA libraries,
+    perhaps); a `.dist-info` with neither INSTALLER nor RECORD is a package it had not finished, which it
+    refuses to replace."""
+    for path in site.glob("~*"):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    for info in site.glob("*.dist-info"):
+        if not (info / "RECORD").exists() and not (info / "INSTALLER").exists():
+            shutil.rmtree(info)
+
+
+def pip_command(python: str, listed: Path, locked: bool) -> list[str]:
+    """The call of pip; a locked set is installed as it is, without a look at dependencies."""
+    command = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--no-cache-dir"]
+    command += ["--progress-bar", "off", "--no-warn-script-location", "--root-user-action", "ignore"]
+    return [*command, *(["--require-hashes", "--no-deps"] if locked else []), "--requirement", str(listed)]
+
+
+def pip_environment(request: Mapping[str, Any]) -> dict[str, str]:
+    """Indexes as environment variables: a URL may hold a password, and arguments are seen by everybody."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONNOUSERSITE": "1"}
+    if request["indexes"]:
+        environment["PIP_INDEX_URL"] = request["indexes"][0]
+        environment["PIP_EXTRA_INDEX_URL"] = " ".join(request["indexes"][1:])
+    return environment
+
+
+def follow(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, list[str]]:
+    """Run pip and pass on what a person waits for; its status and all its lines."""
+    lines = []
+    with subprocess.Popen(  # noqa: S603
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        for line in process.stdout or ():
+            lines.append(line.rstrip())
+            progress = progress_of(line)
+            if progress:
+                print(f"packages: {progress}", flush=True)
+    return process.returncode, lines
+
+
+def progress_of(line: str) -> str | None:
+    """What a line of pip's tells somebody who waits, or None."""
+    download = re.match(r"\s*Downloading (?:\S*/)?([^/\s]+) \((.+)\)", line)
+    if download:
+        return f"downloading {download[1]}, {download[2]}"
+    if line.startswith("Installing collected packages:"):
+        return f"installing {line.count(',') + 1}"
+    return None
+
+
+def reason(lines: Sequence[str]) -> str:
+    """Why pip failed, in one line."""
+    text = "\n".join(lines)
+    mismatch = re.search(r"^\s*(\S+).* from .*\n\s*Expected sha", text, re.MULTILINE)
+    if mismatch:
+        return f"{mismatch[1]}: its sha256 is not the one in the requirement set"
+    if "No space left on device" in text:
+        return "no space left on device: free some and run again"
+    if "No module named pip" in text:
+        return "the environment has no pip: add it to the profile's specs"
+    nothing = re.search(r"^ERROR: (No matching distribution found for .*)$", text, re.MULTILINE)
+    if nothing:
+        unreachable = re.search(r"(Failed to establish a new connection|Name or service not known)", text)
+        return f"{nothing[1]}{' (its index cannot be reached)' if unreachable else ''}"
+    errors = [line for line in lines if line.startswith("ERROR:")] or [line for line in lines if line.strip()]
+    return errors[-1].removeprefix("ERROR:").strip() if errors else "pip failed without a message"

@@ -1,0 +1,39 @@
+"""The program itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyinfra.api import deploy
+from typing_extensions import assert_never
+
+from operations import checkout, tree
+from spec import paths
+from spec.application import Application, FolderSource, GitSource
+
+
+@deploy("Application")
+def application(profile: Application, mirrors: Mapping[str, str]) -> None:
+    """The program's source, writable by its user: it keeps thumbnails, outputs and engines beside its code."""
+    match profile.source:
+        case GitSource(url=url, commit=commit):
+            checkout.at_commit(
+                name=f"Check out {profile.name} at {commit[:12]}",
+                url=url,
+                commit=commit,
+                dest=paths.PROGRAM,
+                user=paths.USER,
+                mirrors=mirrors,
+            )
+        case FolderSource(path=folder, exclude=exclude):
+            tree.copied(
+                name=f"Copy {profile.name} from {folder.name}/",
+                source=folder,
+                dest=paths.PROGRAM,
+                user=paths.USER,
+                group=paths.USER,
+                prune=False,
+                exclude=exclude,
+            )
+        case _:
+            assert_never(profile.source)

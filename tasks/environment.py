@@ -1,0 +1,46 @@
+"""The application's Conda environment, its pip requirement sets, and CUDA libraries on the loader path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import StringIO
+
+from pyinfra.api import deploy
+from pyinfra.operations import files
+
+from operations import conda, cuda, pip
+from spec import paths
+from spec.application import Accelerator, CondaEnvironment
+
+
+@deploy("Environment")
+def environment(conda_environment: CondaEnvironment, accelerator: Accelerator, mirrors: Mapping[str, str]) -> None:
+    """The environment from its channels, then `accelerator`'s requirement sets and CUDA libraries."""
+    conda.environment(
+        name=f"Install Conda environment {paths.ENVIRONMENT}",
+        prefix=paths.ENVIRONMENT,
+        specs=conda_environment.all_specs,
+        channels=conda_environment.channels,
+        lock=conda_environment.lock,
+        mirrors=mirrors,
+    )
+    pip.requirements(
+        name=f"Install Python packages for {accelerator.name}",
+        python=paths.PYTHON,
+        lock_files=accelerator.requirements,
+        indexes=accelerator.indexes,
+        mirrors=mirrors,
+    )
+    cuda.on_loader_path(
+        name="Put CUDA libraries on the loader path",
+        environment=paths.ENVIRONMENT,
+        sonames=accelerator.cuda_libraries,
+    )
+    files.put(
+        name="Put the environment on PATH of login shells",
+        src=StringIO(f'PATH="{paths.ENVIRONMENT}/bin:$PATH"\n'),
+        dest="/etc/profile.d/visomaster.sh",
+        user="root",
+        group="root",
+        mode="644",
+    )

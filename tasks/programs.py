@@ -1,0 +1,37 @@
+"""The project's own programs on the host, and what they work by."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+
+from pyinfra.api import deploy
+from pyinfra.operations import files
+
+from operations import tree
+from spec import paths
+from spec.here import FILES
+
+
+@deploy("Programs")
+def programs(manifest: Path) -> None:
+    """The on-host package, its commands, and the application's model `manifest`."""
+    tree.copied(
+        name="Install the package",
+        source=FILES / "usr/local/lib/visomaster",
+        dest=paths.ON_HOST_PACKAGE,
+    )
+    tree.copied(
+        name="Install the commands",
+        source=FILES / "usr/local/bin",
+        dest=paths.LAUNCHERS,
+        prune=False,
+    )
+    files.put(
+        name="Write the model manifest",
+        src=StringIO(manifest.read_text(encoding="utf-8")),
+        dest=paths.MANIFEST,
+        user="root",
+        group="root",
+        mode="644",
+    )

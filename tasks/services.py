@@ -1,0 +1,90 @@
+"""The services: the programs on the host, what supervisord runs, and what the host says of itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from io import StringIO
+
+from pyinfra import host
+from pyinfra.api import deploy
+from pyinfra.operations import files
+
+from operations import models, supervisor
+from spec import paths
+from spec.application import GitSource
+from spec.here import FILES, TEMPLATES
+from spec.service import Service, services_for
+from spec.settings import Settings
+from spec.variant import ModelsAt
+from tasks.programs import programs
+
+PREFIX = "visomaster-"
+"""Keeps our programs' files apart from those of a box's own image."""
+
+
+@deploy("Services")
+def services(settings: Settings) -> None:
+    """Everything a host needs to start: nothing is started here, but a running supervisord takes up what changed."""
+    wanted = services_for(settings.variant.access, settings.variant.models)
+    programs(settings.application.manifest)
+    files.put(
+        name="Describe the host",
+        src=StringIO(json.dumps(host_facts(settings, wanted), indent=2) + "\n"),
+        dest=paths.HOST_FACTS,
+        user="root",
+        group="root",
+        mode="644",
+    )
+    files.put(
+        name="Configure supervisord",
+        src=str(FILES / "etc/visomaster/supervisord.conf"),
+        dest=paths.SUPERVISORD_CONF,
+        user="root",
+        group="root",
+        mode="644",
+    )
+    for service in host.loop(wanted):
+        files.template(
+            name=f"Configure {service.name}",
+            src=str(TEMPLATES / "etc/supervisor/conf.d/program.conf.j2"),
+            dest=f"{paths.SUPERVISOR_PROGRAMS}/{PREFIX}{service.name}.conf",
+            user="root",
+            group="root",
+            mode="644",
+            jinja_env_kwargs={"trim_blocks": True, "lstrip_blocks": True},
+            service=service,
+        )
+    if settings.variant.models is ModelsAt.BUILD:
+        models.fetched(
+            name="Link the models into the program",
+            manifest=paths.MANIFEST,
+            user=paths.USER,
+            link=True,
+            mirrors=settings.mirrors,
+        )
+    supervisor.only_programs(
+        name="Remove programs of other variants",
+        folder=paths.SUPERVISOR_PROGRAMS,
+        prefix=PREFIX,
+        names=tuple(service.name for service in wanted),
+    )
+    supervisor.updated(name="Take up what changed")
+
+
+def host_facts(settings: Settings, wanted: tuple[Service, ...]) -> Mapping[str, object]:
+    """What /etc/visomaster/host.json says; `s-def` and `s-alt` are the same host, so no variant is named."""
+    application, variant = settings.application, settings.variant
+    return {
+        "application": application.name,
+        "commit": source.commit if isinstance(source := application.source, GitSource) else "local",
+        "window_title": application.title,
+        "entry": application.entry,
+        "access": variant.access,
+        "models": variant.models,
+        "port": variant.port,
+        "display": ":1",
+        "screen": "1920x1080x24",
+        "services": [service.name for service in wanted],
+        "cuda_libraries": settings.accelerator.cuda_libraries,
+    }
