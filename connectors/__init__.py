@@ -1,0 +1,1 @@
+"""How the project reaches hosts: what pyinfra's own connectors leave open."""
