@@ -1,0 +1,1 @@
+"""The programs of a VisoMaster host: start, services, readiness, credentials. Standard library only."""

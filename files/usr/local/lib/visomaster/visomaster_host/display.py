@@ -1,0 +1,88 @@
+"""Asking the X server: does it answer, is a window manager there, is a window on the screen.
+
+The tools are of x11-utils; each is given its time, because a stopped X server accepts connections and says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+from visomaster_host import paths
+from visomaster_host.host import Host
+from visomaster_host.problems import NotReady
+
+ANSWER_WITHIN = 2.0
+"""Seconds for one question; a healthy server needs milliseconds."""
+
+_WINDOW_ID = re.compile(r"0x[0-9a-f]+")
+_TITLE = re.compile(r'^xwininfo: Window id: \S+ "(.*)"$', re.MULTILINE)
+_MAP_STATE = re.compile(r"^\s*Map State: (\w+)$", re.MULTILINE)
+
+
+def variables(host: Host) -> dict[str, str]:
+    """The environment of an X client of this host."""
+    return {"DISPLAY": host.display, "XAUTHORITY": str(paths.XAUTHORITY)}
+
+
+def server(host: Host) -> str:
+    """The X server lets us in with its cookie and answers. Raises `NotReady`.
+
+    Its socket's file is no sign of that: it is there some 60 ms before the server answers.
+    """
+    _ask(host, "xdpyinfo", "-queryExtensions")
+    return f"display {host.display} answers"
+
+
+def window_manager(host: Host) -> str:
+    """A window manager says that it runs, in the way of EWMH. Raises `NotReady`.
+
+    The root window's property outlives a killed window manager; the window it names does not.
+    """
+    found = window_ids(_ask(host, "xprop", "-root", "_NET_SUPPORTING_WM_CHECK"))
+    if not found:
+        raise NotReady("no window manager has announced itself")
+    check = _ask(host, "xprop", "-id", found[0], "_NET_SUPPORTING_WM_CHECK", "_NET_WM_NAME")
+    if window_ids(check)[:1] != found[:1]:
+        raise NotReady("the window manager that announced itself is gone")
+    return check.rpartition(" = ")[2].strip().strip('"')
+
+
+def application_window(host: Host) -> str:
+    """A window whose title begins with the application's is on the screen. Raises `NotReady`."""
+    titles = []
+    for window in window_ids(_ask(host, "xprop", "-root", "_NET_CLIENT_LIST")):
+        title, viewable = parse_window(_ask(host, "xwininfo", "-id", window))
+        if viewable and title.startswith(host.window_title):
+            return f"{title!r} is on the screen"
+        titles.append(repr(title) if viewable else f"{title!r} (hidden)")
+    raise NotReady(f"no window {host.window_title!r}, only {', '.join(titles) or 'an empty desktop'}")
+
+
+def window_ids(xprop: str) -> list[str]:
+    """The window numbers in xprop's answer for a property of type WINDOW; empty when it has none."""
+    _, marker, numbers = xprop.partition("window id #")
+    return _WINDOW_ID.findall(numbers.partition("\n")[0]) if marker else []
+
+
+def parse_window(xwininfo: str) -> tuple[str, bool]:
+    """Title and "is it on the screen" from what `xwininfo -id` prints; a window without a title has an empty one."""
+    title, state = _TITLE.search(xwininfo), _MAP_STATE.search(xwininfo)
+    return title.group(1) if title else "", state is not None and state.group(1) == "IsViewable"
+
+
+def _ask(host: Host, *command: str) -> str:
+    """What `command` prints. Raises `NotReady` when it fails or takes too long."""
+    import subprocess
+
+    environment = {**variables(host), "PATH": paths.SYSTEM_PATH, "LC_ALL": "C.UTF-8"}
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, errors="replace", timeout=ANSWER_WITHIN
+        )
+    except FileNotFoundError:
+        raise NotReady(f"{command[0]} is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise NotReady(f"the X server does not answer {command[0]} within {ANSWER_WITHIN:.0f} s") from None
+    if done.returncode != 0:
+        raise NotReady(" ".join((done.stderr or done.stdout).split()) or f"{command[0]} failed")
+    return done.stdout

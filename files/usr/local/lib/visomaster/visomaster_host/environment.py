@@ -1,0 +1,161 @@
+"""The container's environment, read and checked once at start.
+
+Secrets go to the store, the rest to one settings file; every later program reads those and never the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, MutableMapping
+from dataclasses import asdict, dataclass, field
+
+from visomaster_host import paths
+from visomaster_host.files import ROOT, write_atomic
+from visomaster_host.host import Host
+from visomaster_host.problems import Problem
+from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret, write_secret
+
+SECRET_VARIABLES = ("VNC_PASSWORD", "OPEN_BUTTON_TOKEN")
+"""Taken out of the environment before anything is started with it."""
+
+VNC_PASSWORD_LENGTH = 8
+"""VNC's DES challenge uses eight characters and ignores the rest: a longer password is weaker than it looks."""
+
+SHORTEST_TOKEN = 16
+"""Vast's templates say `OPEN_BUTTON_TOKEN=1` for "please generate": anything this short is not meant as a secret."""
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_VNC_PASSWORD = re.compile(r"[ -~]{1,8}")
+_LABEL = re.compile(r"[A-Za-z0-9._-]{0,256}")
+_X11VNC_COMMENTS = ("__SKIP__", "__COMM__")  # x11vnc reads a password line with these as a comment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is not secret by itself, as text; empty means not given. Kept root-only: a mirror's URL may hold a login."""
+
+    container_label: str = ""
+    portal_config: str = ""
+    mirrors: str = ""
+    models_dir: str = ""
+    public_address: str = ""
+    enable_https: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """The checked environment. A secret is None when it was not given and a stored or generated one is to be used."""
+
+    vnc_password: str | None = field(default=None, repr=False)
+    portal_token: str | None = field(default=None, repr=False)
+    settings: Settings = Settings()
+
+
+def container_environment() -> Mapping[str, str]:
+    """The variables of the container.
+
+    Vast shows `-e` variables to its on-start line, but not to SSH sessions: this is the one place to look further
+    (/etc/environment) for the ones that are missing.
+    """
+    return os.environ
+
+
+def read_environment(variables: Mapping[str, str], host: Host) -> Environment:
+    """Check `variables`. Raises `Problem` naming the first bad one; its value is never repeated.
+
+    Only the secret that `host`'s access uses is looked at.
+    """
+    return Environment(
+        vnc_password=_vnc_password(variables.get("VNC_PASSWORD")) if host.access == "vnc" else None,
+        portal_token=_portal_token(variables.get("OPEN_BUTTON_TOKEN")) if host.access == "portal" else None,
+        settings=Settings(
+            container_label=_label(variables.get("VAST_CONTAINERLABEL", "")),
+            portal_config=variables.get("PORTAL_CONFIG", ""),
+            mirrors=variables.get("VISOMASTER_MIRRORS", ""),
+            models_dir=_directory("MODELS_DIR", variables.get("MODELS_DIR", "")),
+            public_address=_public_address(variables, host.port),
+            enable_https=_switch("ENABLE_HTTPS", variables.get("ENABLE_HTTPS", "")),
+        ),
+    )
+
+
+def keep(environment: Environment, host: Host) -> None:
+    """Store the secret of `host`'s access and the settings. Not given: the stored secret stays, else one is made."""
+    if host.access == "vnc":
+        stored = environment.vnc_password or read_secret(VNC_PASSWORD)
+        write_secret(VNC_PASSWORD, stored or _generate(VNC_PASSWORD_LENGTH))
+    else:
+        stored = environment.portal_token or read_secret(PORTAL_TOKEN)
+        write_secret(PORTAL_TOKEN, stored or _generate(32))
+    text = json.dumps(asdict(environment.settings), indent=2) + "\n"
+    write_atomic(paths.SETTINGS, text.encode(), mode=0o600, owner=ROOT)
+
+
+def read_settings() -> Settings:
+    """The settings of the last start; the defaults when there was none. Raises `Problem` when they are unreadable."""
+    try:
+        values = json.loads(paths.SETTINGS.read_text(encoding="utf-8"))
+        return Settings(**values)
+    except FileNotFoundError:
+        return Settings()
+    except PermissionError:
+        raise Problem(f"{paths.SETTINGS} is readable by root only: run this as root") from None
+    except (ValueError, TypeError) as error:
+        raise Problem(f"{paths.SETTINGS} is damaged ({error}): it is written anew by the next start") from None
+
+
+def drop_secrets(variables: MutableMapping[str, str]) -> None:
+    """Take the secrets out of `variables`, so that no program started from here sees them."""
+    for name in SECRET_VARIABLES:
+        variables.pop(name, None)
+
+
+def _vnc_password(value: str | None) -> str | None:
+    if value is None:
+        return None
+    if not _VNC_PASSWORD.fullmatch(value):
+        length = f"got {len(value)}" if len(value) == 0 or len(value) > VNC_PASSWORD_LENGTH else "got others"
+        raise Problem(f"VNC_PASSWORD must be 1 to {VNC_PASSWORD_LENGTH} printable ASCII characters, {length}")
+    if value.startswith(_X11VNC_COMMENTS):
+        raise Problem(f"VNC_PASSWORD must not be {' or '.join(_X11VNC_COMMENTS)}: x11vnc reads that as a comment")
+    return value
+
+
+def _portal_token(value: str | None) -> str | None:
+    if value is None or len(value) < SHORTEST_TOKEN:
+        return None
+    if not value.isprintable():
+        raise Problem("OPEN_BUTTON_TOKEN must hold printable characters only, got others")
+    return value
+
+
+def _label(value: str) -> str:
+    if not _LABEL.fullmatch(value):
+        raise Problem(f"VAST_CONTAINERLABEL must be letters, digits, '.', '_' and '-', got {value!r}")
+    return value
+
+
+def _directory(name: str, value: str) -> str:
+    if value and not value.startswith("/"):
+        raise Problem(f"{name} must be an absolute path, got {value!r}")
+    return value
+
+
+def _switch(name: str, value: str) -> bool:
+    if value.lower() not in ("", "false", "true"):
+        raise Problem(f'{name} must be "true" or "false", got {value!r}')
+    return value.lower() == "true"
+
+
+def _public_address(variables: Mapping[str, str], port: int) -> str:
+    """`address:port` as seen from outside where Vast tells it, else empty."""
+    address, outside = variables.get("PUBLIC_IPADDR"), variables.get(f"VAST_TCP_PORT_{port}")
+    return f"{address}:{outside}" if address and outside else ""
+
+
+def _generate(length: int) -> str:
+    import secrets
+
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

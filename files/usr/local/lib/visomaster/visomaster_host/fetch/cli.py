@@ -1,0 +1,342 @@
+"""The command `visomaster-fetch`: bring the model store to what the manifest says.
+
+Exit status: 0 all selected files are verified and linked; 1 some are not (each named with its reason on standard
+error; with --check: something is missing); 2 the command, the manifest or a mirror is not usable; 128 + N ended by
+signal N, to be resumed by the next call.
+
+Environment: MODELS_DIR (the store), VISOMASTER_MIRRORS (FROM=TO pairs, space separated, the place for mirrors that
+need a password), HF_TOKEN (sent to https://huggingface.co only), the proxies and CA bundle requests knows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from visomaster_host.fetch.links import is_linked, link_all
+from visomaster_host.fetch.manifest import (
+    GROUPS,
+    Manifest,
+    ManifestError,
+    ModelFile,
+    load_manifest,
+    parse_mirrors,
+)
+from visomaster_host.fetch.progress import Board, Entry, Reporter, human
+from visomaster_host.fetch.store import (
+    Layout,
+    Stopped,
+    StoreError,
+    Verified,
+    clean,
+    is_good,
+    locked,
+    missing_space,
+    set_marker,
+    status_of,
+)
+
+if TYPE_CHECKING:
+    from visomaster_host.fetch.engine import Engine
+
+HUB = "https://huggingface.co:443"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What one call is asked to do."""
+
+    manifest: Manifest
+    files: tuple[ModelFile, ...]
+    layout: Layout
+    mirrors: Mapping[str, str]
+    credentials: Mapping[str, str]
+    jobs: int
+    verify: bool
+    link: bool
+    state: Path | None
+    mode: str  # fetch, check or dry-run
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns its exit status (see the module's docstring)."""
+    try:
+        options = parse_options(sys.argv[1:] if argv is None else argv, os.environ)
+    except ManifestError as error:
+        print(f"visomaster-fetch: {error}", file=sys.stderr)
+        return 2
+    signals = _Signals()
+    try:
+        return Fetch(options, signals).run()
+    except Stopped:
+        print("visomaster-fetch: stopped; the next call resumes", file=sys.stderr)
+        return 128 + (signals.caught or signal.SIGTERM)
+    except StoreError as error:
+        print(f"visomaster-fetch: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"visomaster-fetch: {error.filename or 'the store'}: {error.strerror}", file=sys.stderr)
+    finally:
+        signals.restore()
+    return 1
+
+
+def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
+    """Arguments and environment, checked. Raises ManifestError; argparse ends the program itself (status 2)."""
+    args = _parser(environ).parse_args(argv)
+    manifest = load_manifest(args.manifest)
+    if not 1 <= args.jobs <= 128:
+        raise ManifestError(f"--jobs: expected 1 to 128, got {args.jobs}")
+    mirrors = parse_mirrors(environ.get("VISOMASTER_MIRRORS", "").split())
+    mirrors.update(parse_mirrors(args.mirror))
+    return Options(
+        manifest=manifest,
+        files=manifest.select(args.group, args.only),
+        layout=Layout(store=args.store, tree=args.tree, dependencies=args.dependencies),
+        mirrors=mirrors,
+        credentials=_credentials(environ.get("HF_TOKEN", "")),
+        jobs=args.jobs,
+        verify=args.verify,
+        link=args.link,
+        state=args.state,
+        mode="check" if args.check else "dry-run" if args.dry_run else "fetch",
+    )
+
+
+def _credentials(token: str) -> dict[str, str]:
+    if token and not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise ManifestError("HF_TOKEN: expected printable characters without spaces")
+    return {HUB: token} if token else {}
+
+
+def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="visomaster-fetch", description=(__doc__ or "").partition("\n")[0])
+    add = parser.add_argument
+    store = Path(environ.get("MODELS_DIR") or "/app/models")
+    add("--manifest", type=Path, default=Path("/etc/visomaster/models.json"))
+    add("--store", type=Path, default=store, help="where models live (default: $MODELS_DIR or /app/models)")
+    add("--tree", type=Path, default=Path("/app/VisoMaster"), help="the program's tree, which is linked to the store")
+    add("--dependencies", type=Path, default=Path("/app/dependencies"))
+    add("--group", nargs="+", action="extend", default=[], metavar="GROUP", help=f"{', '.join(GROUPS)} (required)")
+    add("--only", nargs="+", action="extend", default=[], metavar="PATH", help="paths, names or globs of them")
+    add("--verify", action="store_true", help="hash every file again instead of trusting size and mtime")
+    add("--jobs", type=int, default=64, metavar="N", help="most connections at once (64)")
+    add("--mirror", action="append", default=[], metavar="FROM=TO", help="URL prefix to replace, repeatable")
+    add("--state", type=Path, default=None, metavar="FILE", help="write progress as JSON to FILE")
+    add("--link", action=argparse.BooleanOptionalAction, default=True, help="link the tree to the store")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--dry-run", action="store_true", help="say what would be fetched, and how many bytes")
+    mode.add_argument("--check", action="store_true", help="status 0 when nothing is to do; touches nothing")
+    return parser
+
+
+class _Signals:
+    """Turns SIGINT and SIGTERM into a flag, so that unfinished files are left in order."""
+
+    def __init__(self) -> None:
+        self.caught = 0
+        self._before = {number: signal.signal(number, self._catch) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def _catch(self, number: int, frame: FrameType | None) -> None:
+        self.caught = number
+
+    def stop(self) -> bool:
+        """Whether this program was asked to end."""
+        return bool(self.caught)
+
+    def restore(self) -> None:
+        """Put the handlers back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+class Fetch:
+    """One call of the command."""
+
+    def __init__(self, options: Options, signals: _Signals) -> None:
+        self.options, self.layout, self.stop = options, options.layout, signals.stop
+        self.board = Board.of(options.files)
+        self.reporter = Reporter(self.board, sys.stdout, options.state if options.mode == "fetch" else None)
+        self.verified = Verified.load(self.layout.store / ".verified.json")
+
+    def run(self) -> int:
+        """Do what the options say; the exit status. Raises Stopped, StoreError, OSError."""
+        if self.options.mode != "fetch":
+            return self._look()
+        try:
+            with ExitStack() as stack:
+                if not self._nothing_to_write():
+                    self._make_store()
+                    stack.enter_context(locked(self.layout.store, stop=self.stop, waiting=self._waiting))
+                    self._bring()
+        except BaseException:
+            self.reporter.finish("failed")
+            raise
+        return self._finish()
+
+    # -- looking
+
+    def _look(self) -> int:
+        """--check and --dry-run: change nothing."""
+        self._check(self.board.entries)
+        missing = [entry for entry in self.board.entries if entry.status != "done"]
+        if self.options.mode == "check":
+            unlinked = [f for f in self.options.files if self.options.link and not is_linked(self.layout, f)]
+            lacking = sorted({entry.file.path for entry in missing} | {file.path for file in unlinked})
+            if not self._required_good() or not self.layout.marker.is_file():
+                lacking.append(str(self.layout.marker))
+            for path in lacking:
+                print(path)
+            return 1 if lacking else 0
+        if missing:
+            self._engine(missing).learn_sizes()
+        for entry in missing:
+            print(f"{'unknown' if entry.size is None else human(entry.size):>8}  {entry.file.path}")
+        known = sum(entry.size or 0 for entry in missing)
+        more = sum(entry.size is None for entry in missing)
+        print(f"{len(missing)} files to fetch, {known} bytes" + (f" and {more} of unknown size" if more else ""))
+        return 0
+
+    def _check(self, entries: Sequence[Entry]) -> None:
+        """Mark the entries that are good. Hashing releases the interpreter's lock, so a few threads help."""
+
+        def check(entry: Entry) -> None:
+            if self.stop():
+                return
+            path = self.layout.target(entry.file)
+
+            def read(amount: int) -> None:
+                entry.status, entry.done = "verifying", entry.done + amount
+                if self.stop():
+                    raise Stopped
+
+            good = is_good(entry.file, path, self.verified, rehash=self.options.verify, read=read)
+            status = status_of(path) if good else None
+            entry.status = "done" if status else "waiting"
+            entry.done = status.st_size if status else 0
+            entry.size = status.st_size if status else entry.file.size
+
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            list(pool.map(check, entries))
+        if self.stop():
+            raise Stopped
+
+    def _required_good(self) -> bool:
+        """Whether every required file is known to be good."""
+        chosen = {entry.file.path: entry.status == "done" for entry in self.board.entries}
+        return all(
+            chosen[file.path] if file.path in chosen else self._known_good(file)
+            for file in self.options.manifest.group("required")
+        )
+
+    def _known_good(self, file: ModelFile) -> bool:
+        return is_good(file, self.layout.target(file), self.verified, rehash=False, read=lambda amount: None)
+
+    # -- changing
+
+    def _nothing_to_write(self) -> bool:
+        """Whether the store is read-only and complete: then there is nothing to do but link."""
+        store = self.layout.store
+        if os.access(store if store.exists() else store.parent, os.W_OK):
+            return False
+        self._check(self.board.entries)
+        if all(entry.status == "done" for entry in self.board.entries):
+            return True
+        raise StoreError(f"{store}: not writable, and files are missing")
+
+    def _make_store(self) -> None:
+        try:
+            self.layout.store.mkdir(mode=0o755, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{error.filename}: {error.strerror}, the store must be a folder") from error
+
+    def _waiting(self) -> None:
+        self.reporter.say(f"another fetch is using {self.layout.store}; waiting for it to end")
+        self.reporter.write_state("running")
+
+    def _bring(self) -> None:
+        """With the lock held: check, fetch what is missing, note what is good, set the marker."""
+        self.verified = Verified.load(self.verified.path)
+        before = dict(self.verified.files)
+        try:
+            self._check(self.board.entries)
+            missing = [entry for entry in self.board.entries if entry.status != "done"]
+            clean(self.layout, [entry.file for entry in self.board.entries if entry.status == "done"])
+            if not self._required_good():
+                set_marker(self.layout, self.options.manifest, False)
+            if missing:
+                self._fetch(missing)
+        finally:
+            if self.verified.files != before:
+                self.verified.save()
+        set_marker(self.layout, self.options.manifest, self._required_good())
+
+    def _fetch(self, missing: list[Entry]) -> None:
+        engine = self._engine(missing)
+        self.reporter.tick()
+        engine.learn_sizes()
+        self.reporter.tick()
+        if lacking := missing_space(self._needs(missing)):
+            raise StoreError(lacking)
+        engine.run()
+
+    def _needs(self, missing: list[Entry]) -> list[tuple[Path, int]]:
+        """What each file will still take, per folder; what an earlier fetch left on disk is there already."""
+        needs = []
+        for entry in missing:
+            root = self.layout.root(entry.file)
+            if not root.is_dir():
+                root = self.layout.store
+            target = self.layout.target(entry.file)
+            part = status_of(target.with_name(target.name + ".part"))
+            entry.done = min(entry.size or 0, part.st_blocks * 512) if part else 0
+            needs.append((root, (entry.size or 0) - entry.done))
+        return needs
+
+    def _engine(self, missing: list[Entry]) -> Engine:
+        # Imported late: requests takes 0.2 s to import, and most calls have nothing to fetch.
+        from visomaster_host.fetch.engine import Engine
+        from visomaster_host.fetch.schedule import Policy
+        from visomaster_host.fetch.transfer import Client
+
+        options = self.options
+        policy = Policy(connections=options.jobs)
+        client = Client(
+            connections=policy.connections,
+            connect_timeout=policy.connect,
+            stall_timeout=policy.stall,
+            credentials=options.credentials,
+        )
+        return Engine(
+            self.layout,
+            missing,
+            self.verified,
+            client,
+            policy,
+            mirrors=options.mirrors,
+            say=self.reporter.say,
+            stop=self.stop,
+            on_tick=self.reporter.tick,
+        )
+
+    def _finish(self) -> int:
+        failures = [f"{entry.file.path}: {entry.error}" for entry in self.board.failures]
+        if self.options.link:
+            kept, unlinked = link_all(self.layout, self.options.manifest.files)
+            failures += unlinked
+            for path in kept:
+                self.reporter.say(f"kept: {path} is a file of your own, not a link to the store")
+        self.reporter.finish("failed" if failures else "done")
+        self.reporter.say(self.board.summary().strip())
+        for failure in failures:
+            print(f"visomaster-fetch: {failure}", file=sys.stderr)
+        return 1 if failures else 0

@@ -1,0 +1,232 @@
+"""An unfinished file: `NAME.part` beside the target, and `NAME.part.map`, which says what of it is on disk.
+
+The file is divided into units of UNIT bytes. Any number of connections may each fill units of their own; the map holds
+how many bytes of each unit are written, updated after every write, so that a killed fetch loses at most one buffer per
+connection. The sha256 is computed while the file grows: whoever extends the gapless beginning hashes it, from memory
+when it can and from the page cache otherwise.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import struct
+import threading
+from pathlib import Path
+
+from visomaster_host.fetch.transfer import BUFFER, Mismatch
+
+UNIT = 4 * 1024 * 1024
+HEADER = 128
+
+
+class Part:
+    """The bytes of one target that are on disk so far. `size` is None until somebody has said it."""
+
+    def __init__(self, target: Path, sha256: str, size: int | None) -> None:
+        """Open (and resume) the part of `target`. Raises OSError."""
+        self.target, self.sha256, self.size = target, sha256, size
+        self.path = target.with_name(target.name + ".part")
+        self.map_path = target.with_name(target.name + ".part.map")
+        self._lock = threading.Lock()
+        self._hash_lock = threading.Lock()
+        self.done: list[int] = []
+        self.received = 0
+        self._file = _open(self.path)
+        try:
+            self._map = _open(self.map_path)
+        except OSError:
+            os.close(self._file)
+            raise
+        self._restart_hash()
+        if not self._resume():
+            self.reset(size)
+
+    # -- what is there
+
+    def unit_length(self, unit: int) -> int:
+        """Bytes in unit number `unit`."""
+        return UNIT if self.size is None else min(UNIT, self.size - unit * UNIT)
+
+    @property
+    def complete(self) -> bool:
+        """Every byte is written (False while the size is unknown)."""
+        return self.size is not None and self.received == self.size
+
+    def frontier(self, unit: int = 0) -> int:
+        """The end of the gapless bytes that begin at unit number `unit`."""
+        while unit < len(self.done) and self.done[unit] == self.unit_length(unit):
+            unit += 1
+        end = unit * UNIT + (self.done[unit] if unit < len(self.done) else 0)
+        return end if self.size is None else min(end, self.size)
+
+    # -- writing
+
+    def set_size(self, size: int) -> None:
+        """The size has become known. Raises Mismatch when more than that is here already."""
+        units = -(-size // UNIT)
+        if any(self.done[units:]) or any(d > min(UNIT, size - u * UNIT) for u, d in enumerate(self.done[:units])):
+            raise Mismatch(f"the server has {size} bytes, {self.received} have arrived before")
+        with self._lock:
+            self.size = size
+            self.done = self.done[:units] + [0] * (units - len(self.done))
+            os.pwrite(self._map, self._header(), 0)
+            os.ftruncate(self._file, size)
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Put `data` at `offset`, note it in the map, and hash what has become gapless. Raises OSError, Mismatch."""
+        if self.size is not None and offset + len(data) > self.size:
+            raise Mismatch(f"the server sends more than {self.size} bytes")
+        _pwrite_all(self._file, data, offset)
+        self._note(offset, len(data))
+        if self._hash_lock.acquire(blocking=False):
+            try:
+                if offset == self._hashed:
+                    self._sha.update(data)
+                    self._hashed += len(data)
+                self._catch_up()
+            finally:
+                self._hash_lock.release()
+
+    def _note(self, offset: int, length: int) -> None:
+        with self._lock:
+            while length:
+                unit, inside = divmod(offset, UNIT)
+                step = min(length, UNIT - inside)
+                self.done += [0] * (unit + 1 - len(self.done))
+                self.received += inside + step - self.done[unit]
+                self.done[unit] = inside + step
+                os.pwrite(self._map, struct.pack("<Q", inside + step), HEADER + 8 * unit)
+                offset, length = offset + step, length - step
+
+    def keep_prefix(self) -> None:
+        """Forget the bytes behind the first gap: one connection will fill the rest in order."""
+        with self._lock:
+            last = self.frontier() // UNIT
+            for unit in range(last + 1, len(self.done)):
+                self.done[unit] = 0
+            self.received = sum(self.done)
+            os.pwrite(self._map, struct.pack(f"<{len(self.done)}Q", *self.done), HEADER)
+
+    def reset(self, size: int | None) -> None:
+        """Start over with nothing."""
+        with self._lock, self._hash_lock:
+            self.size = size
+            self.done = [] if size is None else [0] * -(-size // UNIT)
+            self.received = 0
+            os.ftruncate(self._map, 0)
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._map, self._header(), 0)
+            if size is not None:
+                os.ftruncate(self._file, size)
+            self._restart_hash()
+
+    # -- the end
+
+    def prove(self) -> None:
+        """Hash what is not hashed yet and compare. Raises Mismatch."""
+        with self._hash_lock:
+            self._catch_up()
+            if self._hashed != self.size or self._sha.hexdigest() != self.sha256:
+                raise Mismatch(f"its sha256 is {self._sha.hexdigest()}, expected {self.sha256}")
+
+    def publish(self) -> os.stat_result:
+        """Make the proven file durable and give it its name; the old file of that name lives until then."""
+        os.fchmod(self._file, 0o644)
+        os.fsync(self._file)
+        os.replace(self.path, self.target)
+        self.map_path.unlink(missing_ok=True)
+        sync_folder(self.target.parent)
+        return os.fstat(self._file)
+
+    def close(self) -> None:
+        """Close the files; they stay for the next time."""
+        os.close(self._file)
+        os.close(self._map)
+
+    # -- inside
+
+    def _restart_hash(self) -> None:
+        self._sha = hashlib.sha256()
+        self._hashed = 0
+
+    def _catch_up(self) -> None:
+        """Hash everything gapless that is not hashed yet (the caller holds the hash lock)."""
+        end = self.frontier(self._hashed // UNIT)
+        while self._hashed < end:
+            data = os.pread(self._file, min(BUFFER, end - self._hashed), self._hashed)
+            if not data:
+                raise OSError(errno.EIO, "the unfinished file became shorter", str(self.path))
+            self._sha.update(data)
+            self._hashed += len(data)
+            if self._hashed == end:
+                end = self.frontier(self._hashed // UNIT)
+
+    def _header(self) -> bytes:
+        size = "-" if self.size is None else str(self.size)
+        return f"visomaster-part 1 {self.sha256} {UNIT} {size} ".encode().ljust(HEADER - 1) + b"\n"
+
+    def _resume(self) -> bool:
+        """Take over what an earlier fetch left; False when there is nothing usable."""
+        stored = os.pread(self._map, HEADER, 0)
+        if len(stored) != HEADER or stored[-1:] != b"\n":
+            return False
+        word, version, sha256, unit, size = (stored.decode("ascii", "replace").split() + [""] * 5)[:5]
+        if (word, version, sha256, unit) != ("visomaster-part", "1", self.sha256, str(UNIT)):
+            return False
+        known = int(size) if size.isdecimal() else None
+        if self.size is not None and known not in (None, self.size):
+            return False
+        counts = os.pread(self._map, os.fstat(self._map).st_size - HEADER, HEADER)
+        done = [count for (count,) in struct.iter_unpack("<Q", counts[: len(counts) // 8 * 8])]
+        return self._take(done, self.size if known is None else known)
+
+    def _take(self, done: list[int], size: int | None) -> bool:
+        self.size = size
+        if size is not None:
+            units = -(-size // UNIT)
+            done = (done + [0] * units)[:units] if not any(done[units:]) else [UNIT + 1]
+        on_disk = os.fstat(self._file).st_size
+        good = all(
+            count <= self.unit_length(unit) and (not count or unit * UNIT + count <= on_disk)
+            for unit, count in enumerate(done)
+        )
+        if not good:
+            return False
+        self.done, self.received = done, sum(done)
+        return True
+
+
+def _open(path: Path) -> int:
+    """Open for reading and writing, never through a symlink: one standing in the way is removed."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(path, flags, 0o644)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+    path.unlink()
+    return os.open(path, flags, 0o644)
+
+
+def _pwrite_all(descriptor: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def discard_part(target: Path) -> None:
+    """Remove what an unfinished fetch of `target` left."""
+    for suffix in (".part", ".part.map"):
+        target.with_name(target.name + suffix).unlink(missing_ok=True)

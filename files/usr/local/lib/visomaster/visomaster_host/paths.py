@@ -1,0 +1,35 @@
+"""Where things are on a host. Tests point a whole tree elsewhere by patching these names."""
+
+from pathlib import Path
+
+HOST = Path("/etc/visomaster/host.json")
+SUPERVISORD_CONFIG = Path("/etc/visomaster/supervisord.conf")
+FLUXBOX = Path("/etc/visomaster/fluxbox")
+
+PROGRAM = Path("/app/VisoMaster")
+DEPENDENCIES = Path("/app/dependencies")
+MODELS_MARKER = Path("/app/models/.downloaded")
+CONDA_BIN = Path("/opt/conda/envs/visomaster/bin")
+HOME = Path("/home/visomaster")
+
+SECRETS = Path("/var/lib/visomaster/secrets")
+SUPERVISOR_LOGS = Path("/var/log/supervisor")
+SUPERVISORD_LOG = SUPERVISOR_LOGS / "supervisord.log"
+PORTAL_LOGS = Path("/var/log/portal")
+
+RUN = Path("/run/visomaster")
+START_LOCK = RUN / "start.lock"
+SETTINGS = RUN / "settings.json"
+DESKTOP = RUN / "desktop"
+XAUTHORITY = DESKTOP / "Xauthority"
+X11VNC_PASSWORD = DESKTOP / "x11vnc-password"
+APPLICATION_PID = DESKTOP / "application.pid"
+PORTAL = RUN / "portal"
+SUPERVISOR_SOCKET = Path("/run/supervisor.sock")
+
+WEBSOCKIFY = Path("/usr/local/lib/visomaster/debian/usr/lib/python3/dist-packages")
+
+X11_SOCKETS = Path("/tmp/.X11-unix")
+MESA_EGL = Path("/usr/share/glvnd/egl_vendor.d/50_mesa.json")
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

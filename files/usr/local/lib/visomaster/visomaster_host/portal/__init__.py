@@ -1,0 +1,1 @@
+"""The portal: Caddy on the only public port, and the loopback service behind it that answers /, /status/ and /logs/."""

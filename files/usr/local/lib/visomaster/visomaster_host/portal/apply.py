@@ -1,0 +1,187 @@
+"""Bring what Caddy serves in line with PORTAL_CONFIG and the token, and never let a bad one replace a good one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from visomaster_host import paths
+from visomaster_host.files import ROOT, Owner, ensure_directory, write_atomic
+from visomaster_host.portal import config, render, tls
+from visomaster_host.portal.auth import Login, TokenError, login_for
+from visomaster_host.problems import Problem
+
+_VALIDATE_TIMEOUT = 30  # seconds; it takes 0.1 on a quiet machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where things are. `caddy` is the user Caddy runs as, `root` owns what everybody may read."""
+
+    caddy: Owner
+    root: Owner = ROOT
+    run: Path = paths.PORTAL
+    description: Path = paths.RUN / "portal.json"
+    share: Path = Path("/usr/local/share/visomaster/portal")
+    novnc: Path = Path("/usr/local/lib/visomaster/debian/usr/share/novnc")
+    certificates: Path = Path("/var/lib/visomaster/tls")
+    instance: tls.Pair = tls.Pair(certificate=Path("/etc/instance.crt"), key=Path("/etc/instance.key"))
+    program: str = "caddy"
+    port: int = config.PORTAL_PORT
+    websockify: str = "127.0.0.1:6080"
+    pages: str = "127.0.0.1:11112"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the environment of the host asked for."""
+
+    token: str = field(repr=False)
+    container_label: str = ""
+    portal_config: str = ""
+    enable_https: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """How to run Caddy as its user, and what a person should be told (one line each)."""
+
+    command: tuple[str, ...]
+    environment: dict[str, str] = field(repr=False)
+    notices: tuple[str, ...]
+
+
+class Refused(Problem):
+    """`caddy validate` does not accept a configuration; the text ends with Caddy's own last words."""
+
+
+def prepare(wanted: Wanted, places: Places) -> Prepared:
+    """Write and validate what Caddy needs. Run as root (or as Caddy's user), before every start of Caddy.
+
+    A PORTAL_CONFIG that cannot be used becomes a notice, and the services stay what they were: the last good ones of
+    this boot, else the default. Raises `Problem` when the portal cannot be served safely at all: a token that is none,
+    no certificate with ENABLE_HTTPS=true, a Caddyfile that Caddy refuses.
+    """
+    login = _login(wanted)
+    ensure_directory(places.run, mode=0o700, owner=places.caddy)
+    notices = [notice for notice in [_install_certificate(places) if wanted.enable_https else None] if notice]
+    try:
+        _replace_services(config.parse(wanted.portal_config), login, places, wanted, notices)
+    except (config.ConfigError, Refused) as error:
+        notices.append(f"{error}; the services stay as they were")
+        _keep_services(login, places, wanted, notices)
+    return Prepared(
+        command=_caddy(places, "run"),
+        environment=_environment(login, places, wanted, _services(places)),
+        notices=tuple(notices),
+    )
+
+
+def check(wanted: Wanted) -> config.PortalConfig:
+    """The services that `wanted` describes. Raises `Problem` when the token or PORTAL_CONFIG cannot be used."""
+    _login(wanted)
+    try:
+        return config.parse(wanted.portal_config)
+    except config.ConfigError as error:
+        raise Problem(str(error)) from None
+
+
+def _login(wanted: Wanted) -> Login:
+    try:
+        return login_for(wanted.token, wanted.container_label)
+    except TokenError as error:
+        raise Problem(f"{error}; the portal stays closed") from None
+
+
+def _services(places: Places) -> Path:
+    return places.run / "services.caddy"
+
+
+def _replace_services(
+    services: config.PortalConfig, login: Login, places: Places, wanted: Wanted, notices: list[str]
+) -> None:
+    """Validate the new services beside the old ones, then put them in place."""
+    new = places.run / "services.caddy.new"
+    write_atomic(new, render.services_file(services, login.cookie).encode(), mode=0o400, owner=places.caddy)
+    _validate(login, places, wanted, new)
+    os.replace(new, _services(places))
+    _describe(places, {"services": render.links(services), "notices": notices})
+
+
+def _keep_services(login: Login, places: Places, wanted: Wanted, notices: list[str]) -> None:
+    """Stay with the services of the last good PORTAL_CONFIG, or begin with the default ones; only the notice is new."""
+    if not (_services(places).exists() and places.description.exists()):
+        _replace_services(config.DEFAULT, login, places, wanted, notices)
+        return
+    before = json.loads(places.description.read_text(encoding="utf-8"))
+    _describe(places, {"services": before["services"], "notices": notices})
+
+
+def _describe(places: Places, description: dict[str, object]) -> None:
+    """What the pages show of the portal itself. It holds no secret: everybody on the host may read it."""
+    text = json.dumps({"schema": 1, **description}, indent=2) + "\n"
+    write_atomic(places.description, text.encode(), mode=0o644, owner=places.root)
+
+
+def _install_certificate(places: Places) -> str | None:
+    """Give Caddy's user a copy of the pair to serve; why it is not the instance's own is the result. Raises `Problem`."""
+    own = tls.Pair(certificate=places.certificates / "portal.crt", key=places.certificates / "portal.key")
+    try:
+        pair, reason = tls.usable_pair(places.instance, own)
+    except tls.TlsError as error:
+        raise Problem(f"ENABLE_HTTPS: {error}; the portal stays closed rather than answer without TLS") from None
+    for source, name in ((pair.certificate, "tls.crt"), (pair.key, "tls.key")):
+        write_atomic(places.run / name, source.read_bytes(), mode=0o400, owner=places.caddy)
+    return reason
+
+
+def _caddy(places: Places, command: str) -> tuple[str, ...]:
+    return (places.program, command, "--config", str(places.share / "Caddyfile"), "--adapter", "caddyfile")
+
+
+def _environment(login: Login, places: Places, wanted: Wanted, services: Path) -> dict[str, str]:
+    """Caddy's whole environment. Never run Caddy with --environ: it would print this."""
+    return {
+        "PATH": paths.SYSTEM_PATH,
+        "HOME": str(places.run),
+        "XDG_DATA_HOME": str(places.run),
+        "XDG_CONFIG_HOME": str(places.run),
+        "PORTAL_TOKEN": login.token,
+        "PORTAL_SESSION": login.session,
+        "PORTAL_BASIC": login.basic,
+        "PORTAL_COOKIE": login.cookie,
+        "PORTAL_COOKIE_ATTRIBUTES": "; Secure" if wanted.enable_https else "",
+        "PORTAL_PORT": str(places.port),
+        "PORTAL_TLS": "on" if wanted.enable_https else "off",
+        "PORTAL_RUN": str(places.run),
+        "PORTAL_SERVICES": str(services),
+        "PORTAL_SHARE": str(places.share),
+        "PORTAL_NOVNC": str(places.novnc),
+        "PORTAL_WEBSOCKIFY": places.websockify,
+        "PORTAL_PAGES": places.pages,
+    }
+
+
+def _validate(login: Login, places: Places, wanted: Wanted, services: Path) -> None:
+    """Raise `Refused` unless Caddy accepts the configuration with `services`, `Problem` when it cannot be asked."""
+    change_user = {"user": places.caddy.uid, "group": places.caddy.gid, "extra_groups": []} if os.getuid() == 0 else {}
+    try:
+        done = subprocess.run(
+            _caddy(places, "validate"),
+            env=_environment(login, places, wanted, services),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_VALIDATE_TIMEOUT,
+            check=False,
+            **change_user,  # type: ignore[arg-type]
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Problem(f"caddy validate: {error}") from None
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        raise Refused(f"caddy validate refused the portal's configuration: {last}")

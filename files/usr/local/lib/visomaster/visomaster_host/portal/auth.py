@@ -1,0 +1,61 @@
+"""What Caddy compares a visitor's login with. All of it reaches Caddy through its environment and nothing else.
+
+In the Caddyfile the values are `{env.NAME}` inside CEL expressions, which are strings at run time: no character of a
+token can end a quote, start a placeholder or match a wildcard there (`{$NAME}` and the `query` and `header` matchers
+can all be talked into that). What is compared is what was decoded from the request, so `%`, quotes and spaces need
+no escaping on our side.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass, field
+
+SHORTEST_TOKEN = 16
+LONGEST_TOKEN = 256
+USER = "vastai"
+FIXED_COOKIE = "visomaster_auth_token"
+
+_LABEL = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class TokenError(ValueError):
+    """The token cannot be used; the text says what was expected and never repeats the token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """The values one instance accepts. `session` is what the cookie named `cookie` holds."""
+
+    cookie: str
+    token: str = field(repr=False)
+    session: str = field(repr=False)
+    basic: str = field(repr=False)
+
+
+def login_for(token: str, container_label: str) -> Login:
+    """What to accept for `token` on the instance `container_label` (may be empty). Raises `TokenError`."""
+    check_token(token)
+    return Login(
+        cookie=cookie_name(container_label),
+        token=token,
+        session=hashlib.sha256(f"session:{token}".encode()).hexdigest(),
+        basic="Basic " + base64.b64encode(f"{USER}:{token}".encode()).decode("ascii"),
+    )
+
+
+def check_token(token: str) -> None:
+    """Raise `TokenError` unless `token` is long enough to be a secret and can be sent in all four ways."""
+    if not SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN:
+        raise TokenError(f"the portal's token: expected {SHORTEST_TOKEN} to {LONGEST_TOKEN} characters, got {len(token)}")
+    if not token.isprintable():
+        raise TokenError("the portal's token: expected printable characters only, got others")
+    if token != token.strip():
+        raise TokenError("the portal's token: expected no space at its ends, HTTP would drop it")
+
+
+def cookie_name(container_label: str) -> str:
+    """The cookie of this instance: instances share addresses, and cookies ignore ports, so a fixed name would clash."""
+    return f"{container_label}_auth_token" if _LABEL.fullmatch(container_label) else FIXED_COOKIE

@@ -1,0 +1,214 @@
+"""`visomaster-portal serve`: the portal's own pages, on loopback behind Caddy.
+
+It runs as the desktop's user, who has the X cookie that readiness needs, and can read nothing that user could not: it
+knows neither the token nor a cookie, Caddy keeps both from it. Requests are few and small; each has a thread.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import parse_qs, urlsplit
+
+import jinja2
+
+from visomaster_host.portal import logs
+from visomaster_host.portal.report import Sources, ready, report
+
+MOST_AT_ONCE = 32
+"""Requests answered at the same time; further ones are told to come back."""
+
+_LOG_PATH = re.compile(r"/logs/([A-Za-z0-9._/-]+)")
+_OFFSET = re.compile(r"-?[0-9]{1,15}")
+_FILE = re.compile(r"[0-9a-f-]{1,40}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """What the pages are made of."""
+
+    sources: Sources
+    templates: jinja2.Environment
+
+
+def templates_in(folder: Path) -> jinja2.Environment:
+    """The page templates in `folder`. Whatever they show is escaped; an unknown name is an error."""
+    loader = jinja2.FileSystemLoader(str(folder))
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["size"] = human_size
+    return environment
+
+
+def human_size(count: int) -> str:
+    """`count` bytes for a person: "1.5 MB"."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError("the last unit has no limit")
+
+
+class Server(ThreadingHTTPServer):
+    """The pages on loopback `port` (0: any free one)."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, site: Site, port: int) -> None:
+        self.site = site
+        self.slots = threading.BoundedSemaphore(MOST_AT_ONCE)
+        super().__init__(("127.0.0.1", port), Handler)
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server what 127.0.0.1 is called, as `HTTPServer` would."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = "portal", self.server_address[1]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers GET and HEAD; Caddy lets nothing else through."""
+
+    server: Server
+    protocol_version = "HTTP/1.1"
+    server_version = "portal"
+    sys_version = ""
+    timeout = 30
+
+    def do_GET(self) -> None:
+        """Answer one request."""
+        if not self.server.slots.acquire(blocking=False):
+            self._send(HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", b"busy\n")
+            return
+        try:
+            self._route()
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # the reader left
+        finally:
+            self.server.slots.release()
+
+    do_HEAD = do_GET
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: Caddy keeps the access log."""
+
+    def _route(self) -> None:
+        # As sent: nothing here is spelled with an escape, so `%` is never decoded and never matches.
+        target = urlsplit(self.path)
+        plain: dict[str, Callable[[], None]] = {
+            "/": lambda: self._page("index.html.j2", root=".", report=self._report()),
+            "/status/": lambda: self._page("status.html.j2", root="..", report=self._report()),
+            "/status/status.json": lambda: self._json(self._report()),
+            "/ready": self._ready,
+            "/logs/": lambda: self._listing("..", logs.listing(self._folders)),
+            "/logs/supervisor/": lambda: self._listing(
+                "../..", [log for log in logs.listing(self._folders) if log.folder == "supervisor"]
+            ),
+        }
+        if target.path in plain:
+            plain[target.path]()
+        elif (match := _LOG_PATH.fullmatch(target.path)) is not None:
+            self._log(match[1], parse_qs(target.query, keep_blank_values=True))
+        else:
+            self._not_found()
+
+    @property
+    def _folders(self) -> Any:
+        return self.server.site.sources.folders
+
+    def _report(self) -> dict[str, Any]:
+        return report(self.server.site.sources)
+
+    def _ready(self) -> None:
+        good = ready(self.server.site.sources.readiness.checks())
+        status = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
+        self._send(status, "text/plain", b"ready\n" if good else b"not ready\n")
+
+    def _listing(self, root: str, found: list[logs.Log]) -> None:
+        self._page("logs.html.j2", root=root, logs=found)
+
+    def _log(self, path: str, query: dict[str, list[str]]) -> None:
+        """A log as a page that follows it for a browser, as text for everything else and with `?raw`."""
+        try:
+            file = logs.open_log(path, self._folders)
+        except logs.NoSuchLog:
+            self._not_found()
+            return
+        with file:
+            if "offset" in query:
+                self._chunk(file, query)
+            elif "raw" not in query and "text/html" in self.headers.get("Accept", ""):
+                self._page("log.html.j2", root="../.." if "/" in path else "..", path=path)
+            else:
+                self._whole(file)
+
+    def _chunk(self, file: BinaryIO, query: dict[str, list[str]]) -> None:
+        offset, known = query["offset"][-1], query.get("file", [""])[-1]
+        if not _OFFSET.fullmatch(offset) or (known and not _FILE.fullmatch(known)):
+            self._send(HTTPStatus.BAD_REQUEST, "text/plain", b"offset: expected a number\n")
+            return
+        chunk = logs.read_from(file, offset=int(offset), known=known or None)
+        headers = {
+            "X-Log-File": chunk.file,
+            "X-Log-Next": str(chunk.next),
+            "X-Log-Restarted": "yes" if chunk.restarted else "no",
+        }
+        self._send(HTTPStatus.OK, "text/plain", chunk.data, headers)
+
+    def _whole(self, file: BinaryIO) -> None:
+        """The whole file as it is now; what is written meanwhile is left for the next reader."""
+        size = file.seek(0, 2)
+        file.seek(0)
+        self._head(HTTPStatus.OK, "text/plain", size, {})
+        if self.command == "GET":
+            shutil.copyfileobj(_Limited(file, size), self.wfile, 64 * 1024)
+
+    def _page(self, template: str, **values: Any) -> None:
+        html = self.server.site.templates.get_template(template).render(**values)
+        self._send(HTTPStatus.OK, "text/html", html.encode())
+
+    def _json(self, document: dict[str, Any]) -> None:
+        self._send(HTTPStatus.OK, "application/json", json.dumps(document).encode())
+
+    def _not_found(self) -> None:
+        self._send(HTTPStatus.NOT_FOUND, "text/plain", b"404 Not Found\n")
+
+    def _send(self, status: HTTPStatus, kind: str, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self._head(status, kind, len(body), headers or {})
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _head(self, status: HTTPStatus, kind: str, length: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(length))
+        self.send_header("Vary", "Accept")
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+
+class _Limited:
+    """The first `left` bytes of a file that may be growing or shrinking; a shortened one is padded to what was promised."""
+
+    def __init__(self, file: BinaryIO, left: int) -> None:
+        self._file, self._left = file, left
+
+    def read(self, most: int) -> bytes:
+        wanted = min(most, self._left)
+        data = self._file.read(wanted) or b"\n" * wanted
+        self._left -= len(data)
+        return data

@@ -1,0 +1,139 @@
+"""What the status page tells: readiness, the model fetch, refused requests. One JSON document for page and programs."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from visomaster_host import paths
+from visomaster_host.portal import logs
+
+LARGEST_STATE = 4 * 1024 * 1024
+"""A state file beyond this many bytes is not read: 200 models make some 40 kB."""
+
+REFUSED_WINDOW = 3600
+"""Seconds of the access log that refused requests are counted over."""
+
+_TAIL = 1024 * 1024  # bytes of the access log that are looked at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that has to be there. `detail` is one line for a person; it holds no secret."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+class Readiness:
+    """The host's checks, run at most once per `fresh` seconds however many ask.
+
+    /ready is open to everybody: who asks while the checks run gets the last answer, unless it is older than `stale`
+    seconds; then (and before the first answer) it waits `patience` seconds and is told that the host is not ready.
+    """
+
+    def __init__(
+        self,
+        checks: Callable[[], tuple[Check, ...]],
+        *,
+        fresh: float = 1.0,
+        stale: float = 10.0,
+        patience: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._checks, self._clock = checks, clock
+        self._fresh, self._stale, self._patience = fresh, stale, patience
+        self._running = threading.Lock()
+        self._last: tuple[float, tuple[Check, ...]] | None = None
+
+    def checks(self) -> tuple[Check, ...]:
+        """The checks' results, not older than `stale`; one failed check when they cannot be had in time."""
+        if (last := self._newer_than(self._fresh)) is not None:
+            return last
+        recent = self._newer_than(self._stale)
+        if not self._running.acquire(timeout=0 if recent is not None else self._patience):
+            return recent or (Check(name="checks", ok=False, detail="the checks take too long"),)
+        try:
+            if (last := self._newer_than(self._fresh)) is not None:  # made while we waited
+                return last
+            results = self._checks()
+            self._last = (self._clock(), results)
+            return results
+        finally:
+            self._running.release()
+
+    def _newer_than(self, age: float) -> tuple[Check, ...] | None:
+        last = self._last
+        return last[1] if last is not None and self._clock() - last[0] < age else None
+
+
+def ready(checks: tuple[Check, ...]) -> bool:
+    """Whether everything is there; an empty list is nothing to trust."""
+    return bool(checks) and all(check.ok for check in checks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Where the report is read from."""
+
+    readiness: Readiness
+    fetch: Path = paths.RUN / "fetch.json"
+    description: Path = paths.RUN / "portal.json"
+    host: Path = paths.HOST
+    folders: Mapping[str, Path] = field(default_factory=lambda: logs.FOLDERS)
+
+
+def report(sources: Sources, *, now: float | None = None) -> dict[str, Any]:
+    """The whole report. A part that cannot be read is None, and the page then says nothing about it."""
+    checks = sources.readiness.checks()
+    portal = read_state(sources.description) or {}
+    host = read_state(sources.host) or {}
+    return {
+        "schema": 1,
+        "ready": ready(checks),
+        "checks": [asdict(check) for check in checks],
+        "fetch": read_state(sources.fetch),
+        "refused": refused(sources.folders, now=time.time() if now is None else now),
+        "notices": portal.get("notices", []),
+        "services": portal.get("services", []),
+        "host": {name: host.get(name) for name in ("application", "commit", "screen", "models")},
+    }
+
+
+def read_state(path: Path) -> dict[str, Any] | None:
+    """The JSON object at `path`; None when there is none. Its writers replace it in one step, so it is never half done."""
+    try:
+        with path.open("rb") as file:
+            state = json.loads(file.read(LARGEST_STATE))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return state if isinstance(state, dict) else None
+
+
+def refused(folders: Mapping[str, Path], *, now: float) -> dict[str, int]:
+    """How many requests were answered 401 within the last `REFUSED_WINDOW` seconds: failed logins, and visits without one.
+
+    Caddy has no limiter of its own, and 16 characters cannot be guessed at any speed; so they are counted and shown.
+    The access log does not say which kind a request was, since it keeps neither queries nor headers.
+    """
+    try:
+        with logs.open_log("caddy.log", folders) as file:
+            tail = logs.read_tail(file, _TAIL)
+    except logs.NoSuchLog:
+        return {"requests": 0, "seconds": REFUSED_WINDOW}
+    count = 0
+    for line in tail.splitlines():
+        if b'"status":401' not in line:  # 1 MiB of JSON takes 30 ms to parse, this takes 1
+            continue
+        try:
+            entry = json.loads(line)
+            count += entry["status"] == 401 and now - entry["ts"] < REFUSED_WINDOW
+        except (ValueError, KeyError, TypeError):  # the first line is cut; other programs' lines are none of ours
+            continue
+    return {"requests": count, "seconds": REFUSED_WINDOW}

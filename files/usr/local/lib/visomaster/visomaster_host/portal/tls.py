@@ -1,0 +1,83 @@
+"""The certificate of a portal with ENABLE_HTTPS=true: the instance's own pair when it can be used, else self-signed.
+
+There is always one: plain HTTP would send the token of the Open button's link through the clear.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+_TIMEOUT = 20  # seconds; an EC key takes milliseconds even on a busy machine
+_DAYS = 397  # the longest that browsers accept
+
+
+class TlsError(Exception):
+    """A pair of certificate and key cannot be used or made; the text says why in one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A certificate and its key, in PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+def usable_pair(instance: Pair, own: Pair) -> tuple[Pair, str | None]:
+    """The pair to serve, and why it is not `instance` (None when it is, or when there is none).
+
+    `own` is made when it is missing or no longer good, and kept: a browser's exception for it stays valid.
+    """
+    reason = None
+    if instance.certificate.exists() or instance.key.exists():
+        try:
+            check(instance)
+            return instance, None
+        except TlsError as error:
+            reason = f"{error}; a self-signed certificate is served instead"
+    try:
+        check(own)
+    except TlsError:
+        make_self_signed(own)
+    return own, reason
+
+
+def check(pair: Pair) -> None:
+    """Raise `TlsError` unless `pair` is readable, belongs together and has not expired."""
+    public = _openssl(["x509", "-in", str(pair.certificate), "-noout", "-pubkey"], f"{pair.certificate} is no certificate")
+    # An empty pass phrase keeps openssl from asking for one at a terminal.
+    key = ["pkey", "-in", str(pair.key), "-pubout", "-passin", "pass:"]
+    if public != _openssl(key, f"{pair.key} is no key without a pass phrase"):
+        raise TlsError(f"{pair.certificate} and {pair.key} do not belong together")
+    _openssl(["x509", "-in", str(pair.certificate), "-noout", "-checkend", "0"], f"{pair.certificate} has expired")
+
+
+def make_self_signed(pair: Pair) -> None:
+    """Write a new key and a certificate for it, each readable by its owner only. Raises `TlsError`."""
+    pair.key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=pair.key.parent) as folder:
+        new = Pair(certificate=Path(folder, "crt"), key=Path(folder, "key"))
+        request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        subject = ["-days", str(_DAYS), "-subj", "/CN=visomaster", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+        where = ["-keyout", str(new.key), "-out", str(new.certificate)]
+        _openssl([*request, *subject, *where], "no self-signed certificate could be made")
+        for made, path in ((new.key, pair.key), (new.certificate, pair.certificate)):
+            made.chmod(0o600)
+            os.replace(made, path)
+
+
+def _openssl(arguments: list[str], complaint: str) -> bytes:
+    """What openssl prints. Raises `TlsError` beginning with `complaint` when it fails or cannot be run."""
+    try:
+        done = subprocess.run(
+            ["openssl", *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise TlsError(f"{complaint} ({error})") from None
+    if done.returncode != 0:
+        raise TlsError(complaint)
+    return done.stdout

@@ -1,0 +1,21 @@
+"""What a person is told when something is wrong: one line, and an exit status that is not 0."""
+
+import sys
+from collections.abc import Callable
+
+
+class Problem(Exception):
+    """Something the reader can correct; its text is one line that names the field or file and what was expected."""
+
+
+class NotReady(Exception):
+    """A part of the host does not work (yet); its text is one line that says what was missing."""
+
+
+def reporting(program: str, action: Callable[[], int]) -> int:
+    """Run `action` and return its exit status; a `Problem` becomes one line on stderr and status 1."""
+    try:
+        return action()
+    except Problem as problem:
+        print(f"{program}: {problem}", file=sys.stderr)
+        return 1

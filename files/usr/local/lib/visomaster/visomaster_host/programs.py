@@ -1,0 +1,224 @@
+"""The services of a host as one table: what each waits for, as whom it runs, and the command it becomes."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from visomaster_host import display, limits, paths
+from visomaster_host.environment import read_settings
+from visomaster_host.files import owner_of, write_atomic
+from visomaster_host.host import Host
+from visomaster_host.prepare import USER
+from visomaster_host.problems import NotReady, Problem
+from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret
+
+X11VNC_TUNING = (
+    *("-forever", "-shared", "-repeat", "-xkb", "-nolookup"),
+    *("-noncache", "-noscr", "-nowf", "-wait", "10", "-defer", "5", "-sb", "0"),
+)
+"""Chosen by `bench/desktop`: short waits for low latency; no scroll and wireframe guesses, which only add to it."""
+
+NO_IPV6 = ("-noipv6", "-rfbportv6", "-1")
+"""Both are needed: with any port but 5900, libvncserver opens [::]:5900 besides unless that port is -1."""
+
+WEBSOCKET = ("127.0.0.1", 6080)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """Something that must be there first: `probe` raises `NotReady` until it is; `within` seconds, None for ever."""
+
+    probe: Callable[[Host], str]
+    within: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """The command a service becomes, and the variables it has besides those of every process."""
+
+    argv: tuple[str, ...]
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """How one service runs.
+
+    `launch` is called as root once everything in `needs` was there: it prepares the host and says what to run. The
+    program's environment is what `launch` says and what `inherits` names (a name ending in "_" is a prefix), never all
+    that the container was given. `once` marks a program that ends by itself when its work is done.
+    """
+
+    launch: Callable[[Host], Launch]
+    user: str = USER
+    home: Path = paths.HOME
+    directory: Path = paths.HOME
+    needs: tuple[Need, ...] = ()
+    inherits: tuple[str, ...] = ()
+    once: bool = False
+
+
+def prepared(host: Host) -> str:
+    """visomaster-start has run since this machine started. Raises `NotReady`.
+
+    A supervisord that belongs to the machine starts the services on its own after a reboot; they then wait.
+    """
+    if not paths.XAUTHORITY.exists():
+        raise NotReady(f"visomaster-start has not run yet ({paths.XAUTHORITY} is missing)")
+    return "visomaster-start has run"
+
+
+def models(host: Host) -> str:
+    """The models are there: at once when the image brought them, else when the fetcher has proven all of them."""
+    if host.models == "start" and not paths.MODELS_MARKER.exists():
+        raise NotReady(f"models are still being fetched ({paths.MODELS_MARKER} is missing)")
+    return "all there"
+
+
+def xvfb(host: Host) -> Launch:
+    """Xvfb for clients that hold the cookie, over its socket only; with Mesa's EGL, as NVIDIA's can crash it."""
+    remove_stale_display(host)
+    screen = ("-screen", "0", host.screen, "-dpi", "96", "+extension", "RANDR")
+    return Launch(
+        argv=("Xvfb", host.display, *screen, "-nolisten", "tcp", "-auth", str(paths.XAUTHORITY), "-noreset"),
+        variables={"__EGL_VENDOR_LIBRARY_FILENAMES": str(paths.MESA_EGL)} if paths.MESA_EGL.exists() else {},
+    )
+
+
+def remove_stale_display(host: Host) -> None:
+    """Remove the lock and socket of an X server that is gone. Raises `Problem` when one lives on the display.
+
+    Process numbers repeat over `docker restart`: a left lock can name a living stranger, and Xvfb then gives up with
+    "Server is already active".
+    """
+    endpoint = paths.X11_SOCKETS / f"X{host.display_number}"
+    with socket.socket(socket.AF_UNIX) as probe:
+        if probe.connect_ex(str(endpoint)) == 0:
+            raise Problem(f"another X server runs on display {host.display} already")
+    endpoint.unlink(missing_ok=True)
+    Path(f"/tmp/.X{host.display_number}-lock").unlink(missing_ok=True)
+
+
+def fluxbox(host: Host) -> Launch:
+    """Fluxbox with the host's configuration instead of the user's."""
+    return Launch(argv=("fluxbox", "-rc", str(paths.FLUXBOX / "init")), variables=display.variables(host))
+
+
+def x11vnc(host: Host) -> Launch:
+    """x11vnc on the public port with a password, or on loopback without one, behind the portal."""
+    if host.access == "vnc":
+        hand_over_password()
+    return Launch(argv=x11vnc_argv(host))
+
+
+def x11vnc_argv(host: Host) -> tuple[str, ...]:
+    """x11vnc's command line. It names the password's file, never the password: arguments can be read by anyone."""
+    attach = ("-display", host.display, "-auth", str(paths.XAUTHORITY), "-rfbport", str(host.vnc_port))
+    access = ("-passwdfile", f"rm:{paths.X11VNC_PASSWORD}") if host.access == "vnc" else ("-localhost", "-nopw")
+    return ("x11vnc", *attach, *X11VNC_TUNING, *NO_IPV6, *access)
+
+
+def hand_over_password() -> None:
+    """Put the password where x11vnc reads it once and deletes it. Raises `Problem` when none is stored."""
+    password = read_secret(VNC_PASSWORD)
+    if not password:
+        raise Problem(f"{paths.SECRETS / VNC_PASSWORD} is missing: visomaster-start writes it")
+    write_atomic(paths.X11VNC_PASSWORD, f"{password}\n".encode(), mode=0o600, owner=owner_of(USER))
+
+
+def websockify(host: Host) -> Launch:
+    """websockify between the portal and x11vnc, both on loopback; its module was installed without its numpy."""
+    address, port = WEBSOCKET
+    return Launch(
+        argv=("python3", "-m", "websockify", f"{address}:{port}", f"127.0.0.1:{host.vnc_port}"),
+        variables={"PYTHONPATH": str(paths.WEBSOCKIFY)},
+    )
+
+
+def caddy(host: Host) -> Launch:
+    """Caddy with what the portal's own code prepares for it; the token is in Caddy's environment alone."""
+    from visomaster_host.portal import apply
+
+    settings = read_settings()
+    wanted = apply.Wanted(
+        token=read_secret(PORTAL_TOKEN) or "",
+        container_label=settings.container_label,
+        portal_config=settings.portal_config,
+        enable_https=settings.enable_https,
+    )
+    prepared = apply.prepare(wanted, apply.Places(caddy=owner_of("caddy"), port=host.port))
+    for notice in prepared.notices:
+        print(f"visomaster-service: {notice}", flush=True)
+    return Launch(argv=prepared.command, variables=prepared.environment)
+
+
+def fetch(host: Host) -> Launch:
+    """The fetcher with the host's manifest, and the mirrors the container was started with."""
+    mirrors = read_settings().mirrors
+    variables = {"VISOMASTER_MIRRORS": mirrors} if mirrors else {}
+    return Launch(argv=("/usr/local/bin/visomaster-fetch",), variables=variables)
+
+
+def application(host: Host) -> Launch:
+    """The program in its environment's Python; the environment is first on PATH, the program's own tools follow.
+
+    The number of this process, which becomes the program, is written down for the desktop's menu.
+    """
+    put_workspace_aside()
+    write_atomic(paths.APPLICATION_PID, f"{os.getpid()}\n".encode(), mode=0o600, owner=owner_of(USER))
+    return Launch(
+        argv=("python", "main.py"),
+        variables={
+            **limits.variables(),
+            **display.variables(host),
+            "PATH": f"{paths.CONDA_BIN}:{paths.DEPENDENCIES}:{paths.SYSTEM_PATH}",
+            "PYTHONUNBUFFERED": "1",  # its log is followed live
+            "XDG_RUNTIME_DIR": str(paths.DESKTOP),
+        },
+    )
+
+
+def put_workspace_aside() -> None:
+    """Keep `last_workspace.json` under another name: the program would ask about it before its window opens."""
+    workspace = paths.PROGRAM / "last_workspace.json"
+    if workspace.exists():
+        os.replace(workspace, workspace.with_name("last_workspace.previous.json"))
+
+
+PREPARED = Need(probe=prepared, within=None)
+X_SERVER = Need(probe=display.server, within=30)
+WINDOW_MANAGER = Need(probe=display.window_manager, within=30)
+MODELS = Need(probe=models, within=None)
+
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_FOR_THE_APPLICATION = (
+    *limits.VARIABLES,
+    *_PROXIES,
+    *("CUDA_", "LC_", "LD_LIBRARY_PATH", "NVIDIA_", "ORT_", "PYTORCH_", "QT_", "TORCH_", "TZ"),
+)
+
+PROGRAMS: Mapping[str, Program] = {
+    "xvfb": Program(launch=xvfb),
+    "fluxbox": Program(launch=fluxbox, needs=(X_SERVER,)),
+    "x11vnc": Program(launch=x11vnc, needs=(X_SERVER,)),
+    "websockify": Program(launch=websockify),
+    "caddy": Program(launch=caddy, user="caddy", home=paths.PORTAL, directory=Path("/")),
+    "visomaster_fetch": Program(
+        launch=fetch,
+        user="root",
+        home=Path("/root"),
+        directory=Path("/"),
+        inherits=("HF_TOKEN", *_PROXIES),
+        once=True,
+    ),
+    "visomaster_app": Program(
+        launch=application,
+        directory=paths.PROGRAM,
+        needs=(X_SERVER, WINDOW_MANAGER, MODELS),
+        inherits=_FOR_THE_APPLICATION,
+    ),
+}

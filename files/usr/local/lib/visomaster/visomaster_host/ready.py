@@ -1,0 +1,140 @@
+"""Say whether this host is ready to be used: visomaster-ready [--json] [--wait SECONDS]
+
+Prints one line per part, `ok` or `missing` with the reason. Exit status 0 only when every part really works: the X
+server answers, a window manager runs, VNC shakes hands, the application's window is on the screen.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from visomaster_host import display, rfb
+from visomaster_host.host import Host, read_host
+from visomaster_host.problems import NotReady, Problem, reporting
+from visomaster_host.programs import models
+
+POLL = 0.25
+"""Seconds between two looks while waiting."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One part of a host. `probe` says how it was found or raises `NotReady`; without the part `after` it cannot be."""
+
+    name: str
+    probe: Callable[[Host], str]
+    after: str | None = None
+    service: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one check found."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def vnc(host: Host) -> str:
+    """x11vnc serves; on a public port it must demand the password."""
+    security = rfb.PASSWORD if host.access == "vnc" else rfb.NO_PASSWORD
+    return rfb.handshake(("127.0.0.1", host.vnc_port), security)
+
+
+def checks_for(host: Host) -> tuple[Check, ...]:
+    """The parts that `host` consists of, in the order they come up."""
+    desktop = (
+        Check(name="x", probe=display.server, service="xvfb"),
+        Check(name="window manager", probe=display.window_manager, after="x", service="fluxbox"),
+        Check(name="vnc", probe=vnc, service="x11vnc"),
+    )
+    fetched = (Check(name="models", probe=models, service="visomaster_fetch"),) if host.models == "start" else ()
+    application = (Check(name="application", probe=display.application_window, after="x", service="visomaster_app"),)
+    return (*desktop, *fetched, *application)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run visomaster-ready; returns 0 when the host is ready, 1 when not, 2 for a wrong argument."""
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="visomaster-ready", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--wait", type=_seconds, default=0.0, metavar="SECONDS", help="wait so long for it")
+    arguments = parser.parse_args(argv)
+    report = print_json if arguments.json else print_lines
+    return reporting("visomaster-ready", lambda: wait_until_ready(read_host(), arguments.wait, report))
+
+
+def wait_until_ready(host: Host, seconds: float, report: Callable[[list[Result], list[Result]], None]) -> int:
+    """Look until everything is ready or `seconds` are over; `report` gets the results now and before."""
+    deadline = time.monotonic() + seconds
+    before: list[Result] = []
+    while True:
+        results = look(host)
+        ready = all(result.ok for result in results)
+        last = ready or time.monotonic() >= deadline
+        if last or report is not print_json:
+            report(results, before)
+        if last:
+            return 0 if ready else 1
+        before = results
+        time.sleep(POLL)
+
+
+def look(host: Host) -> list[Result]:
+    """Try every part of `host` once. What stands on a missing part is not tried: it would only take its time."""
+    results: dict[str, Result] = {}
+    for check in checks_for(host):
+        try:
+            if check.after and not results[check.after].ok:
+                raise NotReady(f"needs {check.after}")
+            results[check.name] = Result(name=check.name, ok=True, detail=check.probe(host))
+        except NotReady as reason:
+            detail = f"{reason}{_state_of(check.service)}"
+            results[check.name] = Result(name=check.name, ok=False, detail=detail)
+    return list(results.values())
+
+
+def print_lines(results: list[Result], before: list[Result]) -> None:
+    """Print one line for each result that is not as it was before."""
+    for result in results:
+        if result not in before:
+            print(f"{'ok' if result.ok else 'missing':8}{result.name}: {result.detail}", flush=True)
+
+
+def print_json(results: list[Result], before: list[Result]) -> None:
+    """Print all results as one JSON object: {"ready": bool, "checks": [{"name", "ok", "detail"}]}."""
+    ready = all(result.ok for result in results)
+    print(json.dumps({"ready": ready, "checks": [asdict(result) for result in results]}))
+
+
+def _state_of(service: str | None) -> str:
+    """What supervisord says of a service that does not run as it should, to root; else nothing."""
+    from visomaster_host import supervisor
+
+    try:
+        program = supervisor.programs().get(service or "")
+    except Problem:
+        return ""
+    if program is None or program.state == "RUNNING":
+        return ""
+    return f" ({program.name} is {program.state}{program.why and ': '}{program.why})"
+
+
+def _seconds(text: str) -> float:
+    import argparse
+
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, got {text!r}") from None
+    if not 0 <= seconds <= 86400:
+        raise argparse.ArgumentTypeError(f"expected 0 to 86400 seconds, got {text}")
+    return seconds

@@ -1,0 +1,63 @@
+"""The first steps of the VNC protocol (RFC 6143, 7.1): enough to know that a server serves, and whom it lets in."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+from visomaster_host.problems import NotReady
+
+ANSWER_WITHIN = 2.0
+"""Seconds for each step."""
+
+NO_PASSWORD, PASSWORD = 1, 2
+"""Security types (RFC 6143, 7.2)."""
+
+
+def handshake(address: tuple[str, int], security: int) -> str:
+    """Greet the server at `address` and go as far as one can without a password. Raises `NotReady`.
+
+    With `PASSWORD` the server must demand one (and nothing weaker) and send its 16 bytes to encrypt; with
+    `NO_PASSWORD` it must let us in and tell the size of its screen.
+    """
+    where = f"{address[0]}:{address[1]}"
+    try:
+        with socket.create_connection(address, ANSWER_WITHIN) as connection:
+            offered = _security_types(connection, where)
+            if security not in offered or (security == PASSWORD and NO_PASSWORD in offered):
+                raise NotReady(f"{where} offers the security types {offered}, expected {security}")
+            connection.sendall(bytes([security]))
+            if security == PASSWORD:
+                receive(connection, 16)
+                return f"{where} greets and asks for the password"
+            return f"{where} greets and shows {_screen_size(connection, where)}"
+    except (OSError, EOFError) as error:
+        raise NotReady(f"{where}: {error or type(error).__name__}") from None
+
+
+def _security_types(connection: socket.socket, where: str) -> list[int]:
+    banner = receive(connection, 12)
+    if not banner.startswith(b"RFB 003."):
+        raise NotReady(f"{where} is no VNC server: it greets with {banner!r}")
+    connection.sendall(b"RFB 003.008\n")
+    return list(receive(connection, receive(connection, 1)[0]))
+
+
+def _screen_size(connection: socket.socket, where: str) -> str:
+    (refusal,) = struct.unpack(">I", receive(connection, 4))
+    if refusal:
+        raise NotReady(f"{where} refuses the connection")
+    connection.sendall(b"\x01")  # shared: leave everyone else connected
+    width, height = struct.unpack(">HH", receive(connection, 4))
+    return f"{width}x{height}"
+
+
+def receive(connection: socket.socket, count: int) -> bytes:
+    """Exactly `count` bytes. Raises `EOFError` when the other side ends before."""
+    received = b""
+    while len(received) < count:
+        part = connection.recv(count - len(received))
+        if not part:
+            raise EOFError("the server closed the connection")
+        received += part
+    return received

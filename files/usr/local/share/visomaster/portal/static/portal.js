@@ -1,0 +1,166 @@
+// The live parts of the index and the status page. Everything comes from one JSON report; the page carries the first.
+// Text is only ever set as text: names of files and windows come from elsewhere.
+
+const PERIOD = { fetching: 1000, starting: 2000, ready: 10000, lost: 3000 };
+const main = document.querySelector("main");
+
+function element(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function size(bytes) {
+  const units = ["B", "kB", "MB", "GB"];
+  let unit = 0;
+  for (; bytes >= 1000 && unit < units.length - 1; unit++) bytes /= 1000;
+  return `${unit ? bytes.toFixed(1) : bytes} ${units[unit]}`;
+}
+
+function duration(seconds) {
+  if (seconds < 60) return `${Math.ceil(seconds)} s`;
+  if (seconds < 3600) return `${Math.ceil(seconds / 60)} min`;
+  return `${Math.floor(seconds / 3600)} h ${Math.ceil((seconds % 3600) / 60)} min`;
+}
+
+function pill(text, kind) {
+  const ready = document.getElementById("ready");
+  if (ready.textContent !== text) ready.textContent = text; // a screen reader speaks every change
+  ready.className = `pill ${kind}`;
+}
+
+function showReady(report) {
+  const fetch = report.fetch;
+  if (report.ready) pill("ready", "good");
+  else if (fetch && fetch.status === "failed") pill("models missing", "bad");
+  else if (fetch && fetch.status === "running") pill("fetching models", "wait");
+  else pill("starting", "wait");
+}
+
+function showChecks(checks) {
+  document.getElementById("checks").replaceChildren(...checks.map((check) => {
+    const item = element("li", undefined, check.ok ? "good" : "");
+    item.append(element("span", check.name), element("small", check.detail));
+    item.setAttribute("aria-label", `${check.name}: ${check.ok ? "there" : "not there"} ${check.detail}`);
+    return item;
+  }));
+}
+
+function bar(fetch) {
+  const known = fetch.bytes_total > 0;
+  const share = known ? Math.min(1, fetch.bytes_done / fetch.bytes_total) : 0;
+  const progress = element("div", undefined, known ? "progress" : "progress unknown");
+  progress.setAttribute("role", "progressbar");
+  progress.setAttribute("aria-label", "models fetched");
+  progress.append(element("div"));
+  if (known) {
+    progress.setAttribute("aria-valuenow", String(Math.round(share * 100)));
+    progress.firstChild.style.width = `${share * 100}%`;
+  }
+  return progress;
+}
+
+function figures(fetch, files) {
+  const line = element("p", undefined, "figures");
+  const done = files.filter((file) => file.status === "done").length;
+  const total = fetch.bytes_total > 0 ? ` of ${size(fetch.bytes_total)}` : "";
+  line.append(element("span", `${done} of ${files.length} files`), element("span", `${size(fetch.bytes_done)}${total}`));
+  if (fetch.rate > 0) line.append(element("span", `${size(fetch.rate)}/s`));
+  if (fetch.eta > 0) line.append(element("span", `${duration(fetch.eta)} left`));
+  return line;
+}
+
+function fileTable(files) {
+  const table = element("table");
+  const head = table.createTHead().insertRow();
+  for (const [text, className] of [["File", ""], ["State", ""], ["Size", "number"]]) {
+    head.append(Object.assign(element("th", text, className), { scope: "col" }));
+  }
+  const body = table.createTBody();
+  for (const file of files) {
+    const row = body.insertRow();
+    const partly = file.status === "fetching" && file.size > 0;
+    const state = partly ? `${Math.floor(100 * file.bytes_done / file.size)} %` : file.status;
+    row.append(element("td", file.path), element("td", state, file.error ? "failed" : ""));
+    row.append(element("td", file.size > 0 ? size(file.size) : "", "number"));
+  }
+  return table;
+}
+
+function showFetch(fetch) {
+  const box = document.getElementById("fetch");
+  const detailed = "files" in box.dataset;
+  box.hidden = !fetch || (fetch.status === "done" && !detailed);
+  if (box.hidden) return;
+  const files = Array.isArray(fetch.files) ? fetch.files : [];
+  const title = { running: "Fetching models", done: "Models", failed: "Some models could not be fetched" }[fetch.status];
+  const parts = [element("h2", title ?? "Models")];
+  if (fetch.status !== "done") parts.push(bar(fetch));
+  parts.push(figures(fetch, files));
+  for (const file of files.filter((each) => each.error)) {
+    parts.push(element("p", `${file.path}: ${file.error}`, "failed"));
+  }
+  if (detailed) parts.push(fileTable(files));
+  reuseBar(box, parts);
+}
+
+// The bar's movement is a transition of the old element: a new one would jump from nothing.
+function reuseBar(box, parts) {
+  const old = box.querySelector(".progress");
+  const index = parts.findIndex((part) => part.classList.contains("progress"));
+  if (old && index >= 0 && old.className === parts[index].className) {
+    old.firstChild.style.width = parts[index].firstChild.style.width;
+    old.setAttribute("aria-valuenow", parts[index].getAttribute("aria-valuenow") ?? "");
+    while (old.previousSibling) old.previousSibling.remove();
+    while (old.nextSibling) old.nextSibling.remove();
+    old.before(...parts.slice(0, index));
+    old.after(...parts.slice(index + 1));
+  } else {
+    box.replaceChildren(...parts);
+  }
+}
+
+function show(report) {
+  showReady(report);
+  showChecks(report.checks);
+  showFetch(report.fetch);
+  const refused = document.getElementById("refused");
+  if (refused) refused.textContent = report.refused.requests;
+}
+
+function period(report) {
+  if (report.fetch && report.fetch.status === "running") return PERIOD.fetching;
+  return report.ready ? PERIOD.ready : PERIOD.starting;
+}
+
+async function update() {
+  if (document.hidden) return; // resumed by visibilitychange
+  let wait = PERIOD.lost;
+  try {
+    const answer = await fetch(main.dataset.report, { cache: "no-store" });
+    if (answer.status === 401) {
+      location.reload(); // the token was changed: the server shows its login page
+      return;
+    }
+    if (!answer.ok) throw new Error(answer.statusText);
+    const report = await answer.json();
+    show(report);
+    wait = period(report);
+  } catch {
+    pill("no answer", "bad");
+  }
+  timer = setTimeout(update, wait);
+}
+
+for (const link of document.querySelectorAll("a[data-port]")) {
+  link.href = `${location.protocol}//${location.hostname}:${link.dataset.port}${link.dataset.path}`;
+}
+
+const first = JSON.parse(document.getElementById("report").textContent);
+show(first);
+let timer = setTimeout(update, period(first));
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(timer);
+  update();
+});
