@@ -1,0 +1,143 @@
+"""`make up`: a desktop on this machine, baked and run exactly as anywhere else, with the sandbox's application."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from sandbox import assets
+from sandbox.base import base_image
+from sandbox.engine import docker, docker_command, label_of
+from sandbox.shell import INPUTS_LABEL, LABEL, REPOSITORY, SandboxError, fingerprint, say, step
+from spec.fields import one_of
+from spec.variant import VARIANTS, Access, Variant
+
+UP_LABEL = f"{LABEL}.up"
+REPOSITORY_NAME = "visomaster-sandbox/desktop"
+ORIGIN = "http://assets.sandbox.invalid"
+READY_WITHIN = 120
+# What decides what a bake makes: everything pyinfra reads.
+INPUTS = ("deploy.py", "connectors", "files", "operations", "spec", "tasks", "templates", "VisoMaster")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desktop:
+    """One variant as a container of this machine."""
+
+    variant: Variant
+
+    @property
+    def container(self) -> str:
+        """The container's name."""
+        return f"visomaster-sandbox-{self.variant.name}"
+
+
+def mirrors(address: str) -> str:
+    """The setting that leads the sandbox's addresses to the asset server at `address`."""
+    return f"{ORIGIN}={address}"
+
+
+def data(variant: str, address: str) -> list[str]:
+    """pyinfra's arguments for `variant` with the sandbox's application."""
+    values = {"variant": variant, "application": "sandbox", "mirrors": mirrors(address)}
+    return [word for key, value in values.items() for word in ("--data", f"{key}={value}")]
+
+
+def bake(variant: str, release: str = "bookworm") -> str:
+    """Bake `variant` on the base image of `release` unless the same was baked before; return the image's tag.
+
+    pyinfra's own output is shown. Raises SandboxError when it fails.
+    """
+    base = base_image(release)
+    assets.up()
+    inputs = fingerprint(label_of("image", base, INPUTS_LABEL), *(REPOSITORY / name for name in INPUTS))
+    tag = f"{REPOSITORY_NAME}:{release}-{variant}-{inputs}"
+    if docker("images", "--quiet", tag).strip():
+        return tag
+    say(f"baking {variant} on {base} with pyinfra")
+    repository = ["--data", f"repository={REPOSITORY_NAME}"]
+    command = [f"@bake/{base}", "deploy.py", "-y", *data(variant, assets.bridge_url()), *repository]
+    pyinfra(command)
+    docker("tag", f"{REPOSITORY_NAME}:{VARIANTS[variant].tags()[0]}", tag)
+    return tag
+
+
+def pyinfra(arguments: list[str]) -> None:
+    """Run the project's pyinfra with its output shown. Raises SandboxError when it fails."""
+    program = REPOSITORY / ".venv" / "bin" / "pyinfra"
+    environment = {**os.environ, "DOCKER": docker_command(), "PYINFRA_PROGRESS": "off"}
+    status = subprocess.run([program, *arguments], cwd=REPOSITORY, env=environment, check=False).returncode
+    if status:
+        raise SandboxError(f"pyinfra ended with status {status}, see above")
+
+
+def up(variant: str) -> None:
+    """Bake, run and wait until the desktop of `variant` is ready; quick when it runs already."""
+    if variant not in VARIANTS:
+        raise SandboxError(f"VARIANT: {variant!r} is unknown, expected {one_of(VARIANTS)}")
+    desktop = Desktop(variant=VARIANTS[variant])
+    image = bake(variant)
+    if label_of("container", desktop.container, UP_LABEL) != image or not _running(desktop):
+        _run(desktop, image)
+    wait(desktop.container)
+    tell(desktop)
+
+
+def _running(desktop: Desktop) -> bool:
+    return bool(docker("ps", "--quiet", "--filter", f"name=^{desktop.container}$").strip())
+
+
+def _run(desktop: Desktop, image: str) -> None:
+    docker("rm", "--force", desktop.container)
+    options = [f"--name={desktop.container}", f"--label={LABEL}=1", f"--label={UP_LABEL}={image}"]
+    port = desktop.variant.port
+    options += [f"--publish=127.0.0.1:{port}:{port}"]
+    options += [f"--env=VISOMASTER_MIRRORS={mirrors(assets.bridge_url())}"]
+    with step(f"starting {desktop.container}"):
+        docker("run", "--detach", *options, image)
+
+
+def wait(container: str) -> None:
+    """Wait until a person could use the desktop of `container`, showing what is still missing."""
+    command = [docker_command(), "exec", container, "visomaster-ready", "--wait", str(READY_WITHIN)]
+    if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
+        raise SandboxError(f"{container} is not ready after {READY_WITHIN} s: see `make logs`")
+
+
+def tell(desktop: Desktop) -> None:
+    """Say where the desktop is and how to get in. The password itself is printed only when it is asked for."""
+    variant = desktop.variant
+    match variant.access:
+        case Access.VNC:
+            address = f"VNC client:  127.0.0.1:{variant.port}"
+        case Access.PORTAL:
+            address = f"browser:     http://127.0.0.1:{variant.port}/"
+    print(f"\n  The desktop is ready. Open it with a {address}")
+    print("  How to get in:  make password\n  How to end it:  make down\n")
+
+
+def running_container() -> str:
+    """The name of the one desktop that `make up` runs. Raises SandboxError when there is none or more than one."""
+    names = docker("ps", "--filter", f"label={UP_LABEL}", "--format", "{{.Names}}").split()
+    if len(names) != 1:
+        raise SandboxError(
+            f"expected one running desktop, found {', '.join(names) or 'none'}: `make up` starts one"
+        )
+    return names[0]
+
+
+def attach(*command: str) -> None:
+    """Become the Docker client with `command`; the last word of it is the running desktop's name or follows it."""
+    client = docker_command()
+    os.execv(client, [client, *command])  # noqa: S606 - the program is the client that was found
+
+
+def down() -> None:
+    """Remove every desktop that `up` runs, and the asset server."""
+    names = docker("ps", "--all", "--filter", f"label={UP_LABEL}", "--format", "{{.Names}}").split()
+    if names:
+        with step(f"removing {', '.join(names)}"):
+            docker("rm", "--force", "--volumes", *names)
+    assets.down()

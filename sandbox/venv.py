@@ -1,0 +1,34 @@
+"""The project's own Python environment: locked packages, and pyinfra with the `@bake` connector."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+
+from sandbox.shell import CACHE, REPOSITORY, apt_install, run, step
+
+FOLDER = REPOSITORY / ".venv"
+INSTALLED = FOLDER / ".installed"
+LOCK = REPOSITORY / "requirements-dev.txt"
+
+
+def make() -> Path:
+    """Make `.venv` with the locked packages and this project, and return it. What was there is replaced."""
+    if importlib.util.find_spec("ensurepip") is None:
+        apt_install(["python3-venv"])  # Debian leaves ensurepip out of its python3
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    with step("making .venv"):
+        run([sys.executable, "-m", "venv", FOLDER], timeout=120)
+    pip = [FOLDER / "bin" / "pip", "--disable-pip-version-check", "install", "--quiet"]
+    with step("installing the locked Python packages"):
+        run([*pip, "--require-hashes", "--requirement", LOCK], timeout=900, log=CACHE / "pip.log")
+    with step("installing the project"):
+        run(
+            [*pip, "--no-deps", "--no-build-isolation", "--editable", REPOSITORY],
+            timeout=120,
+            log=CACHE / "pip.log",
+        )
+    INSTALLED.touch()
+    return FOLDER
