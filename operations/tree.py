@@ -30,9 +30,9 @@ class LocalFile:
 
 
 def local_files(folder: Path, exclude: frozenset[str] = frozenset()) -> dict[str, LocalFile]:
-    """The regular files below `folder` by relative path, without compiled Python, version control and the entries
-    of its top level named in `exclude`."""
-    unwanted = {"__pycache__", ".git"}
+    """The regular files below `folder` by relative path, without version control, what tools leave behind and the
+    entries of its top level named in `exclude`."""
+    unwanted = {".git", ".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__"}
     return {
         path.relative_to(folder).as_posix(): LocalFile(path=path, executable=bool(path.stat().st_mode & 0o100))
         for path in sorted(folder.rglob("*"))
@@ -92,11 +92,12 @@ def copied(
 def unpack(archive: str, dest: str) -> StringCommand:
     """The command that unpacks `archive` into `dest` and removes it.
 
-    Owners are taken by name from the archive. A program that is running keeps its old file (`--unlink-first`).
+    Owners are taken by name from the archive. tar removes a file before it writes the new one: a program that is
+    running keeps its old one.
     """
     target, source = shlex.quote(dest), shlex.quote(archive)
     return StringCommand(
-        f"mkdir -p {target} && tar -x --unlink-first --preserve-permissions -C {target} -f {source} && rm -f {source}"
+        f"mkdir -p {target} && tar -x --preserve-permissions -C {target} -f {source} && rm -f {source}"
     )
 
 

@@ -16,7 +16,7 @@ import jinja2
 from spec.application import Application, FolderSource, load_application
 from spec.here import ROOT, TEMPLATES
 from spec.image import ImageConfig
-from spec.layer import Layer
+from spec.layer import IMAGE_LAYERS, Layer
 from spec.published import image_config
 from spec.settings import DEFAULT_REPOSITORY
 from spec.variant import VARIANTS, Variant
@@ -24,7 +24,7 @@ from spec.variant import VARIANTS, Variant
 BASE = "debian:bookworm-slim"
 """The default base image. CUDA libraries come with the pip requirement sets, so none is needed in the base."""
 
-_EVERY_LAYER = ("deploy.py", "connectors", "operations", "spec", "tasks/__init__.py")
+_COMMON = ("connectors", "operations", "spec", "deploy.py", "tasks/__init__.py")
 
 _READS: Mapping[Layer, tuple[str, ...]] = MappingProxyType(
     {
@@ -32,7 +32,7 @@ _READS: Mapping[Layer, tuple[str, ...]] = MappingProxyType(
         Layer.ENVIRONMENT: (),
         Layer.DESKTOP: ("files/etc/visomaster/fluxbox",),
         Layer.ACCESS: (),
-        Layer.APPLICATION: ("VisoMaster",),
+        Layer.APPLICATION: ("VisoMaster",),  # a program of the user's own may be in there
         Layer.MODELS: ("files/usr/local", "tasks/programs.py"),
         Layer.SERVICES: (
             "files/etc/visomaster/supervisord.conf",
@@ -50,8 +50,17 @@ class Build:
     """What the template of the Dockerfile sees."""
 
     application: Application
-    application_reference: str
     base: str = BASE
+
+    @property
+    def common(self) -> tuple[str, ...]:
+        """The paths, relative to the repository, that every layer's stage sees."""
+        return (*_COMMON, f"VisoMaster/{self.application.name}.toml")
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers of an image."""
+        return IMAGE_LAYERS
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -68,12 +77,10 @@ class Build:
         """One variant for each access: those that share an access share its layer."""
         return tuple({variant.access: variant for variant in reversed(self.variants)}.values())[::-1]
 
-    def mounts(self, layer: str) -> tuple[str, ...]:
-        """The paths, relative to the repository, that the stage of `layer` sees."""
-        step = Layer(layer)
-        paths = {*_EVERY_LAYER, f"VisoMaster/{self.application.name}.toml", f"tasks/{step}.py", *_READS[step]}
-        paths |= {_relative(path) for path in self._profile_files(step)}
-        return tuple(sorted(path for path in paths if not _covered(path, paths)))
+    def reads(self, layer: Layer) -> tuple[str, ...]:
+        """The paths, relative to the repository, that the stage of `layer` alone sees."""
+        profile = (_relative(path) for path in self._profile_files(layer))
+        return tuple(sorted({f"tasks/{layer}.py", *_READS[layer], *profile}))
 
     def _profile_files(self, step: Layer) -> tuple[Path, ...]:
         application, lock = self.application, self.application.environment.lock
@@ -100,10 +107,6 @@ def _relative(path: Path) -> str:
         raise ValueError(f"dockerfile: {path} is outside of the repository, which is all a build can see") from None
 
 
-def _covered(path: str, paths: set[str]) -> bool:
-    return any(parent.as_posix() in paths for parent in Path(path).parents)
-
-
 def render(reference: str) -> str:
     """The Dockerfile of the application `reference` names. Raises `ValueError` as `load_application` does."""
     environment = jinja2.Environment(
@@ -114,7 +117,7 @@ def render(reference: str) -> str:
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - a Dockerfile is no HTML
     )
-    build = Build(application=load_application(reference), application_reference=reference)
+    build = Build(application=load_application(reference))
     return environment.get_template("Dockerfile.j2").render(build=build)
 
 

@@ -18,7 +18,8 @@ class Service:
     """One supervisord program. Times in seconds; `stderr_logfile` None sends errors to the same log.
 
     `priority` orders starting and, backwards, stopping; waiting for one another is the services' own matter.
-    `startretries` is about half an hour of trying, each pause a second longer; after that the service is FATAL.
+    `startretries` is about half an hour of trying, each pause a second longer; after that the service is
+    FATAL.
     """
 
     name: str
@@ -41,6 +42,7 @@ XVFB = Service(name="xvfb", priority=10, stdout_logfile=f"{paths.CORE_LOGS}/xvfb
 FLUXBOX = Service(name="fluxbox", priority=20, stdout_logfile=f"{paths.CORE_LOGS}/fluxbox.log")
 X11VNC = Service(name="x11vnc", priority=30, stdout_logfile=f"{paths.PORTAL_LOGS}/x11vnc.log")
 WEBSOCKIFY = Service(name="websockify", priority=40, stdout_logfile=f"{paths.PORTAL_LOGS}/websockify.log")
+PORTAL = Service(name="portal", priority=45, stdout_logfile=f"{paths.PORTAL_LOGS}/portal.log")
 CADDY = Service(name="caddy", priority=50, stdout_logfile=f"{paths.PORTAL_LOGS}/caddy.log")
 FETCH = Service(
     name="visomaster_fetch",
@@ -61,6 +63,6 @@ APPLICATION = Service(
 
 def services_for(access: Access, models: ModelsAt) -> tuple[Service, ...]:
     """The services of a host with this access whose models arrive then, in the order they start."""
-    portal = (WEBSOCKIFY, CADDY) if access is Access.PORTAL else ()
+    portal = (WEBSOCKIFY, PORTAL, CADDY) if access is Access.PORTAL else ()
     fetch = (FETCH,) if models is ModelsAt.START else ()
     return (XVFB, FLUXBOX, X11VNC, *portal, *fetch, APPLICATION)

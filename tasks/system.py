@@ -34,9 +34,9 @@ def system(release: Release, libraries: tuple[str, ...]) -> None:
         shell="/bin/bash",
         create_home=True,
     )
-    for folder in ("/app", paths.ETC, paths.CORE_LOGS):
+    for folder in ("/app", paths.ETC, paths.CORE_LOGS, paths.PORTAL_LOGS):
         _folder(folder, "root")
-    for folder in (paths.MODELS, paths.DEPENDENCIES, paths.WORKSPACE, paths.PORTAL_LOGS):
+    for folder in (paths.MODELS, paths.DEPENDENCIES, paths.WORKSPACE):
         _folder(folder, paths.USER)
 
 

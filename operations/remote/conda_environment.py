@@ -36,9 +36,10 @@ INPUTS = "# inputs: sha256:"
 PENDING = "visomaster-pending"  # in conda-meta: the journal of a run that has not ended
 WORK = ".visomaster-environment"
 PROGRESS_SECONDS = 2.0
+REMOVE_SECONDS = 10.0
 PLATFORMS = {"x86_64": "linux-64", "aarch64": "linux-aarch64"}
-# What a lock for every host may count on: the oldest distribution supported (Ubuntu 22.04: glibc 2.35, Linux 5.15),
-# not the machine that happens to solve. A solve for one host counts on that host's own glibc.
+# What a lock for every host may count on: the oldest distribution supported (Ubuntu 22.04: glibc 2.35, Linux
+# 5.15), not the machine that happens to solve. A solve for one host counts on that host's own glibc.
 VIRTUAL_PACKAGES = {"__unix": ("0", "0"), "__linux": ("5.15", "0"), "__glibc": ("2.35", "0")}
 ARCHSPEC = {"linux-64": "x86_64", "linux-aarch64": "aarch64"}
 
@@ -195,15 +196,26 @@ def work_directory(request: Request) -> Iterator[Path]:
             fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InstallationError(f"another installation into {request.prefix} is running") from None
-        if work.exists():
-            shutil.rmtree(work)
+        remove_directory(work)
         work.mkdir(mode=0o700)
         try:
             yield work
         finally:
-            shutil.rmtree(work)
+            remove_directory(work)
     finally:
         os.close(holder)
+
+
+def remove_directory(directory: Path) -> None:
+    """Remove a directory and all in it; after a failure rattler's threads may still be unpacking there."""
+    deadline = time.monotonic() + REMOVE_SECONDS
+    while directory.exists():
+        try:
+            shutil.rmtree(directory)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def provide_rattler(request: Request, work: Path) -> None:
@@ -416,6 +428,8 @@ def readable_records(meta: Path) -> list[PrefixRecord]:
     """What conda-meta says is installed. A damaged record is removed: its package is linked again."""
     from rattler import PrefixRecord
 
+    for unfinished in meta.glob("prefix_record_*"):  # rattler renames a record into place when it is whole
+        unfinished.unlink()
     records = []
     for path in sorted(meta.glob("*.json")):
         try:
@@ -430,10 +444,10 @@ def readable_records(meta: Path) -> list[PrefixRecord]:
 
 
 class Journal:
-    """What a run is changing, kept in conda-meta until the run ends: the packages and all files they may have.
+    """What a run is changing, kept in conda-meta until the run ends: packages and all files they may have.
 
-    A killed run leaves files of packages without a record, and records of packages without their files; nothing
-    but this says which. One JSON line per package, the name and the files' paths in the prefix.
+    A killed run leaves files of packages without a record, and records of packages without their files; only
+    this says which. One JSON line per package, the name and the files' paths in the prefix.
     """
 
     def __init__(self, path: Path) -> None:
@@ -465,7 +479,7 @@ class Journal:
 def files_changing(
     installed: Sequence[PrefixRecord], wanted: Sequence[RepoDataRecord]
 ) -> dict[str, list[str]]:
-    """The names of packages that are not, or not the same, in both lists, with the files that are installed."""
+    """The names of packages that are not, or not the same, in both lists, with the files they have here."""
     before = {(record.name.normalized, record.sha256) for record in installed}
     after = {(record.name.normalized, record.sha256) for record in wanted}
     files = {record.name.normalized: [str(path) for path in record.files] for record in installed}
@@ -473,7 +487,7 @@ def files_changing(
 
 
 def remove_orphans(prefix: Path, installed: Sequence[PrefixRecord], journal: Journal) -> None:
-    """Remove what an interrupted run linked of packages that have no record, with the directories left empty."""
+    """Remove what an interrupted run linked of packages that have no record, and directories left empty."""
     owned = {str(path) for record in installed for path in record.files}
     for relative in {path for paths in journal.packages.values() for path in paths} - owned:
         path = prefix / relative
@@ -528,7 +542,7 @@ def _subdir(platform: str) -> Any:
 
 
 class Reporter:
-    """Hears of rattler's steps: keeps the journal, and prints a line every two seconds (a log has no bars)."""
+    """Hears of rattler's steps: keeps the journal, and prints a line every two seconds."""
 
     def __init__(self, journal: Journal, cache: Path, wanted: Sequence[RepoDataRecord]) -> None:
         self.journal = journal

@@ -20,7 +20,9 @@ def main(argv: list[str] | None = None) -> int:
     import argparse
 
     parser = argparse.ArgumentParser(
-        prog="visomaster-credentials", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="visomaster-credentials",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args(argv)

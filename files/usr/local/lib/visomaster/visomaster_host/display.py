@@ -1,6 +1,7 @@
 """Asking the X server: does it answer, is a window manager there, is a window on the screen.
 
-The tools are of x11-utils; each is given its time, because a stopped X server accepts connections and says nothing.
+The tools are of x11-utils; each is given its time, because a stopped X server accepts connections and says
+nothing.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ def window_ids(xprop: str) -> list[str]:
 
 
 def parse_window(xwininfo: str) -> tuple[str, bool]:
-    """Title and "is it on the screen" from what `xwininfo -id` prints; a window without a title has an empty one."""
+    """Title and "is it on the screen" from what `xwininfo -id` prints; a window without a title has an empty
+    one.
+    """
     title, state = _TITLE.search(xwininfo), _MAP_STATE.search(xwininfo)
     return title.group(1) if title else "", state is not None and state.group(1) == "IsViewable"
 

@@ -1,6 +1,7 @@
 """The container's environment, read and checked once at start.
 
-Secrets go to the store, the rest to one settings file; every later program reads those and never the environment.
+Secrets go to the store, the rest to one settings file; every later program reads those and never the
+environment.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ SECRET_VARIABLES = ("VNC_PASSWORD", "OPEN_BUTTON_TOKEN")
 """Taken out of the environment before anything is started with it."""
 
 VNC_PASSWORD_LENGTH = 8
-"""VNC's DES challenge uses eight characters and ignores the rest: a longer password is weaker than it looks."""
+"""VNC's DES challenge uses eight characters and ignores the rest: a longer password is weaker than it looks.
+"""
 
 SHORTEST_TOKEN = 16
-"""Vast's templates say `OPEN_BUTTON_TOKEN=1` for "please generate": anything this short is not meant as a secret."""
+"""Vast's templates say `OPEN_BUTTON_TOKEN=1` for "please generate": anything this short is not meant as a
+secret.
+"""
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _VNC_PASSWORD = re.compile(r"[ -~]{1,8}")
@@ -34,7 +38,9 @@ _X11VNC_COMMENTS = ("__SKIP__", "__COMM__")  # x11vnc reads a password line with
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is not secret by itself, as text; empty means not given. Kept root-only: a mirror's URL may hold a login."""
+    """What is not secret by itself, as text; empty means not given. Kept root-only: a mirror's URL may hold a
+    login.
+    """
 
     container_label: str = ""
     portal_config: str = ""
@@ -46,7 +52,9 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """The checked environment. A secret is None when it was not given and a stored or generated one is to be used."""
+    """The checked environment. A secret is None when it was not given and a stored or generated one is to be
+    used.
+    """
 
     vnc_password: str | None = field(default=None, repr=False)
     portal_token: str | None = field(default=None, repr=False)
@@ -56,8 +64,8 @@ class Environment:
 def container_environment() -> Mapping[str, str]:
     """The variables of the container.
 
-    Vast shows `-e` variables to its on-start line, but not to SSH sessions: this is the one place to look further
-    (/etc/environment) for the ones that are missing.
+    Vast shows `-e` variables to its on-start line, but not to SSH sessions: this is the one place to look
+    further (/etc/environment) for the ones that are missing.
     """
     return os.environ
 
@@ -82,7 +90,9 @@ def read_environment(variables: Mapping[str, str], host: Host) -> Environment:
 
 
 def keep(environment: Environment, host: Host) -> None:
-    """Store the secret of `host`'s access and the settings. Not given: the stored secret stays, else one is made."""
+    """Store the secret of `host`'s access and the settings. Not given: the stored secret stays, else one is
+    made.
+    """
     if host.access == "vnc":
         stored = environment.vnc_password or read_secret(VNC_PASSWORD)
         write_secret(VNC_PASSWORD, stored or _generate(VNC_PASSWORD_LENGTH))
@@ -94,7 +104,9 @@ def keep(environment: Environment, host: Host) -> None:
 
 
 def read_settings() -> Settings:
-    """The settings of the last start; the defaults when there was none. Raises `Problem` when they are unreadable."""
+    """The settings of the last start; the defaults when there was none. Raises `Problem` when they are
+    unreadable.
+    """
     try:
         values = json.loads(paths.SETTINGS.read_text(encoding="utf-8"))
         return Settings(**values)
@@ -103,7 +115,9 @@ def read_settings() -> Settings:
     except PermissionError:
         raise Problem(f"{paths.SETTINGS} is readable by root only: run this as root") from None
     except (ValueError, TypeError) as error:
-        raise Problem(f"{paths.SETTINGS} is damaged ({error}): it is written anew by the next start") from None
+        raise Problem(
+            f"{paths.SETTINGS} is damaged ({error}): it is written anew by the next start"
+        ) from None
 
 
 def drop_secrets(variables: MutableMapping[str, str]) -> None:
@@ -119,7 +133,9 @@ def _vnc_password(value: str | None) -> str | None:
         length = f"got {len(value)}" if len(value) == 0 or len(value) > VNC_PASSWORD_LENGTH else "got others"
         raise Problem(f"VNC_PASSWORD must be 1 to {VNC_PASSWORD_LENGTH} printable ASCII characters, {length}")
     if value.startswith(_X11VNC_COMMENTS):
-        raise Problem(f"VNC_PASSWORD must not be {' or '.join(_X11VNC_COMMENTS)}: x11vnc reads that as a comment")
+        raise Problem(
+            f"VNC_PASSWORD must not be {' or '.join(_X11VNC_COMMENTS)}: x11vnc reads that as a comment"
+        )
     return value
 
 

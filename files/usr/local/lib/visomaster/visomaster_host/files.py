@@ -29,8 +29,8 @@ def owner_of(user: str) -> Owner:
 def write_atomic(path: Path, content: bytes, *, mode: int, owner: Owner) -> None:
     """Put `content` at `path`, with its final mode and owner from the first moment it has that name.
 
-    Safe for root in a directory of an unprivileged user: the new file is made with O_EXCL and set up through its
-    descriptor, and a link planted at `path` is replaced, not followed.
+    Safe for root in a directory of an unprivileged user: the new file is made with O_EXCL and set up through
+    its descriptor, and a link planted at `path` is replaced, not followed.
     """
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     new.unlink(missing_ok=True)
@@ -41,7 +41,7 @@ def write_atomic(path: Path, content: bytes, *, mode: int, owner: Owner) -> None
         file.write(content)
         file.flush()
         os.fsync(descriptor)
-    os.replace(new, path)
+    new.replace(path)
 
 
 def ensure_directory(path: Path, *, mode: int, owner: Owner = ROOT) -> None:

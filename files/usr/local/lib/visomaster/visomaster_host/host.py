@@ -35,8 +35,15 @@ class Host:
         _require(self.models in ("build", "start"), "models", self.models, '"build" or "start"')
         _require(0 < self.port < 65536, "port", self.port, "a TCP port")
         _require(_SCREEN.fullmatch(self.screen) is not None, "screen", self.screen, "WIDTHxHEIGHTxDEPTH")
-        _require(_DISPLAY.fullmatch(self.display) is not None, "display", self.display, 'an X display such as ":1"')
-        _require(bool(self.window_title.strip()), "window_title", self.window_title, "the beginning of a window's title")
+        _require(
+            _DISPLAY.fullmatch(self.display) is not None, "display", self.display, 'an X display such as ":1"'
+        )
+        _require(
+            bool(self.window_title.strip()),
+            "window_title",
+            self.window_title,
+            "the beginning of a window's title",
+        )
         named = all(_SERVICE.fullmatch(name) for name in self.services)
         _require(bool(self.services) and named, "services", self.services, "a list of names")
 
@@ -70,7 +77,7 @@ _TYPES: dict[str, type] = {
 
 
 def read_host(path: Path | None = None) -> Host:
-    """The host described at `path`. Raises `Problem` when the file is missing, no JSON, or a field is wrong."""
+    """The host described at `path`. Raises `Problem` when it is missing, no JSON, or a field is wrong."""
     path = path or paths.HOST
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """How many threads the application's numeric libraries may start.
 
-They start one per visible core and per library. A rented box shows all cores of its machine (384 were seen with 46
-granted) while its limit of processes is low: the pools then fail with "can't start new thread".
+They start one per visible core and per library. A rented box shows all cores of its machine (384 were seen
+with 46 granted) while its limit of processes is low: the pools then fail with "can't start new thread".
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ FLUXBOX = Path("/etc/visomaster/fluxbox")
 
 PROGRAM = Path("/app/VisoMaster")
 DEPENDENCIES = Path("/app/dependencies")
-MODELS_MARKER = Path("/app/models/.downloaded")
+MODELS = Path("/app/models")
 CONDA_BIN = Path("/opt/conda/envs/visomaster/bin")
 HOME = Path("/home/visomaster")
 
@@ -20,6 +20,8 @@ PORTAL_LOGS = Path("/var/log/portal")
 RUN = Path("/run/visomaster")
 START_LOCK = RUN / "start.lock"
 SETTINGS = RUN / "settings.json"
+MODEL_STORE = RUN / "models"
+"""A link to the folder that holds the models: the usual one, or the MODELS_DIR of this start."""
 DESKTOP = RUN / "desktop"
 XAUTHORITY = DESKTOP / "Xauthority"
 X11VNC_PASSWORD = DESKTOP / "x11vnc-password"
@@ -29,7 +31,8 @@ SUPERVISOR_SOCKET = Path("/run/supervisor.sock")
 
 WEBSOCKIFY = Path("/usr/local/lib/visomaster/debian/usr/lib/python3/dist-packages")
 
-X11_SOCKETS = Path("/tmp/.X11-unix")
+X11_LOCKS = Path("/tmp")  # noqa: S108 - fixed by X
+X11_SOCKETS = X11_LOCKS / ".X11-unix"
 MESA_EGL = Path("/usr/share/glvnd/egl_vendor.d/50_mesa.json")
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -20,7 +20,9 @@ X11VNC_TUNING = (
     *("-forever", "-shared", "-repeat", "-xkb", "-nolookup"),
     *("-noncache", "-noscr", "-nowf", "-wait", "10", "-defer", "5", "-sb", "0"),
 )
-"""Chosen by `bench/desktop`: short waits for low latency; no scroll and wireframe guesses, which only add to it."""
+"""Chosen by `bench/desktop`: short waits for low latency; no scroll and wireframe guesses, which only add to
+it.
+"""
 
 NO_IPV6 = ("-noipv6", "-rfbportv6", "-1")
 """Both are needed: with any port but 5900, libvncserver opens [::]:5900 besides unless that port is -1."""
@@ -30,7 +32,9 @@ WEBSOCKET = ("127.0.0.1", 6080)
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """Something that must be there first: `probe` raises `NotReady` until it is; `within` seconds, None for ever."""
+    """Something that must be there first: `probe` raises `NotReady` until it is; `within` seconds, None for
+    ever.
+    """
 
     probe: Callable[[Host], str]
     within: float | None
@@ -48,9 +52,10 @@ class Launch:
 class Program:
     """How one service runs.
 
-    `launch` is called as root once everything in `needs` was there: it prepares the host and says what to run. The
-    program's environment is what `launch` says and what `inherits` names (a name ending in "_" is a prefix), never all
-    that the container was given. `once` marks a program that ends by itself when its work is done.
+    `launch` is called as root once everything in `needs` was there: it prepares the host and says what to
+    run. The program's environment is what `launch` says and what `inherits` names (a name ending in "_" is a
+    prefix), never all that the container was given. `once` marks a program that ends by itself when its work
+    is done.
     """
 
     launch: Callable[[Host], Launch]
@@ -73,14 +78,17 @@ def prepared(host: Host) -> str:
 
 
 def models(host: Host) -> str:
-    """The models are there: at once when the image brought them, else when the fetcher has proven all of them."""
-    if host.models == "start" and not paths.MODELS_MARKER.exists():
-        raise NotReady(f"models are still being fetched ({paths.MODELS_MARKER} is missing)")
+    """The models are there: at once when the image brought them, else when the fetcher has proven all of
+    them.
+    """
+    marker = paths.MODEL_STORE / ".downloaded"
+    if host.models == "start" and not marker.exists():
+        raise NotReady(f"models are still being fetched ({marker} is missing)")
     return "all there"
 
 
 def xvfb(host: Host) -> Launch:
-    """Xvfb for clients that hold the cookie, over its socket only; with Mesa's EGL, as NVIDIA's can crash it."""
+    """Xvfb for clients that hold the cookie, over a socket; with Mesa's EGL: NVIDIA's can crash it."""
     remove_stale_display(host)
     screen = ("-screen", "0", host.screen, "-dpi", "96", "+extension", "RANDR")
     return Launch(
@@ -92,15 +100,15 @@ def xvfb(host: Host) -> Launch:
 def remove_stale_display(host: Host) -> None:
     """Remove the lock and socket of an X server that is gone. Raises `Problem` when one lives on the display.
 
-    Process numbers repeat over `docker restart`: a left lock can name a living stranger, and Xvfb then gives up with
-    "Server is already active".
+    Process numbers repeat over `docker restart`: a left lock can name a living stranger, and Xvfb then gives
+    up with "Server is already active".
     """
     endpoint = paths.X11_SOCKETS / f"X{host.display_number}"
     with socket.socket(socket.AF_UNIX) as probe:
         if probe.connect_ex(str(endpoint)) == 0:
             raise Problem(f"another X server runs on display {host.display} already")
     endpoint.unlink(missing_ok=True)
-    Path(f"/tmp/.X{host.display_number}-lock").unlink(missing_ok=True)
+    (paths.X11_LOCKS / f".X{host.display_number}-lock").unlink(missing_ok=True)
 
 
 def fluxbox(host: Host) -> Launch:
@@ -116,9 +124,13 @@ def x11vnc(host: Host) -> Launch:
 
 
 def x11vnc_argv(host: Host) -> tuple[str, ...]:
-    """x11vnc's command line. It names the password's file, never the password: arguments can be read by anyone."""
+    """x11vnc's command line. It names the password's file, never the password: arguments can be read by
+    anyone.
+    """
     attach = ("-display", host.display, "-auth", str(paths.XAUTHORITY), "-rfbport", str(host.vnc_port))
-    access = ("-passwdfile", f"rm:{paths.X11VNC_PASSWORD}") if host.access == "vnc" else ("-localhost", "-nopw")
+    access = (
+        ("-passwdfile", f"rm:{paths.X11VNC_PASSWORD}") if host.access == "vnc" else ("-localhost", "-nopw")
+    )
     return ("x11vnc", *attach, *X11VNC_TUNING, *NO_IPV6, *access)
 
 
@@ -131,12 +143,17 @@ def hand_over_password() -> None:
 
 
 def websockify(host: Host) -> Launch:
-    """websockify between the portal and x11vnc, both on loopback; its module was installed without its numpy."""
+    """websockify between the portal and x11vnc, both on loopback; its module comes without numpy."""
     address, port = WEBSOCKET
     return Launch(
         argv=("python3", "-m", "websockify", f"{address}:{port}", f"127.0.0.1:{host.vnc_port}"),
         variables={"PYTHONPATH": str(paths.WEBSOCKIFY)},
     )
+
+
+def portal(host: Host) -> Launch:
+    """The portal's pages, on loopback behind Caddy."""
+    return Launch(argv=("/usr/local/bin/visomaster-portal", "serve"))
 
 
 def caddy(host: Host) -> Launch:
@@ -157,14 +174,16 @@ def caddy(host: Host) -> Launch:
 
 
 def fetch(host: Host) -> Launch:
-    """The fetcher with the host's manifest, and the mirrors the container was started with."""
-    mirrors = read_settings().mirrors
-    variables = {"VISOMASTER_MIRRORS": mirrors} if mirrors else {}
+    """The fetcher with the host's manifest, and the store and mirrors that this start was given."""
+    settings = read_settings()
+    given = {"MODELS_DIR": settings.models_dir, "VISOMASTER_MIRRORS": settings.mirrors}
+    variables = {name: value for name, value in given.items() if value}
     return Launch(argv=("/usr/local/bin/visomaster-fetch",), variables=variables)
 
 
 def application(host: Host) -> Launch:
-    """The program in its environment's Python; the environment is first on PATH, the program's own tools follow.
+    """The program in its environment's Python; the environment is first on PATH, the program's own tools
+    follow.
 
     The number of this process, which becomes the program, is written down for the desktop's menu.
     """
@@ -183,10 +202,10 @@ def application(host: Host) -> Launch:
 
 
 def put_workspace_aside() -> None:
-    """Keep `last_workspace.json` under another name: the program would ask about it before its window opens."""
+    """Keep `last_workspace.json` under another name: the program would ask about it before it opens."""
     workspace = paths.PROGRAM / "last_workspace.json"
     if workspace.exists():
-        os.replace(workspace, workspace.with_name("last_workspace.previous.json"))
+        workspace.replace(workspace.with_name("last_workspace.previous.json"))
 
 
 PREPARED = Need(probe=prepared, within=None)
@@ -206,6 +225,7 @@ PROGRAMS: Mapping[str, Program] = {
     "fluxbox": Program(launch=fluxbox, needs=(X_SERVER,)),
     "x11vnc": Program(launch=x11vnc, needs=(X_SERVER,)),
     "websockify": Program(launch=websockify),
+    "portal": Program(launch=portal),
     "caddy": Program(launch=caddy, user="caddy", home=paths.PORTAL, directory=Path("/")),
     "visomaster_fetch": Program(
         launch=fetch,

@@ -1,13 +1,12 @@
 """Say whether this host is ready to be used: visomaster-ready [--json] [--wait SECONDS]
 
-Prints one line per part, `ok` or `missing` with the reason. Exit status 0 only when every part really works: the X
-server answers, a window manager runs, VNC shakes hands, the application's window is on the screen.
+Prints one line per part, `ok` or `missing` with the reason. Exit status 0 only when every part really works:
+the X server answers, a window manager runs, VNC shakes hands, the application's window is on the screen.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -23,7 +22,9 @@ POLL = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One part of a host. `probe` says how it was found or raises `NotReady`; without the part `after` it cannot be."""
+    """One part of a host. `probe` says how it was found or raises `NotReady`; without the part `after` it
+    cannot be.
+    """
 
     name: str
     probe: Callable[[Host], str]
@@ -53,8 +54,12 @@ def checks_for(host: Host) -> tuple[Check, ...]:
         Check(name="window manager", probe=display.window_manager, after="x", service="fluxbox"),
         Check(name="vnc", probe=vnc, service="x11vnc"),
     )
-    fetched = (Check(name="models", probe=models, service="visomaster_fetch"),) if host.models == "start" else ()
-    application = (Check(name="application", probe=display.application_window, after="x", service="visomaster_app"),)
+    fetched = (
+        (Check(name="models", probe=models, service="visomaster_fetch"),) if host.models == "start" else ()
+    )
+    application = (
+        Check(name="application", probe=display.application_window, after="x", service="visomaster_app"),
+    )
     return (*desktop, *fetched, *application)
 
 
@@ -89,7 +94,7 @@ def wait_until_ready(host: Host, seconds: float, report: Callable[[list[Result],
 
 
 def look(host: Host) -> list[Result]:
-    """Try every part of `host` once. What stands on a missing part is not tried: it would only take its time."""
+    """Try every part of `host` once. What stands on a missing part is not tried, to save time."""
     results: dict[str, Result] = {}
     for check in checks_for(host):
         try:

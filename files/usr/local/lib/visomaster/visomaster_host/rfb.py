@@ -1,4 +1,6 @@
-"""The first steps of the VNC protocol (RFC 6143, 7.1): enough to know that a server serves, and whom it lets in."""
+"""The first steps of the VNC protocol (RFC 6143, 7.1): enough to know that a server serves, and whom it lets
+in.
+"""
 
 from __future__ import annotations
 

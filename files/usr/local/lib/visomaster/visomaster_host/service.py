@@ -1,7 +1,7 @@
 """Run one service: visomaster-service NAME
 
-What supervisord runs for each service. It waits for what the service needs, prepares it as root, gives up root and
-becomes the service's program. Its own output and the program's go to the service's log.
+What supervisord runs for each service. It waits for what the service needs, prepares it as root, gives up
+root and becomes the service's program. Its own output and the program's go to the service's log.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from visomaster_host.programs import PREPARED, PROGRAMS, Need, Program
 
 POLL = 0.05
 """Seconds between two looks at something that is not there yet."""
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 TRY_AGAIN_AFTER = 30
 """Seconds after which a failed one-shot program is started again."""
@@ -51,9 +53,10 @@ def run(arguments: list[str]) -> int:
         raise Problem(f"{launch.argv[0]} is not installed: not found in {variables['PATH']}")
     os.chdir(program.directory)
     give_up_root(program.user)
+    end_with_supervisord()
     if program.once:
-        return run_once([path, *launch.argv[1:]], variables)
-    become(path, launch.argv, variables)
+        return run_once((path, *launch.argv[1:]), variables)
+    return become(path, launch.argv, variables)
 
 
 def wait_for(need: Need, host: Host) -> None:
@@ -74,7 +77,7 @@ def wait_for(need: Need, host: Host) -> None:
 
 
 def environment(program: Program, own: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
-    """The variables of `program`: its own, the few of `inherited` it may see, and what every process expects."""
+    """The variables of `program`: its own, the few of `inherited` it may see, and what all expect."""
     kept = {name: value for name, value in inherited.items() if _may_inherit(name, program.inherits)}
     user = {"HOME": str(program.home), "USER": program.user, "LOGNAME": program.user}
     return {"LANG": "C.UTF-8", "PATH": paths.SYSTEM_PATH, **kept, **user, **own}
@@ -98,7 +101,19 @@ def give_up_root(user: str) -> None:
     os.umask(0o022)
 
 
-def become(path: str, command: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
+def end_with_supervisord() -> None:
+    """Have the kernel end this process when supervisord is gone, even by kill -9.
+
+    Left alone, it would keep the display and the port from the next supervisord's services. To be called
+    after root was given up: changing users takes the wish back.
+    """
+    import ctypes
+
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
+        raise Problem(f"prctl: {os.strerror(ctypes.get_errno())}")
+
+
+def become(path: str, command: tuple[str, ...], variables: Mapping[str, str]) -> NoReturn:
     """Replace this process by `command`."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and exec would hand that on
     os.execve(path, command, variables)

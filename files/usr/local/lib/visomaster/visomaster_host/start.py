@@ -1,9 +1,10 @@
 """Start the desktop and its services: visomaster-start [COMMAND [ARGUMENT...]]
 
 Safe to call any number of times, from anywhere:
-- as a container's main program it prepares the host and becomes supervisord; stopping the container stops everything;
-- from an on-start line or a shell it starts supervisord in a session of its own and returns, or does nothing when the
-  services are there already;
+- as a container's main program it prepares the host and becomes supervisord; stopping the container stops
+  everything;
+- from an on-start line or a shell it starts supervisord in a session of its own and returns, or does nothing
+  when the services are there already;
 - where somebody else's supervisord runs it adds the services to that one.
 With a COMMAND it starts the services in the background, then becomes COMMAND (docker run -it IMAGE bash).
 
@@ -25,7 +26,7 @@ from visomaster_host import paths, supervisor
 from visomaster_host.environment import Environment, container_environment, drop_secrets, read_environment
 from visomaster_host.files import ensure_directory
 from visomaster_host.host import Host, read_host
-from visomaster_host.prepare import prepare
+from visomaster_host.prepare import make_log_directories, prepare
 from visomaster_host.problems import Problem, reporting
 
 LOCK_WITHIN = 60.0
@@ -37,7 +38,9 @@ ANSWERS_WITHIN = 30.0
 POLL = 0.005
 
 INITS = frozenset({"catatonit", "docker-init", "dumb-init", "tini"})
-"""Programs that only forward signals and reap: under one of them (`docker run --init`) we are the main program."""
+"""Programs that only forward signals and reap: under one of them (`docker run --init`) we are the main
+program.
+"""
 
 SUPERVISORD = ("/usr/bin/supervisord", "-n", "-c", str(paths.SUPERVISORD_CONFIG))
 
@@ -52,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def start(command: list[str]) -> int:
-    """Start everything, then become `command` if there is one. Raises `Problem` before anything was changed."""
+    """Start everything, then become `command` if there is one. Raises `Problem` before any change."""
     if command and command[0].startswith("-"):
         raise Problem(f"unknown option {command[0]!r}, expected --help or a command to run after the start")
     if os.geteuid() != 0:
@@ -97,16 +100,21 @@ def ensure_running(host: Host, checked: Environment) -> str:
 
 
 def join_running(host: Host, checked: Environment) -> str:
-    """Add what is missing to the supervisord that runs here, ours or not. Raises `Problem` when it does not find it."""
+    """Add what is missing to the supervisord that runs here, ours or not. Raises `Problem` when it does not
+    find it.
+    """
     known = supervisor.programs()
     missing = [name for name in host.services if name not in known]
     who = f"supervisord (process {supervisor.pid()})"
     if not missing and paths.XAUTHORITY.exists():
         return f"already running under {who}: nothing changed"
+    make_log_directories()
     found = supervisor.reread() if missing else set()
     lost = [name for name in missing if name not in found]
     if lost:
-        raise Problem(f"the running {who} does not include /etc/supervisor/conf.d/*.conf: it finds no {', '.join(lost)}")
+        raise Problem(
+            f"the running {who} does not include /etc/supervisor/conf.d/*.conf: it finds no {', '.join(lost)}"
+        )
     if missing == list(host.services) or not paths.XAUTHORITY.exists():
         prepare(host, checked)
     for name in missing:
@@ -118,7 +126,7 @@ def launch_supervisord() -> str:
     """Start supervisord in its own session, so that it outlives the caller, and wait until it answers."""
     import subprocess
 
-    with open(paths.SUPERVISORD_LOG, "ab") as log:
+    with paths.SUPERVISORD_LOG.open("ab") as log:
         process = subprocess.Popen(
             [*SUPERVISORD, "--silent"],  # it writes the same log itself; this is for what it cannot log
             cwd="/",
@@ -133,15 +141,19 @@ def launch_supervisord() -> str:
         if process.poll() is not None:
             raise Problem(f"supervisord ended with status {process.returncode}: see {paths.SUPERVISORD_LOG}")
         if time.monotonic() > deadline:
-            raise Problem(f"supervisord does not answer after {ANSWERS_WITHIN:.0f} s: see {paths.SUPERVISORD_LOG}")
+            raise Problem(
+                f"supervisord does not answer after {ANSWERS_WITHIN:.0f} s: see {paths.SUPERVISORD_LOG}"
+            )
         time.sleep(POLL)
     return f"started supervisord (process {supervisor.pid()}); visomaster-credentials tells how to log in"
 
 
 def take_lock(within: float = LOCK_WITHIN) -> int:
-    """The descriptor of the held start lock; closing it gives the lock back. Raises `Problem` after `within` seconds.
+    """The descriptor of the held start lock; closing it gives the lock back. Raises `Problem` after `within`
+    seconds.
 
-    Programs started from here do not inherit it (PEP 446); a forked child does, and then holds the lock as well.
+    Programs started from here do not inherit it (PEP 446); a forked child does, and then holds the lock as
+    well.
     """
     ensure_directory(paths.RUN, mode=0o755)
     lock = os.open(paths.START_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
@@ -153,15 +165,17 @@ def take_lock(within: float = LOCK_WITHIN) -> int:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 os.close(lock)
-                raise Problem(f"another visomaster-start holds {paths.START_LOCK} for over {within:.0f} s") from None
+                raise Problem(
+                    f"another visomaster-start holds {paths.START_LOCK} for over {within:.0f} s"
+                ) from None
             time.sleep(POLL)
 
 
 def _wake_supervisord() -> NoReturn:
     """In a forked child: connect to supervisord as soon as that works, and end.
 
-    supervisord sleeps for a second before it spawns its first program, unless a connection wakes it. Until then the
-    child holds the start lock too: a second start meanwhile waits, then finds the services there.
+    supervisord sleeps for a second before it spawns its first program, unless a connection wakes it. Until
+    then the child holds the start lock too: a second start meanwhile waits, then finds the services there.
     """
     deadline = time.monotonic() + ANSWERS_WITHIN
     try:

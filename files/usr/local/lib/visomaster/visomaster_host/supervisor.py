@@ -23,7 +23,7 @@ class Program:
 
 
 def is_listening() -> bool:
-    """Whether something accepts connections on the socket. A file left by a killed supervisord refuses them."""
+    """Whether something accepts connections on the socket. The file of a killed supervisord refuses them."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(ANSWER_WITHIN)
         try:
@@ -41,7 +41,9 @@ def programs() -> dict[str, Program]:
     """All programs by name. Raises `Problem` when no supervisord answers."""
     found = _call("supervisor.getAllProcessInfo")
     return {
-        entry["name"]: Program(name=entry["name"], state=entry["statename"], why=entry["spawnerr"] or entry["description"])
+        entry["name"]: Program(
+            name=entry["name"], state=entry["statename"], why=entry["spawnerr"] or entry["description"]
+        )
         for entry in found
     }
 
@@ -61,7 +63,7 @@ def reread() -> set[str]:
 
 
 def add(name: str) -> None:
-    """Start the program `name`, found by `reread`. What others changed in their own programs is left alone."""
+    """Start the program `name`, found by `reread`. What others changed is left alone."""
     _call("supervisor.addProcessGroup", name)
 
 
@@ -80,11 +82,15 @@ def _call(method: str, *arguments: str) -> Any:
         response = connection.getresponse()
         body = response.read()
         if response.status != 200:
-            raise Problem(f"supervisord on {paths.SUPERVISOR_SOCKET} answered {response.status} {response.reason}")
+            raise Problem(
+                f"supervisord on {paths.SUPERVISOR_SOCKET} answered {response.status} {response.reason}"
+            )
         return xmlrpc.client.loads(body)[0][0]
     except xmlrpc.client.Fault as fault:
         raise Problem(f"supervisord refused {method}: {fault.faultString}") from None
     except (OSError, http.client.HTTPException) as error:
-        raise Problem(f"no answer from supervisord on {paths.SUPERVISOR_SOCKET}: {error or type(error).__name__}") from None
+        raise Problem(
+            f"no answer from supervisord on {paths.SUPERVISOR_SOCKET}: {error or type(error).__name__}"
+        ) from None
     finally:
         connection.close()

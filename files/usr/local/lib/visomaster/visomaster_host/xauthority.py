@@ -13,7 +13,9 @@ _METHOD = b"MIT-MAGIC-COOKIE-1"
 
 
 def record(display_number: str, cookie: bytes) -> bytes:
-    """One record of an Xauthority file: family, address, display number, method, cookie (libXau's AuFileName(3) format)."""
+    """One record of an Xauthority file: family, address, display number, method, cookie (libXau's
+    AuFileName(3) format).
+    """
     fields = (b"", display_number.encode(), _METHOD, cookie)
     return struct.pack(">H", _FAMILY_WILD) + b"".join(struct.pack(">H", len(part)) + part for part in fields)
 

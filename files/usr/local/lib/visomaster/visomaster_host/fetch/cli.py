@@ -18,7 +18,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -48,6 +48,7 @@ from visomaster_host.fetch.store import (
 
 if TYPE_CHECKING:
     from visomaster_host.fetch.engine import Engine
+    from visomaster_host.fetch.schedule import Policy
 
 HUB = "https://huggingface.co:443"
 
@@ -68,7 +69,7 @@ class Options:
     mode: str  # fetch, check or dry-run
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, *, policy: Policy | None = None) -> int:
     """Run the command; returns its exit status (see the module's docstring)."""
     try:
         options = parse_options(sys.argv[1:] if argv is None else argv, os.environ)
@@ -77,7 +78,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     signals = _Signals()
     try:
-        return Fetch(options, signals).run()
+        return Fetch(options, signals, policy).run()
     except Stopped:
         print("visomaster-fetch: stopped; the next call resumes", file=sys.stderr)
         return 128 + (signals.caught or signal.SIGTERM)
@@ -162,8 +163,8 @@ class _Signals:
 class Fetch:
     """One call of the command."""
 
-    def __init__(self, options: Options, signals: _Signals) -> None:
-        self.options, self.layout, self.stop = options, options.layout, signals.stop
+    def __init__(self, options: Options, signals: _Signals, policy: Policy | None = None) -> None:
+        self.options, self.layout, self.stop, self.policy = options, options.layout, signals.stop, policy
         self.board = Board.of(options.files)
         self.reporter = Reporter(self.board, sys.stdout, options.state if options.mode == "fetch" else None)
         self.verified = Verified.load(self.layout.store / ".verified.json")
@@ -309,7 +310,7 @@ class Fetch:
         from visomaster_host.fetch.transfer import Client
 
         options = self.options
-        policy = Policy(connections=options.jobs)
+        policy = replace(self.policy or Policy(), connections=options.jobs)
         client = Client(
             connections=policy.connections,
             connect_timeout=policy.connect,

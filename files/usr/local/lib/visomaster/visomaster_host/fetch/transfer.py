@@ -26,7 +26,7 @@ REDIRECTS = (301, 302, 303, 307, 308)
 RETRY = (408, 425, 429)
 MAX_HOPS = 10
 # Largest single read: 64 connections of it stay far below the 100 MB this program may use.
-BUFFER = 512 * 1024
+BUFFER = 256 * 1024
 
 
 class Transient(Exception):

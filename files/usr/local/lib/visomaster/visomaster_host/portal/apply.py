@@ -67,6 +67,7 @@ def prepare(wanted: Wanted, places: Places) -> Prepared:
     """
     login = _login(wanted)
     ensure_directory(places.run, mode=0o700, owner=places.caddy)
+    _install_desktop_page(places)
     notices = [notice for notice in [_install_certificate(places) if wanted.enable_https else None] if notice]
     try:
         _replace_services(config.parse(wanted.portal_config), login, places, wanted, notices)
@@ -124,6 +125,23 @@ def _describe(places: Places, description: dict[str, object]) -> None:
     """What the pages show of the portal itself. It holds no secret: everybody on the host may read it."""
     text = json.dumps({"schema": 1, **description}, indent=2) + "\n"
     write_atomic(places.description, text.encode(), mode=0o644, owner=places.root)
+
+
+def _install_desktop_page(places: Places) -> None:
+    """noVNC's own page with one script of ours before its own; its files stay as the distribution made them.
+
+    libvncserver 0.9.14 (Debian 12, Ubuntu 24.04) tells every client that it takes the extended clipboard, which x11vnc
+    does not: what is pasted in the browser is lost. The script keeps noVNC from asking for it.
+    """
+    try:
+        page = (places.novnc / "vnc.html").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise Problem(f"{places.novnc}/vnc.html is missing: the host has not been set up, run the deploy first") from None
+    first = page.find("<script")
+    if first < 0:
+        raise Problem(f"{places.novnc}/vnc.html: expected a page of noVNC, found no script in it")
+    page = page[:first] + '<script type="module" src="../assets/novnc.js"></script>\n    ' + page[first:]
+    write_atomic(places.run / "vnc.html", page.encode(), mode=0o400, owner=places.caddy)
 
 
 def _install_certificate(places: Places) -> str | None:

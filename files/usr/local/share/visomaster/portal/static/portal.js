@@ -93,6 +93,7 @@ function showFetch(fetch) {
   const detailed = "files" in box.dataset;
   box.hidden = !fetch || (fetch.status === "done" && !detailed);
   if (box.hidden) return;
+  box.className = fetch.status === "failed" ? "card stopped" : "card";
   const files = Array.isArray(fetch.files) ? fetch.files : [];
   const title = { running: "Fetching models", done: "Models", failed: "Some models could not be fetched" }[fetch.status];
   const parts = [element("h2", title ?? "Models")];

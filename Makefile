@@ -1,0 +1,72 @@
+# What a person does, one target each. `make help` lists them.
+VARIANT ?= default
+APPLICATION ?= visomaster
+BASE ?= debian:bookworm-slim
+HOST ?=
+export PYINFRA_PROGRESS ?= off
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help up down logs shell password bake image dockerfile verify test drills lint format lock bench-desktop clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/.installed: requirements-dev.txt pyproject.toml
+	$(PYTHON) -m sandbox venv
+
+up: .venv/.installed ## Try it on this machine: engine, base image, bake, run, wait until ready (VARIANT=default)
+	@$(BIN)/python -m sandbox up --variant $(VARIANT)
+
+down: ## Stop what `make up` runs
+	@$(PYTHON) -m sandbox down
+
+logs: ## Follow the output of what `make up` runs
+	@$(PYTHON) -m sandbox logs
+
+shell: ## A root shell in what `make up` runs
+	@$(PYTHON) -m sandbox shell
+
+password: ## How to get into what `make up` runs
+	@$(PYTHON) -m sandbox credentials
+
+bake: .venv/.installed ## A finished image by pyinfra alone (BASE=, VARIANT=, APPLICATION=)
+	$(BIN)/pyinfra @bake/$(BASE) deploy.py -y --data variant=$(VARIANT) --data application=$(APPLICATION)
+
+image: .venv/.installed ## A finished image by the Dockerfile (BASE=, VARIANT=, APPLICATION=)
+	$(BIN)/python -m spec.dockerfile $(APPLICATION) \
+	| DOCKER_BUILDKIT=1 docker build --file - --build-arg BASE=$(BASE) --target $(VARIANT) \
+	  --tag visomaster:$$($(BIN)/python -m spec.variant $(VARIANT)) .
+
+dockerfile: .venv/.installed ## Render Dockerfile from templates/Dockerfile.j2 and the tables in spec/
+	$(BIN)/python -m spec.dockerfile >Dockerfile.new && mv Dockerfile.new Dockerfile
+
+verify: .venv/.installed ## Check a host: HOST=docker://NAME, ssh://NAME, paramiko://USER@HOST:PORT or local://
+	$(BIN)/pytest tests/host --hosts=$(HOST) -q
+
+test: .venv/.installed ## All tests: unit, plan, host, end to end
+	$(BIN)/pytest tests --ignore=tests/host --ignore=tests/drills
+
+drills: .venv/.installed ## Slower drills: killed services, full disks, broken downloads
+	$(BIN)/pytest tests/drills
+
+lint: .venv/.installed ## ruff, mypy, shellcheck
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/shellcheck --shell=sh operations/remote/*.sh .ci/run
+
+format: .venv/.installed ## Let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: .venv/.installed ## Renew the locks; with APP=NAME that application's Conda lock
+	$(BIN)/python -m sandbox lock $(APP)
+
+bench-desktop: .venv/.installed ## x11vnc beside Xtigervnc: frames, latency, processor time
+	$(BIN)/python -m bench.desktop
+
+clean: ## Remove the images and containers that the sandbox made, and .venv
+	$(PYTHON) -m sandbox clean
+	rm -rf .venv .cache

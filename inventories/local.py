@@ -1,0 +1,3 @@
+"""This machine: `pyinfra inventories/local.py deploy.py`."""
+
+hosts = ["@local"]

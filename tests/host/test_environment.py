@@ -1,0 +1,53 @@
+"""The Conda environment and CUDA libraries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from operations.cuda import BASE_IMAGE_FOLDERS
+from operations.facts.cuda import CudaLibraries
+from spec import paths
+from tests.host.described import Described
+
+
+def cuda_report(host: Any, sonames: tuple[str, ...]) -> Any:
+    fact = CudaLibraries()
+    command = fact.command("/dev/null", (paths.ENVIRONMENT, *BASE_IMAGE_FOLDERS), sonames)
+    return fact.process(host.run(command.get_raw_value()).stdout.splitlines())
+
+
+def test_the_environment_is_what_its_lock_says(host: Any) -> None:
+    """Names and builds in conda-meta equal those of the lock kept beside the host's description."""
+    lock = host.file(paths.ENVIRONMENT_LOCK).content_string
+    names = host.check_output(f"ls {paths.ENVIRONMENT}/conda-meta").split()
+    installed = {name.removesuffix(".json") for name in names if name.endswith(".json")}
+    locked = {
+        line.rpartition("/")[2].removesuffix(".conda").removesuffix(".tar.bz2")
+        for line in lock.partition("\npackages:")[2].splitlines()
+        if line.startswith("- conda: ")
+    }
+    assert installed == locked and installed
+
+
+def test_python_packages_agree_with_each_other(host: Any) -> None:
+    check = host.run(f"{paths.PYTHON} -m pip check")
+    assert check.rc == 0, check.stdout
+
+
+def test_every_cuda_library_is_there_once(host: Any) -> None:
+    """Two copies of one library: the program loads either, and a version clash shows as a crash hours later."""
+    assert cuda_report(host, ()).copies == {}
+
+
+def test_cuda_libraries_load_by_their_soname(host: Any, described: Described) -> None:
+    """As onnxruntime and TensorRT open them: no search path of their own, no variable set."""
+    if not described.cuda_libraries:
+        pytest.skip("no CUDA libraries: the accelerator of this host has none")
+    assert cuda_report(host, described.cuda_libraries).unloadable == ()
+
+
+def test_nothing_of_the_installer_stays(host: Any) -> None:
+    """rattler and pyinfra build the host; they are not part of it."""
+    found = host.run("find / -xdev \\( -name 'py_rattler*' -o -name 'pyinfra*' \\) -not -path '/proc/*' 2>/dev/null").stdout
+    assert found.split() == []

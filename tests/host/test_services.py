@@ -1,0 +1,80 @@
+"""Services, and what a person gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from spec import paths
+from spec.variant import Access
+from tests.host.described import Described
+
+pytestmark = pytest.mark.usefixtures("running")
+
+LOOPBACK = ("127.", "[::1]", "[::ffff:127.")
+
+
+def test_every_service_runs(host: Any, described: Described) -> None:
+    for service in described.services:
+        assert host.supervisor(service.name).is_running, service.name
+
+
+def test_no_service_of_another_variant(host: Any, described: Described) -> None:
+    names = host.check_output(f"ls {paths.SUPERVISOR_PROGRAMS}").split()
+    ours = {name for name in names if name.startswith("visomaster-")}
+    assert ours == {f"visomaster-{service.name}.conf" for service in described.services}
+
+
+def test_only_supervisord_is_root(host: Any, described: Described) -> None:
+    """Everything a stranger can talk to runs without privileges."""
+    processes = host.check_output("ps -eo user:20,args --no-headers").splitlines()
+    programs = ("Xvfb", "fluxbox", "x11vnc", "websockify", "caddy", "main.py")
+    privileged = [
+        line for line in processes if line.split()[0] == "root" and any(name in line.split()[1] for name in programs)
+    ]
+    assert privileged == []
+
+
+def test_only_the_promised_port_is_public(host: Any, described: Described) -> None:
+    """Decided from the socket table with owners: sshd and Jupyter are the platform's, everything else is ours."""
+    platform = ('"sshd"', '"jupyter')
+    public = [
+        line.split()[3]
+        for line in host.check_output("ss -H -l -t -n -p").splitlines()
+        if not line.split()[3].startswith(LOOPBACK) and not any(name in line for name in platform)
+    ]
+    assert sorted(address.rpartition(":")[2] for address in public) == [str(described.port)]
+
+
+def test_no_udp_is_public(host: Any) -> None:
+    lines = host.check_output("ss -H -l -u -n").splitlines()
+    assert [line for line in lines if not line.split()[3].startswith(LOOPBACK)] == []
+
+
+def test_the_desktop_is_ready(host: Any) -> None:
+    ready = host.run("visomaster-ready")
+    assert ready.rc == 0, ready.stdout
+
+
+def test_secrets_are_for_root_alone(host: Any, described: Described) -> None:
+    folder = host.file("/var/lib/visomaster/secrets")
+    assert (folder.user, folder.mode) == ("root", 0o700)
+    for name in folder.listdir():
+        secret = host.file(f"{folder.path}/{name}")
+        assert (secret.user, secret.group, secret.mode) == ("root", "root", 0o600), name
+
+
+def test_the_password_is_nowhere_else(host: Any, described: Described) -> None:
+    """Not in a process's arguments or environment, not in a log, not in a file the program's user can read."""
+    if described.access is not Access.VNC:
+        pytest.skip("this host has no VNC password: access goes through the portal")
+    # The pattern comes from a file: as an argument of grep it would find itself.
+    secret = "/var/lib/visomaster/secrets/vnc-password"
+    assert host.file(secret).size > 0
+    search = (
+        "{ cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; "
+        "cat /var/log/supervisor/* /var/log/portal/*; "
+        "find /tmp /run /etc /home /app -xdev -type f -size -100k -exec cat {} + ; } "
+        f"| grep --count --text --fixed-strings --file {secret}"
+    )
+    assert host.run(search).stdout.strip() == "0"

@@ -1,0 +1,58 @@
+"""The system: who owns what, and who runs as whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from operations.facts.dpkg import MissingPackages
+from spec import paths
+from spec.distribution import Release, package_names
+from spec.packages import DESKTOP, SYSTEM
+
+
+def release(host: Any) -> Release:
+    fields = dict(line.split("=", 1) for line in host.file("/etc/os-release").content_string.splitlines() if "=" in line)
+    return Release.of({key.lower(): value.strip('"') for key, value in fields.items()})
+
+
+def test_packages_are_installed(host: Any) -> None:
+    """Each by the name its release uses, or a second run would install it again."""
+    fact = MissingPackages()
+    question = fact.command(package_names((*SYSTEM, *DESKTOP), release(host)))
+    assert fact.process(host.check_output(question.get_raw_value()).splitlines()) == []
+
+
+def test_the_user_is_unprivileged(host: Any) -> None:
+    """The program runs code of strangers (plug-ins, models): it must not own the machine."""
+    user = host.user(paths.USER)
+    assert user.exists and user.uid != 0 and user.home == paths.HOME
+    assert set(user.groups) <= {paths.USER}
+
+
+@pytest.mark.parametrize(
+    ("path", "owner", "mode"),
+    [
+        ("/app", "root", 0o755),
+        (paths.PROGRAM, paths.USER, 0o755),
+        (paths.MODELS, paths.USER, 0o755),
+        (paths.DEPENDENCIES, paths.USER, 0o755),
+        (paths.WORKSPACE, paths.USER, 0o755),
+        (paths.CORE_LOGS, "root", 0o755),
+        (paths.PORTAL_LOGS, "root", 0o755),
+        (paths.ETC, "root", 0o755),
+    ],
+)
+def test_the_folders_of_the_guide(host: Any, path: str, owner: str, mode: int) -> None:
+    folder = host.file(path)
+    assert (folder.is_directory, folder.user, folder.group, folder.mode) == (True, owner, owner, mode)
+
+
+def test_the_distribution_python_is_not_shadowed(host: Any) -> None:
+    """Vast installs SSH and Jupyter with the system's python3 when an instance starts."""
+    assert host.check_output("command -v python3") == "/usr/bin/python3"
+
+
+def test_login_shells_find_the_environment(host: Any) -> None:
+    assert host.check_output("bash -lc 'command -v python'") == paths.PYTHON

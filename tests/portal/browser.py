@@ -1,0 +1,73 @@
+"""A real Chromium, headless, that talks to nobody but the portal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = os.environ.get("PORTAL_TEST_CHROMIUM") or shutil.which("chromium")
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 800}
+
+ARGUMENTS = [
+    "--no-sandbox",  # the tests may run as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser; it has a new profile of its own."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def page(browser: Browser, *, size: dict[str, int] = DESKTOP, dark: bool = False) -> Iterator[Page]:
+    """A page as a new visitor has it. Errors on its console (refused scripts among them) and failed requests are an error."""
+    complaints: list[str] = []
+    context = browser.new_context(
+        viewport={"width": size["width"], "height": size["height"]},
+        color_scheme="dark" if dark else "light",
+        ignore_https_errors=True,
+        has_touch=size is PHONE,
+        device_scale_factor=2 if size is PHONE else 1,
+    )
+    try:
+        opened = context.new_page()
+        opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        yield opened
+    finally:
+        context.close()
+    assert [text for text in complaints if 'package.json' not in text and '404' not in text] == [], complaints
+
+
+def fits(opened: Page) -> bool:
+    """Whether nothing of the page is wider than the window."""
+    return bool(opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def save(opened: Page, folder: Path | None, name: str) -> None:
+    """Keep a picture of the whole page when the tests were told where."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        opened.screenshot(path=str(folder / f"{name}.png"), full_page=True)

@@ -1,0 +1,41 @@
+"""One portal for all tests that only look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from visomaster_host.portal.apply import Wanted
+
+from tests.portal import rig
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without Caddy there is nothing to try."""
+    if rig.CADDY is None:
+        for item in items:
+            if "tests/portal" in item.nodeid:
+                item.add_marker(pytest.mark.skip(reason="needs caddy (apt-get install caddy, or PORTAL_TEST_CADDY)"))
+
+
+@pytest.fixture(scope="session")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Portal]:
+    """A portal with its default services on an instance with a name, some logs written."""
+    folder = tmp_path_factory.mktemp("portal")
+    (folder / "log").mkdir()
+    (folder / "supervisor").mkdir()
+    (folder / "log/visomaster_app.log").write_text("started\n", encoding="utf-8")
+    (folder / "log/x11vnc.log").write_text("listening\n", encoding="utf-8")
+    (folder / "supervisor/xvfb.log").write_text("screen\n", encoding="utf-8")
+    (folder / "secret.txt").write_text("the-secret-beside-the-logs", encoding="utf-8")
+    (folder / "log/link.log").symlink_to(folder / "secret.txt")
+    (folder / "log/.hidden.log").write_text("hidden", encoding="utf-8")
+    with rig.running(folder, Wanted(token=rig.TOKEN, container_label="C.12345")) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A place of its own for a portal that a test starts."""
+    return tmp_path

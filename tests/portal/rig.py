@@ -1,0 +1,239 @@
+"""A whole portal on loopback: real Caddy, the real pages, and stand-ins for what it proxies that keep what they saw."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from visomaster_host.files import Owner
+from visomaster_host.portal import apply, auth, pages, tls
+from visomaster_host.portal.report import Check, Readiness, Sources
+
+SHARE = Path(__file__).resolve().parents[2] / "files/usr/local/share/visomaster/portal"
+CADDY = os.environ.get("PORTAL_TEST_CADDY") or shutil.which("caddy")
+ME = Owner(uid=os.getuid(), gid=os.getgid())
+TOKEN = "correct-horse-battery-staple"
+READY = (Check(name="x", ok=True, detail="answers"), Check(name="models", ok=True, detail="fetched"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One HTTP answer; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nothing listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class StandIn:
+    """A local service that answers every request with what it was sent, and takes every websocket."""
+
+    def __init__(self) -> None:
+        self.seen: list[bytes] = []
+        self.location: str | None = None
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(5)
+                self._answer(connection)
+
+    def _answer(self, connection: socket.socket) -> None:
+        request = b""
+        while b"\r\n\r\n" not in request:
+            if not (more := connection.recv(65536)):
+                return
+            request += more
+        self.seen.append(request)
+        if b"upgrade: websocket" in request.lower():
+            connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            return
+        place = f"Location: {self.location}\r\n".encode() if self.location else b""
+        status = b"302 Found" if self.location else b"200 OK"
+        head = b"HTTP/1.1 %s\r\nConnection: close\r\nServer: stand-in\r\n%sContent-Length: %d\r\n\r\n"
+        connection.sendall(head % (status, place, len(request)) + request)
+
+
+@dataclass(kw_only=True)
+class Portal:
+    """A running portal and what a test wants to know of it."""
+
+    port: int
+    folder: Path
+    wanted: apply.Wanted
+    places: apply.Places
+    prepared: apply.Prepared
+    websockify: StandIn
+    checks: list[Check] = field(default_factory=lambda: list(READY))
+
+    @property
+    def cookie(self) -> str:
+        """What a logged in browser sends."""
+        login = auth.login_for(self.wanted.token, self.wanted.container_label)
+        return f"{login.cookie}={login.session}"
+
+    @property
+    def session(self) -> str:
+        """The cookie's value."""
+        return self.cookie.partition("=")[2]
+
+    @property
+    def log(self) -> Path:
+        """Caddy's own log, as supervisord would keep it."""
+        return self.folder / "log/caddy.log"
+
+    @property
+    def run(self) -> Path:
+        """Caddy's folder under /run."""
+        return self.folder / "run"
+
+    def get(self, target: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
+        """One request, sent as it is written."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, target, headers=dict(headers or {}))
+            response = connection.getresponse()
+            names = {name.lower(): value for name, value in response.getheaders()}
+            body = b"" if response.status == 101 else response.read()
+            return Answer(status=response.status, headers=names, body=body)
+        finally:
+            connection.close()
+
+    def inside(self, target: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
+        """One request of a program that is logged in."""
+        return self.get(target, {"Authorization": f"Bearer {self.wanted.token}", **(headers or {})}, method)
+
+    def raw(self, request: bytes) -> bytes:
+        """Everything that comes back for these bytes until the connection ends or is quiet for two seconds."""
+        answer = b""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+            try:
+                connection.sendall(request)
+                while more := connection.recv(65536):
+                    answer += more
+            except (TimeoutError, ConnectionError):
+                pass
+        return answer
+
+    def write_fetch(self, **state: object) -> None:
+        """What the fetcher tells of its progress."""
+        (self.folder / "fetch.json").write_text(json.dumps(state), encoding="utf-8")
+
+
+def websocket_headers(**more: str) -> dict[str, str]:
+    """The headers of a websocket's opening request."""
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    return {**headers, "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", **more}
+
+
+def places(folder: Path, port: int, websockify: int, pages_port: int) -> apply.Places:
+    """Everything of a portal below `folder`."""
+    novnc = folder / "novnc"
+    novnc.mkdir(exist_ok=True)
+    (novnc / "vnc.html").write_text("<title>noVNC</title><script></script>", encoding="utf-8")
+    return apply.Places(
+        caddy=ME,
+        root=ME,
+        run=folder / "run",
+        description=folder / "portal.json",
+        share=SHARE,
+        novnc=Path(os.environ.get("PORTAL_TEST_NOVNC", novnc)),
+        certificates=folder / "certificates",
+        instance=tls.Pair(certificate=folder / "instance.crt", key=folder / "instance.key"),
+        program=CADDY or "caddy",
+        port=port,
+        websockify=f"127.0.0.1:{websockify}",
+        pages=f"127.0.0.1:{pages_port}",
+    )
+
+
+@contextmanager
+def running(folder: Path, wanted: apply.Wanted) -> Iterator[Portal]:
+    """A portal below `folder` for `wanted`; everything it started has ended afterwards."""
+    with ExitStack() as stack:
+        websockify = StandIn()
+        stack.callback(websockify.close)
+        for name in ("log", "supervisor"):
+            (folder / name).mkdir(exist_ok=True)
+        checks = list(READY)
+        sources = Sources(
+            readiness=Readiness(lambda: tuple(checks), fresh=0.0),
+            fetch=folder / "fetch.json",
+            description=folder / "portal.json",
+            host=folder / "host.json",
+            folders={"": folder / "log", "supervisor": folder / "supervisor"},
+        )
+        site = pages.Site(sources=sources, templates=pages.templates_in(SHARE / "templates"))
+        server = stack.enter_context(pages.Server(site, 0))
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        stack.callback(server.shutdown)
+        port = free_port()
+        where = places(folder, port, websockify.port, server.server_port)
+        prepared = apply.prepare(wanted, where)
+        stack.enter_context(caddy(prepared, folder / "log/caddy.log", port))
+        yield Portal(
+            port=port,
+            folder=folder,
+            wanted=wanted,
+            places=where,
+            prepared=prepared,
+            websockify=websockify,
+            checks=checks,
+        )
+
+
+@contextmanager
+def caddy(prepared: apply.Prepared, log: Path, port: int) -> Iterator[None]:
+    """Caddy as supervisord would run it, listening on `port`."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            prepared.command, env=prepared.environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL
+        )
+    try:
+        wait_for_port(port, process)
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 10) -> None:
+    """Return when `port` takes connections. Raises `RuntimeError` when `process` ends first or time runs out."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"ended with status {process.returncode} before it listened")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise RuntimeError(f"nothing listens on port {port} after {seconds} s")

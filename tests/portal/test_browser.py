@@ -1,0 +1,164 @@
+"""The portal as a person meets it: a real browser, on a phone and on a desktop, in light and in dark.
+
+PORTAL_TEST_PICTURES=FOLDER keeps the pictures.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from visomaster_host.portal.apply import Wanted
+
+from tests.portal import browser, rig
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytest.importorskip("playwright", reason="needs the playwright package")
+if browser.CHROMIUM is None:
+    pytest.skip("needs chromium (apt-get install chromium)", allow_module_level=True)
+
+PICTURES = Path(os.environ["PORTAL_TEST_PICTURES"]) if "PORTAL_TEST_PICTURES" in os.environ else None
+LOOKS = [(browser.PHONE, "phone"), (browser.DESKTOP, "desktop")]
+MB = 1_000_000
+FILES = [("inswapper_128.fp16.onnx", 278), ("det_10g.onnx", 17), ("w600k_r50.onnx", 174), ("GPEN-BFR-512.onnx", 284)]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser.chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Portal]:
+    """A portal with some extra services."""
+    text = (
+        "localhost:1111:11111:/vnc/:Desktop|localhost:1111:11111:/logs/visomaster_app.log:Application log|localhost:1111:11111:/logs/:All logs"
+        "|localhost:8080:18080:/lab:Jupyter|localhost:6006:6006:/:TensorBoard"
+    )
+    with rig.running(tmp_path_factory.mktemp("browser"), Wanted(token=rig.TOKEN, portal_config=text)) as portal:
+        (portal.folder / "host.json").write_text('{"application":"visomaster","commit":"3f1d0c2","screen":"1920x1080x24","models":"start"}')
+        (portal.folder / "log/visomaster_app.log").write_text("\n".join(f"line {n} of the application's log" for n in range(200)) + "\n")
+        (portal.folder / "supervisor/xvfb.log").write_text("up\n")
+        yield portal
+
+
+def fetching(portal: rig.Portal, share: float, status: str = "running", error: str | None = None) -> None:
+    """The state of a fetch that is `share` done."""
+    total = sum(size for _, size in FILES) * MB
+    files, left = [], share * total
+    for name, size in FILES:
+        have = int(min(size * MB, max(0, left)))
+        left -= size * MB
+        state = "done" if have == size * MB else "fetching" if have else "waiting"
+        files.append({"path": f"model_assets/{name}", "group": "required", "status": state, "bytes_done": have, "size": size * MB, "error": None})
+    if error:
+        files[-1].update(status="failed", error=error)
+    rate = 24 * MB if status == "running" else 0
+    portal.checks[:] = [
+        rig.Check(name="x", ok=True, detail=":1 answers"),
+        rig.Check(name="window manager", ok=True, detail="Fluxbox"),
+        rig.Check(name="vnc", ok=True, detail="127.0.0.1:5900 greets"),
+        rig.Check(name="models", ok=status == "done", detail="fetched" if status == "done" else "models are still being fetched"),
+        rig.Check(name="application", ok=status == "done", detail="VisoMaster is on the screen" if status == "done" else "needs models"),
+    ]
+    portal.write_fetch(
+        schema=1, status=status, bytes_done=int(share * total), bytes_total=total, rate=rate,
+        eta=(1 - share) * total / rate if rate else None, files=files, updated=0,
+    )
+
+
+def enter(page: Page, portal: rig.Portal, path: str = "/") -> None:
+    page.goto(f"http://127.0.0.1:{portal.port}{path}?token={rig.TOKEN}")
+
+
+def test_the_token_leaves_the_address(chromium: Browser, shown: rig.Portal) -> None:
+    """Neither the address bar nor the page shows it, and the way back does not lead to it."""
+    fetching(shown, 1.0, "done")
+    with browser.page(chromium) as page:
+        enter(page, shown)
+        assert page.url == f"http://127.0.0.1:{shown.port}/"
+        assert rig.TOKEN not in page.content()
+        page.get_by_role("link", name="All logs").click()
+        assert page.url == f"http://127.0.0.1:{shown.port}/logs/"
+
+
+def test_a_person_types_the_token(chromium: Browser, shown: rig.Portal) -> None:
+    """The page of a refusal leads in; a wrong token leads to it again."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"http://127.0.0.1:{shown.port}/logs/")
+    browser.save(page, PICTURES, "login")
+    page.get_by_label("Token").fill("not the right one at all")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_label("Token").fill(rig.TOKEN)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"http://127.0.0.1:{shown.port}/logs/")
+    assert page.get_by_role("link", name="visomaster_app.log").is_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(("size", "name"), LOOKS, ids=["phone", "desktop"])
+def test_the_progress_of_a_fetch_moves(
+    chromium: Browser, shown: rig.Portal, size: dict[str, int], name: str, dark: bool
+) -> None:
+    """From a third to done while the page is open, and it fits the window all the time."""
+    look = f"{name}-{'dark' if dark else 'light'}"
+    fetching(shown, 0.34)
+    with browser.page(chromium, size=size, dark=dark) as page:
+        enter(page, shown)
+        bar = page.get_by_role("progressbar")
+        assert bar.get_attribute("aria-valuenow") == "34"
+        assert page.get_by_role("status").inner_text() == "fetching models"
+        page.wait_for_timeout(700)  # the bar's movement, for the picture
+        browser.save(page, PICTURES, f"index-fetching-{look}")
+        assert browser.fits(page)
+        fetching(shown, 0.67)
+        page.wait_for_selector('[aria-valuenow="67"]', timeout=5000)
+        fetching(shown, 1.0, "done")
+        page.wait_for_selector("#ready.good", timeout=5000)
+        assert not bar.is_visible()
+        browser.save(page, PICTURES, f"index-ready-{look}")
+        assert browser.fits(page)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(("size", "name"), LOOKS, ids=["phone", "desktop"])
+def test_the_other_pages(chromium: Browser, shown: rig.Portal, size: dict[str, int], name: str, dark: bool) -> None:
+    """Status with a failed file, the list of logs, and one log: complete and no wider than the window."""
+    look = f"{name}-{'dark' if dark else 'light'}"
+    fetching(shown, 0.34, "failed", "404 Not Found from models.example")
+    with browser.page(chromium, size=size, dark=dark) as page:
+        enter(page, shown, "/status/")
+        assert page.get_by_role("status").inner_text() == "models missing"
+        assert page.get_by_text("404 Not Found").is_visible()
+        browser.save(page, PICTURES, f"status-failed-{look}")
+        assert browser.fits(page)
+        page.get_by_role("link", name="Logs").click()
+        browser.save(page, PICTURES, f"logs-{look}")
+        assert browser.fits(page)
+        page.get_by_role("link", name="visomaster_app.log").click()
+        page.get_by_text("line 199 of the application's log").wait_for(timeout=5000)
+        browser.save(page, PICTURES, f"log-{look}")
+        assert browser.fits(page)
+
+
+def test_a_log_follows(chromium: Browser, shown: rig.Portal) -> None:
+    """What is written shows by itself, at the end of the page; paused, it does not."""
+    log = shown.folder / "log/follow.log"
+    log.write_text("first <b>line</b>\n" * 200)
+    with browser.page(chromium) as page:
+        enter(page, shown, "/logs/follow.log")
+        page.get_by_text("first <b>line</b>").wait_for(timeout=5000)
+        with log.open("a") as file:
+            file.write("the last line\n")
+        page.get_by_text("the last line").wait_for(timeout=5000)
+        assert page.evaluate("(() => { const log = document.getElementById('log'); return log.scrollHeight - log.scrollTop - log.clientHeight })()") < 5
+        page.get_by_role("checkbox", name="follow").uncheck()
+        page.get_by_text("paused").wait_for(timeout=5000)

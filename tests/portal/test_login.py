@@ -1,0 +1,226 @@
+"""Who gets in: every way to log in, on every kind of page, with the token right, wrong and absent."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from visomaster_host.portal import apply
+from visomaster_host.problems import Problem
+
+from tests.portal import rig
+
+RIGHT, WRONG = rig.TOKEN, "correct-horse-battery-stapler"
+PAGES = {
+    "index": "/",
+    "desktop": "/vnc/vnc.html",
+    "websocket": "/vnc/websockify",
+    "log": "/logs/visomaster_app.log",
+    "log listing": "/logs/",
+    "status": "/status/",
+    "status as JSON": "/status/status.json",
+    "asset": "/assets/portal.css",
+    "no such page": "/nothing",
+}
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def attempts(portal: rig.Portal) -> dict[str, tuple[str, Mapping[str, str], bool]]:
+    """Each way to ask: the query, the headers, and whether it must be let in."""
+    session = portal.session
+    return {
+        "nothing": ("", {}, False),
+        "query right": (f"?token={RIGHT}", {}, True),
+        "query wrong": (f"?token={WRONG}", {}, False),
+        "query empty": ("?token=", {}, False),
+        "query twice, wrong first": (f"?token={WRONG}&token={RIGHT}", {}, False),
+        "query of another name": (f"?Token={RIGHT}", {}, False),
+        "cookie right": ("", {"Cookie": f"C.12345_auth_token={session}"}, True),
+        "cookie right among others": ("", {"Cookie": f"a=b; C.12345_auth_token={session}; c=d"}, True),
+        "cookie wrong": ("", {"Cookie": f"C.12345_auth_token={session[:-1]}x"}, False),
+        "cookie empty": ("", {"Cookie": "C.12345_auth_token="}, False),
+        "cookie holds the token": ("", {"Cookie": f"C.12345_auth_token={RIGHT}"}, False),
+        "cookie of another instance": ("", {"Cookie": f"C.54321_auth_token={session}"}, False),
+        "cookie with the fixed name": ("", {"Cookie": f"visomaster_auth_token={session}"}, False),
+        "bearer right": ("", {"Authorization": f"Bearer {RIGHT}"}, True),
+        "bearer wrong": ("", {"Authorization": f"Bearer {WRONG}"}, False),
+        "bearer empty": ("", {"Authorization": "Bearer "}, False),
+        "bearer star": ("", {"Authorization": "Bearer *"}, False),
+        "bearer of the session": ("", {"Authorization": f"Bearer {session}"}, False),
+        "basic right": ("", basic("vastai", RIGHT), True),
+        "basic wrong user": ("", basic("root", RIGHT), False),
+        "basic wrong password": ("", basic("vastai", WRONG), False),
+        "basic no password": ("", basic("vastai", ""), False),
+    }
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_login_matrix(portal: rig.Portal, page: str) -> None:
+    """401 without the token in any of its forms, and what was asked for with it; websockets too."""
+    inside = {"websocket": 101, "no such page": 404}.get(page, 200)
+    headers = rig.websocket_headers() if page == "websocket" else {}
+    found, promised = {}, {}
+    for name, (query, login, good) in attempts(portal).items():
+        found[name] = portal.get(PAGES[page] + query, {**headers, **login}).status
+        promised[name] = inside if good else 401
+    assert found == promised
+
+
+def test_nothing_of_a_page_is_in_a_refusal(portal: rig.Portal) -> None:
+    """A 401 is the same few bytes whatever was asked for."""
+    bodies = {portal.get(path).body for path in PAGES.values()}
+    assert bodies == {b"401 Unauthorized"}
+
+
+@pytest.mark.parametrize(
+    "browser", [{"Accept": "text/html,*/*;q=0.8"}, {"Accept": "*/*", "Sec-Fetch-Dest": "document"}]
+)
+@pytest.mark.parametrize("path", ["/", "/vnc/", "/logs/visomaster_app.log"])
+def test_a_browser_gets_the_cookie_and_an_address_without_the_token(
+    portal: rig.Portal, browser: dict[str, str], path: str
+) -> None:
+    """The token stays neither in the address bar nor in the history."""
+    answer = portal.get(f"{path}?token={RIGHT}&x=1", browser)
+    assert (answer.status, answer.headers["location"]) == (302, path)
+    cookie = answer.headers["set-cookie"]
+    assert cookie == f"{portal.cookie}; Path=/; Max-Age=604800; HttpOnly; SameSite=Lax"
+    assert RIGHT not in cookie
+    assert portal.get(path, {**browser, "Cookie": portal.cookie}).status in (200, 302)
+
+
+def test_the_probe_of_the_open_button_is_answered_directly(portal: rig.Portal) -> None:
+    """Vast's console asks without a browser's headers first, and a redirect made its button give up."""
+    answer = portal.get(f"/?token={RIGHT}", {"Accept": "application/json, text/plain, */*"})
+    assert answer.status == 200
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["//evil.example", "/%5c%5cevil.example", "/%0d%0aSet-Cookie:x=y", "/a%3fb", "/%2e%2e/x"])
+def test_the_redirect_leads_nowhere_else(portal: rig.Portal, path: str) -> None:
+    """The path comes back only when it is plain; anything else ends on the index."""
+    answer = portal.get(f"{path}?token={RIGHT}", {"Accept": "text/html"})
+    assert answer.status == 302
+    assert answer.headers["location"] == "/"
+
+
+def test_a_browser_is_shown_where_to_type_the_token(portal: rig.Portal) -> None:
+    """A page with a form, not the browser's own question for a name and a password."""
+    answer = portal.get("/vnc/", {"Accept": "text/html"})
+    assert answer.status == 401
+    assert b'name="token"' in answer.body
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_health_is_open_and_says_nothing(portal: rig.Portal) -> None:
+    """/health answers for the process alone."""
+    assert (portal.get("/health").status, portal.get("/health").body) == (200, b"ok")
+    assert portal.get("/health", method="POST").status == 405
+
+
+def test_ready_is_open_and_without_details(portal: rig.Portal) -> None:
+    """/ready follows the checks; which one failed is for /status/."""
+    assert (portal.get("/ready").status, portal.get("/ready").body) == (200, b"ready\n")
+    good = list(portal.checks)
+    portal.checks[0] = rig.Check(name="x", ok=False, detail="no answer")
+    try:
+        answer = portal.get("/ready")
+        assert (answer.status, answer.body) == (503, b"not ready\n")
+        assert b"no answer" in portal.inside("/status/status.json").body
+    finally:
+        portal.checks[:] = good
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:1", "https://127.0.0.1", "null", "http://127.0.0.1.evil"])
+def test_a_websocket_of_another_page_is_refused(portal: rig.Portal, origin: str) -> None:
+    """Other tenants' pages share our address, and with it our cookie."""
+    headers = rig.websocket_headers(Origin=origin, Cookie=portal.cookie)
+    assert portal.get("/vnc/websockify", headers).status == 403
+    assert portal.get("/", {"Origin": origin, "Cookie": portal.cookie}, method="POST").status == 403
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_websocket_of_our_own_page_is_taken(portal: rig.Portal, scheme: str) -> None:
+    """Behind somebody else's TLS the page is https and we are not."""
+    headers = rig.websocket_headers(Origin=f"{scheme}://127.0.0.1:{portal.port}", Cookie=portal.cookie)
+    assert portal.get("/vnc/websockify", headers).status == 101
+
+
+def test_websockify_sees_no_login(portal: rig.Portal) -> None:
+    """It logs the path of its requests."""
+    headers = rig.websocket_headers(Cookie=portal.cookie, Authorization=f"Bearer {RIGHT}")
+    assert portal.get(f"/vnc/websockify?token={RIGHT}", headers).status == 101
+    seen = portal.websockify.seen[-1].decode()
+    assert seen.startswith("GET /websockify HTTP/1.1")
+    assert RIGHT not in seen
+    assert portal.session not in seen
+
+
+TOKENS = {
+    "quotes": "a\"b'c`d\"e'f`g\"h'i",
+    "percent": "100%25%zz%00%41%%%%%",
+    "cel": '" || "1" == "1" || "',
+    "placeholder": "{env.HOME}{http.request.host}{$HOME}",
+    "stars": "****************",
+    "query characters": "a&token=b?c#d;e=f+g",
+    "commas and backslashes": r"a,b\c\\d\"e\n\x41,,,",
+    "spaces inside": "sixteen or so words",
+    "unicode": "Zürich-日本-токен-xyz",
+    "longest": "x" * 256,
+}
+
+
+@pytest.mark.parametrize("name", TOKENS)
+def test_any_printable_token(folder: Path, name: str) -> None:
+    """The token is a value everywhere and never a part of the configuration."""
+    token = TOKENS[name]
+    with rig.running(folder, apply.Wanted(token=token)) as portal:
+        bearer = f"Bearer {token}".encode().decode("latin-1")  # what reaches the wire is UTF-8
+        good = {
+            "query": portal.get(f"/logs/?token={quote(token, safe='')}").status,
+            "bearer": portal.get("/logs/", {"Authorization": bearer}).status,
+            "basic": portal.get("/logs/", basic("vastai", token)).status,
+            "cookie": portal.get("/logs/", {"Cookie": portal.cookie}).status,
+        }
+        assert good == dict.fromkeys(good, 200)
+        bad = {
+            "none": portal.get("/logs/").status,
+            "query": portal.get(f"/logs/?token={quote(token[:-1], safe='')}").status,
+            "longer": portal.get(f"/logs/?token={quote(token + 'x', safe='')}").status,
+            "star": portal.get("/logs/?token=*", {"Authorization": "Bearer *"}).status,
+            "bearer": portal.get("/logs/", {"Authorization": bearer + "x"}).status,
+        }
+        assert bad == dict.fromkeys(bad, 401)
+        assert token not in "".join(path.read_text() for path in portal.run.iterdir() if path.is_file())
+
+
+@pytest.mark.parametrize("token", ["", "1", "fifteen-letters", " leading-space-token", "line\nbreak-in-token", "x" * 257])
+def test_a_token_that_is_no_secret_leaves_the_portal_closed(folder: Path, token: str) -> None:
+    """Caddy is not even started, and the reason does not repeat the token."""
+    with pytest.raises(Problem, match="token: expected") as refusal:
+        apply.prepare(apply.Wanted(token=token), rig.places(folder, 1, 1, 1))
+    assert "\n" not in str(refusal.value)
+    assert len(token) < 2 or token not in str(refusal.value)
+
+
+def test_caddy_without_its_environment_lets_nobody_in(folder: Path) -> None:
+    """The same Caddyfile, with nothing told to it: every door is shut."""
+    prepared = apply.prepare(apply.Wanted(token=rig.TOKEN), rig.places(folder, rig.free_port(), 1, 1))
+    kept = {name: value for name, value in prepared.environment.items() if name not in SECRETS}
+    bare = apply.Prepared(command=prepared.command, environment=kept, notices=())
+    port = int(kept["PORTAL_PORT"])
+    with rig.caddy(bare, folder / "caddy.log", port):
+        ask = rig.Portal.get
+        portal = type("Bare", (), {"port": port})()
+        session = {"Cookie": "visomaster_auth_token="}
+        for target, headers in [("/", {}), ("/?token=", {}), ("/", session), ("/", {"Authorization": "Bearer "})]:
+            assert ask(portal, target, headers).status == 401
+
+
+SECRETS = ("PORTAL_TOKEN", "PORTAL_SESSION", "PORTAL_BASIC")

@@ -1,0 +1,191 @@
+"""PORTAL_CONFIG on a running portal: local services proxied, and a bad text that changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from visomaster_host.portal.apply import Wanted, prepare
+
+from tests.portal import rig
+
+LABEL = "C.7"
+SESSION_FREE = {"Accept": "*/*"}
+
+
+@pytest.fixture(scope="module")
+def stand_in() -> Iterator[rig.StandIn]:
+    """A local service."""
+    service = rig.StandIn()
+    yield service
+    service.close()
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory, stand_in: rig.StandIn) -> Iterator[rig.Portal]:
+    """A portal with the same local service offered in three ways."""
+    services = [
+        {"name": "VNC", "uri": "/vnc/", "proto": "http", "rewrite": True, "auth": True},
+        {"name": "Plain", "uri": "/plain/", "port": stand_in.port},
+        {"name": "Jupyter", "uri": "/jupyter/", "port": stand_in.port, "rewrite": False},
+        {"name": "Open", "uri": "/open/", "port": stand_in.port, "auth": False},
+    ]
+    text = json.dumps({"version": 2, "port": 11111, "services": services})
+    wanted = Wanted(token=rig.TOKEN, container_label=LABEL, portal_config=text)
+    with rig.running(tmp_path_factory.mktemp("services"), wanted) as portal:
+        assert portal.prepared.notices == ()
+        yield portal
+
+
+@pytest.mark.parametrize(
+    ("target", "seen"),
+    [("/plain/a/b?c=d", "/a/b?c=d"), ("/jupyter/lab?x=1", "/jupyter/lab?x=1"), ("/open/a%20b", "/a%20b")],
+)
+def test_rewrite(extended: rig.Portal, target: str, seen: str) -> None:
+    """The prefix is taken off, or left on for a service that knows it."""
+    answer = extended.inside(target)
+    assert answer.status == 200
+    assert answer.body.splitlines()[0] == f"GET {seen} HTTP/1.1".encode()
+
+
+def test_auth(extended: rig.Portal) -> None:
+    """A service asks for the token unless it was said not to; the rest of the portal always does."""
+    found = {path: extended.get(path).status for path in ("/plain/", "/jupyter/", "/open/", "/", "/vnc/vnc.html")}
+    assert found == {"/plain/": 401, "/jupyter/": 401, "/open/": 200, "/": 401, "/vnc/vnc.html": 401}
+
+
+@pytest.mark.parametrize("prefix", ["plain", "jupyter", "open"])
+def test_a_service_never_sees_our_login(extended: rig.Portal, prefix: str) -> None:
+    """Neither the cookie nor the token in any form; its own cookies and its own login reach it."""
+    cookie = f"mine=1; {extended.cookie}; too=2"
+    answers = [
+        extended.get(f"/{prefix}/?token={rig.TOKEN}", {"Cookie": cookie}),
+        extended.inside(f"/{prefix}/", {"Cookie": cookie}),
+        extended.get(f"/{prefix}/", {"Cookie": cookie, "Authorization": "token of-jupyter"}),
+    ]
+    for answer in answers:
+        assert answer.status == 200
+        assert rig.TOKEN.encode() not in answer.body
+        assert extended.session.encode() not in answer.body
+        assert b"mine=1" in answer.body
+        assert b"too=2" in answer.body
+    assert b"token of-jupyter" in answers[-1].body
+
+
+def test_a_service_meets_its_own_host_and_origin(extended: rig.Portal, stand_in: rig.StandIn) -> None:
+    """Jupyter answers only for the host it is asked for, and takes websockets only from its own pages."""
+    ours = f"127.0.0.1:{extended.port}"
+    headers = rig.websocket_headers(Origin=f"http://{ours}", Cookie=extended.cookie)
+    assert extended.get("/jupyter/ws", headers).status == 101
+    seen = stand_in.seen[-1].decode()
+    assert f"Host: 127.0.0.1:{stand_in.port}\r\n" in seen
+    assert f"Origin: http://127.0.0.1:{stand_in.port}\r\n" in seen
+    assert extended.get("/jupyter/ws", rig.websocket_headers(Origin="http://evil")).status == 403
+    assert b"Origin:" not in extended.inside("/jupyter/").body
+
+
+@pytest.mark.parametrize(
+    ("prefix", "location", "seen"),
+    [
+        ("plain", "/lab", "/plain/lab"),
+        ("plain", "/", "/plain/"),
+        ("plain", "http://127.0.0.1:PORT/lab?x=1", "/plain/lab?x=1"),
+        ("plain", "relative", "relative"),
+        ("plain", "https://elsewhere.example/x", "https://elsewhere.example/x"),
+        ("plain", "//elsewhere.example/x", "//elsewhere.example/x"),
+        ("jupyter", "/jupyter/lab", "/jupyter/lab"),
+        ("jupyter", "http://127.0.0.1:PORT/jupyter/lab", "/jupyter/lab"),
+    ],
+)
+def test_redirects_of_a_service_stay_under_its_prefix(
+    extended: rig.Portal, stand_in: rig.StandIn, prefix: str, location: str, seen: str
+) -> None:
+    """What the service calls /lab is /plain/lab for a visitor."""
+    stand_in.location = location.replace("PORT", str(stand_in.port))
+    try:
+        assert extended.inside(f"/{prefix}/").headers["location"] == seen
+    finally:
+        stand_in.location = None
+
+
+def test_a_service_that_is_not_there(folder: Path) -> None:
+    """Its page says so; the portal stays."""
+    text = f"localhost:1:{rig.free_port()}:/:Gone"
+    with rig.running(folder, Wanted(token=rig.TOKEN, portal_config=text)) as portal:
+        assert portal.inside("/gone/").status == 503
+        assert portal.inside("/gone").headers["location"] == "/gone/"
+        assert portal.inside("/").status == 200
+
+
+GUIDE = (
+    '{"version":2,"port":11111,"services":[{"name":"VNC","uri":"/vnc/","proto":"http","rewrite":true,"auth":true},'
+    '{"name":"AppLogs","uri":"/logs/visomaster_app.log","auth":true},{"name":"VNCLogs","uri":"/logs/x11vnc.log","auth":true},'
+    '{"name":"CaddyLogs","uri":"/logs/caddy.log","auth":true},{"name":"LogBrowse","uri":"/logs/","auth":true}]}'
+)
+VAST = (
+    "localhost:1111:11111:/:Instance Portal|localhost:8080:18080:/:Jupyter|localhost:8080:8080:/terminals/1:Jupyter Terminal"
+    "|localhost:8384:18384:/:Syncthing|localhost:6006:16006:/:Tensorboard"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        (GUIDE, ["./vnc/", "./logs/visomaster_app.log", "./logs/x11vnc.log", "./logs/caddy.log", "./logs/"]),
+        (VAST, ["./", "./jupyter/", "./syncthing/", "./tensorboard/"]),
+    ],
+)
+def test_both_forms(folder: Path, text: str, links: list[str]) -> None:
+    """The guide's text and the one of Vast's own templates, each with its services on the index page."""
+    with rig.running(folder, Wanted(token=rig.TOKEN, portal_config=text)) as portal:
+        page = portal.inside("/").body.decode()
+        assert [link for link in links if f'href="{link}"' not in page] == []
+        assert portal.prepared.notices == ()
+
+
+BAD = (
+    "localhost:8080:18080:/:Jup{yter}",
+    'localhost:8080:18080:/"\n}\nrespond "hi:x',
+    '{"version":2,"services":[{"name":"x","uri":"/x/ {\\n","port":8080}]}',
+    "evil.example:80:8080:/:x",
+)
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_a_bad_text_at_start_leaves_the_default_portal(folder: Path, text: str) -> None:
+    """It serves, and says on its pages which field was wrong."""
+    with rig.running(folder, Wanted(token=rig.TOKEN, portal_config=text)) as portal:
+        (notice,) = portal.prepared.notices
+        assert notice.startswith("PORTAL_CONFIG")
+        assert "\n" not in notice
+        report = json.loads(portal.inside("/status/status.json").body)
+        assert report["notices"] == [notice]
+        assert [service["name"] for service in report["services"]][0] == "VNC"
+        assert b'role="alert"' in portal.inside("/").body
+
+
+def test_a_bad_text_later_changes_nothing(folder: Path) -> None:
+    """The services of the last good text stay, also when Caddy is started anew."""
+    good, bad = "localhost:8080:18080:/:Jupyter", "localhost:0:0:/:Jupyter"
+    places = rig.places(folder, 1, 1, 1)
+    prepare(Wanted(token=rig.TOKEN, portal_config=good), places)
+    before = (places.run / "services.caddy").read_bytes()
+    assert b"18080" in before
+    again = prepare(Wanted(token=rig.TOKEN, portal_config=bad), places)
+    assert "external port" in again.notices[0]
+    assert (places.run / "services.caddy").read_bytes() == before
+    described = json.loads(places.description.read_text())
+    assert [service["name"] for service in described["services"]] == ["Jupyter"]
+
+
+def test_who_may_read_what(folder: Path) -> None:
+    """Caddy's folder is its own; nothing in it or beside it holds the token."""
+    places = rig.places(folder, 1, 1, 1)
+    prepare(Wanted(token=rig.TOKEN), places)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (places.run, *places.run.iterdir())}
+    assert modes["run"] == 0o700
+    assert modes["services.caddy"] == 0o400
+    written = [path for path in folder.rglob("*") if path.is_file()]
+    assert not [path for path in written if rig.TOKEN.encode() in path.read_bytes()]

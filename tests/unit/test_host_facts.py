@@ -1,0 +1,191 @@
+"""host.json, the environment and the secrets: what is accepted, what is refused and in which words."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from visomaster_host import environment, paths, store
+from visomaster_host.environment import Environment, Settings, read_environment
+from visomaster_host.files import Owner, ensure_directory, write_atomic
+from visomaster_host.host import Host, read_host
+from visomaster_host.problems import Problem
+from visomaster_host.xauthority import record
+
+ME = Owner(uid=os.getuid(), gid=os.getgid())
+FACTS = {
+    "application": "sandbox",
+    "window_title": "VisoMaster Sandbox",
+    "access": "vnc",
+    "models": "build",
+    "port": 5901,
+    "screen": "1920x1080x24",
+    "display": ":1",
+    "commit": "0" * 40,
+    "services": ["xvfb", "fluxbox", "x11vnc", "visomaster_app"],
+}
+
+
+def host(**changes: object) -> Host:
+    return Host(**{**FACTS, "services": tuple(FACTS["services"]), **changes})
+
+
+def test_host_facts_are_read_back(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text(json.dumps(FACTS))
+    assert read_host(tmp_path / "host.json") == host()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("access", "telnet"),
+        ("models", "never"),
+        ("port", 0),
+        ("port", "5901"),
+        ("port", True),
+        ("screen", "1920x1080"),
+        ("display", "1"),
+        ("window_title", " "),
+        ("services", []),
+        ("services", ["x;y"]),
+        ("services", [1]),
+        ("commit", None),
+    ],
+)
+def test_a_wrong_fact_is_refused_by_name(tmp_path: Path, field: str, value: object) -> None:
+    (tmp_path / "host.json").write_text(json.dumps({**FACTS, field: value}))
+    with pytest.raises(Problem, match=field):
+        read_host(tmp_path / "host.json")
+
+
+def test_a_missing_or_broken_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="run the deploy first"):
+        read_host(tmp_path / "host.json")
+    (tmp_path / "host.json").write_text("{")
+    with pytest.raises(Problem, match="not JSON"):
+        read_host(tmp_path / "host.json")
+
+
+@pytest.mark.parametrize("password", ["a", "12345678", "a b\"'%$\\", " lead"])
+def test_vnc_passwords_that_are_taken(password: str) -> None:
+    assert read_environment({"VNC_PASSWORD": password}, host()).vnc_password == password
+
+
+@pytest.mark.parametrize(
+    "password", ["", "123456789", "a\tb", "a\nb", "pässwd", "\x7f", "__SKIP__", "__COMM__"]
+)
+def test_vnc_passwords_that_are_refused_without_being_repeated(password: str) -> None:
+    with pytest.raises(Problem, match="VNC_PASSWORD") as refusal:
+        read_environment({"VNC_PASSWORD": password}, host())
+    assert "\n" not in str(refusal.value)
+    assert len(password) < 3 or password.startswith("__") or password not in str(refusal.value)
+
+
+@pytest.mark.parametrize("token", ["", "1", "x" * 15])
+def test_a_short_token_means_please_generate(token: str) -> None:
+    assert read_environment({"OPEN_BUTTON_TOKEN": token}, host(access="portal")).portal_token is None
+
+
+def test_a_token_may_hold_any_printable_character() -> None:
+    token = "sixteen \"'%{}$\\é*?&="
+    assert read_environment({"OPEN_BUTTON_TOKEN": token}, host(access="portal")).portal_token == token
+
+
+@pytest.mark.parametrize("token", ["x" * 16 + "\n", "x" * 16 + "\udcff"])
+def test_a_token_with_others_is_refused(token: str) -> None:
+    with pytest.raises(Problem, match="OPEN_BUTTON_TOKEN"):
+        read_environment({"OPEN_BUTTON_TOKEN": token}, host(access="portal"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENABLE_HTTPS", "yes"),
+        ("MODELS_DIR", "models"),
+        ("VAST_CONTAINERLABEL", "a b"),
+        ("VAST_CONTAINERLABEL", "a;b"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(Problem, match=name):
+        read_environment({name: value}, host())
+
+
+def test_the_public_address_comes_from_vast() -> None:
+    variables = {"PUBLIC_IPADDR": "203.0.113.7", "VAST_TCP_PORT_5901": "40123", "ENABLE_HTTPS": "True"}
+    settings = read_environment(variables, host()).settings
+    assert settings == Settings(public_address="203.0.113.7:40123", enable_https=True)
+
+
+def test_secrets_do_not_show_in_a_representation() -> None:
+    assert "hunter2" not in repr(Environment(vnc_password="hunter2", portal_token="hunter2"))
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(paths, "SECRETS", tmp_path / "secrets")
+    monkeypatch.setattr(paths, "SETTINGS", tmp_path / "settings.json")
+    for module in (store, environment):
+        monkeypatch.setattr(module, "ROOT", ME)
+    monkeypatch.setattr(
+        store, "ensure_directory", lambda path, mode: ensure_directory(path, mode=mode, owner=ME)
+    )
+    return tmp_path
+
+
+def test_a_generated_password_stays_until_another_is_given(kept: Path) -> None:
+    environment.keep(Environment(), host())
+    first = store.read_secret(store.VNC_PASSWORD)
+    assert first is not None
+    assert len(first) == 8
+    assert first.isalnum()
+    environment.keep(Environment(), host())
+    assert store.read_secret(store.VNC_PASSWORD) == first
+    environment.keep(Environment(vnc_password="given"), host())
+    environment.keep(Environment(), host())
+    assert store.read_secret(store.VNC_PASSWORD) == "given"
+    assert (kept / "secrets").stat().st_mode & 0o777 == 0o700
+    assert (kept / "secrets" / store.VNC_PASSWORD).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_portal_host_keeps_a_token_and_no_password(kept: Path) -> None:
+    environment.keep(Environment(settings=Settings(portal_config="x")), host(access="portal"))
+    assert len(store.read_secret(store.PORTAL_TOKEN) or "") == 32
+    assert store.read_secret(store.VNC_PASSWORD) is None
+    assert environment.read_settings() == Settings(portal_config="x")
+
+
+def test_damaged_settings_are_said(kept: Path) -> None:
+    (kept / "settings.json").write_text('{"unknown": 1}')
+    with pytest.raises(Problem, match="damaged"):
+        environment.read_settings()
+
+
+def test_secrets_leave_the_environment() -> None:
+    variables = {"VNC_PASSWORD": "a", "OPEN_BUTTON_TOKEN": "b", "PORTAL_CONFIG": "c"}
+    environment.drop_secrets(variables)
+    assert variables == {"PORTAL_CONFIG": "c"}
+
+
+def test_a_planted_link_is_replaced_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("precious")
+    (tmp_path / "file").symlink_to(tmp_path / "target")
+    write_atomic(tmp_path / "file", b"new", mode=0o640, owner=ME)
+    assert (tmp_path / "target").read_text() == "precious"
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert (tmp_path / "file").lstat().st_mode & 0o777 == 0o640
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "target"]
+
+
+def test_a_link_in_place_of_a_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "directory").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError):
+        ensure_directory(tmp_path / "directory", mode=0o700, owner=ME)
+
+
+def test_the_cookie_record_is_as_xauth_writes_it() -> None:
+    expected = b"\xff\xff\x00\x00\x00\x011\x00\x12MIT-MAGIC-COOKIE-1\x00\x10" + b"c" * 16
+    assert record("1", b"c" * 16) == expected

@@ -1,0 +1,161 @@
+"""The services' table: what each runs, with which variables, and how supervisord is told about it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from visomaster_host import limits, paths, programs, service
+from visomaster_host.host import Host
+from visomaster_host.problems import NotReady, Problem
+from visomaster_host.programs import PROGRAMS, Need
+
+from spec.service import STOP_WITHIN, services_for
+from spec.variant import Access, ModelsAt
+from tests.unit.test_host_facts import host
+
+
+def text(argv: tuple[str, ...]) -> str:
+    return " ".join(argv)
+
+
+@pytest.mark.parametrize("access", Access)
+@pytest.mark.parametrize("models", ModelsAt)
+def test_every_service_of_a_host_can_be_run(access: Access, models: ModelsAt) -> None:
+    services = services_for(access, models)
+    assert {each.name for each in services} <= set(PROGRAMS)
+    assert [each.priority for each in services] == sorted(each.priority for each in services)
+    assert ("caddy" in {each.name for each in services}) == (access is Access.PORTAL)
+    assert ("visomaster_fetch" in {each.name for each in services}) == (models is ModelsAt.START)
+
+
+@pytest.mark.parametrize("access", Access)
+def test_all_services_stop_within_what_docker_gives(access: Access) -> None:
+    assert sum(each.stopwaitsecs for each in services_for(access, ModelsAt.START)) < STOP_WITHIN
+
+
+def test_a_public_vnc_server_takes_its_password_from_a_file() -> None:
+    command = text(programs.x11vnc_argv(host()))
+    assert f"-rfbport 5901 -passwdfile rm:{paths.X11VNC_PASSWORD}" in command.replace(
+        text(programs.X11VNC_TUNING) + " ", ""
+    ).replace(text(programs.NO_IPV6) + " ", "")
+    assert "-nopw" not in command
+    assert "-noipv6 -rfbportv6 -1" in command
+
+
+def test_behind_a_portal_vnc_is_on_loopback_alone() -> None:
+    command = text(programs.x11vnc_argv(host(access="portal", port=11111)))
+    assert "-rfbport 5900" in command
+    assert "-localhost -nopw" in command
+    assert "11111" not in command
+
+
+def test_xvfb_demands_the_cookie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(programs, "remove_stale_display", lambda host: None)
+    monkeypatch.setattr(paths, "MESA_EGL", tmp_path / "mesa.json")
+    launch = programs.xvfb(host())
+    assert f"-nolisten tcp -auth {paths.XAUTHORITY}" in text(launch.argv)
+    assert launch.variables == {}
+    (tmp_path / "mesa.json").touch()
+    assert programs.xvfb(host()).variables == {"__EGL_VENDOR_LIBRARY_FILENAMES": str(tmp_path / "mesa.json")}
+
+
+def test_stale_locks_go_but_a_living_display_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(paths, "X11_LOCKS", tmp_path)
+    monkeypatch.setattr(paths, "X11_SOCKETS", tmp_path)
+    endpoint, lock = tmp_path / "X1", tmp_path / ".X1-lock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(endpoint))
+        server.listen()
+        lock.write_text("1")
+        with pytest.raises(Problem, match="another X server"):
+            programs.remove_stale_display(host())
+        assert lock.exists()
+    programs.remove_stale_display(host())
+    assert not lock.exists()
+    assert not endpoint.exists()
+
+
+def test_the_last_workspace_is_put_aside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(paths, "PROGRAM", tmp_path)
+    programs.put_workspace_aside()
+    (tmp_path / "last_workspace.json").write_text("mine")
+    programs.put_workspace_aside()
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
+        ("last_workspace.previous.json", "mine")
+    ]
+
+
+def test_a_service_sees_no_more_of_the_environment_than_it_may() -> None:
+    inherited = {
+        "CUDA_VISIBLE_DEVICES": "0",
+        "HF_TOKEN": "s",
+        "CONTAINER_API_KEY": "s",
+        "HOME": "/root",
+        "TZ": "UTC",
+    }
+    seen = service.environment(PROGRAMS["visomaster_app"], {"DISPLAY": ":1"}, inherited)
+    assert seen == {
+        "CUDA_VISIBLE_DEVICES": "0",
+        "DISPLAY": ":1",
+        "HOME": "/home/visomaster",
+        "LANG": "C.UTF-8",
+        "LOGNAME": "visomaster",
+        "PATH": paths.SYSTEM_PATH,
+        "TZ": "UTC",
+        "USER": "visomaster",
+    }
+    assert "HF_TOKEN" in service.environment(PROGRAMS["visomaster_fetch"], {}, inherited)
+
+
+def test_the_application_waits_for_models_only_when_they_come_at_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(paths, "MODEL_STORE", tmp_path)
+    programs.models(host())
+    with pytest.raises(NotReady, match="fetched"):
+        programs.models(host(models="start"))
+    (tmp_path / ".downloaded").touch()
+    programs.models(host(models="start"))
+
+
+def test_a_wait_ends_when_the_thing_is_there_or_time_is_over() -> None:
+    looks = iter([False, False, True])
+
+    def probe(host: Host) -> str:
+        if not next(looks, False):
+            raise NotReady("not yet")
+        return "there"
+
+    service.wait_for(Need(probe=probe, within=5), host())
+    with pytest.raises(Problem, match="gave up after 0 s: not yet"):
+        service.wait_for(Need(probe=probe, within=0), host())
+
+
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["xvfb", "fluxbox"]])
+def test_an_unknown_service_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert service.main(arguments) == 1
+    assert "expected one name of xvfb, fluxbox" in capsys.readouterr().err
+
+
+def test_a_failed_one_shot_is_not_restarted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(service.time, "sleep", slept.append)
+    assert service.run_once(("/bin/sh", "-c", "exit 3"), dict(os.environ)) == 3
+    assert slept == [service.TRY_AGAIN_AFTER]
+    assert service.run_once(("/bin/true",), {}) == 0
+    assert len(slept) == 1
+
+
+@pytest.mark.parametrize(
+    ("visible", "granted", "pids_max", "cap"),
+    [(8, 8, None, None), (8, 8, 4096, None), (384, 46, 2048, 46), (384, 384, 1024, 32), (16, 16, 20, 1)],
+)
+def test_thread_pools_are_capped_where_processes_are_few(
+    visible: int, granted: int, pids_max: int | None, cap: int | None
+) -> None:
+    assert limits.thread_cap(visible=visible, granted=granted, pids_max=pids_max) == cap

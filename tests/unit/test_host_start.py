@@ -1,0 +1,137 @@
+"""Starting: which of the three situations it is, the lock, and joining a supervisord that runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from visomaster_host import credentials, paths, start, supervisor
+from visomaster_host.environment import Environment, Settings
+from visomaster_host.files import Owner, ensure_directory
+from visomaster_host.problems import Problem
+from visomaster_host.supervisor import Program
+
+from tests.unit.test_host_facts import host
+
+ME = Owner(uid=os.getuid(), gid=os.getgid())
+
+
+@pytest.fixture(autouse=True)
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(paths, "RUN", tmp_path)
+    monkeypatch.setattr(paths, "START_LOCK", tmp_path / "start.lock")
+    monkeypatch.setattr(paths, "XAUTHORITY", tmp_path / "Xauthority")
+    monkeypatch.setattr(paths, "SUPERVISOR_SOCKET", tmp_path / "supervisor.sock")
+    monkeypatch.setattr(
+        start, "ensure_directory", lambda path, mode: ensure_directory(path, mode=mode, owner=ME)
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pid", "parent", "init", "main"),
+    [
+        (1, 0, "visomaster-star", True),
+        (7, 1, "docker-init", True),
+        (7, 1, "tini", True),
+        (7, 1, "bash", False),
+        (7, 0, "tini", False),
+        (7, 3, "tini", False),
+    ],
+)
+def test_the_containers_main_program(pid: int, parent: int, init: str, main: bool) -> None:
+    assert start.is_main_program(pid, parent, init) is main
+
+
+def test_the_lock_is_held_once_and_given_back(run: Path) -> None:
+    lock = start.take_lock()
+    assert not os.get_inheritable(lock)
+    with pytest.raises(Problem, match="another visomaster-start"):
+        start.take_lock(within=0.05)
+    os.close(lock)
+    os.close(start.take_lock(within=0))
+
+
+def test_a_forked_child_holds_the_lock_too(run: Path) -> None:
+    lock = start.take_lock()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+    os.close(lock)
+    with pytest.raises(Problem):
+        start.take_lock(within=0.05)
+    os.close(writing)
+    os.waitpid(child, 0)
+    os.close(start.take_lock(within=1))
+
+
+class Running:
+    """A supervisord that knows some programs, and would find others on rereading its configuration."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, known: list[str], found: list[str]) -> None:
+        self.did: list[str] = []
+        states = {name: Program(name=name, state="RUNNING", why="") for name in known}
+        monkeypatch.setattr(supervisor, "programs", lambda: states)
+        monkeypatch.setattr(supervisor, "pid", lambda: 42)
+        monkeypatch.setattr(supervisor, "reread", lambda: set(found))
+        monkeypatch.setattr(supervisor, "add", self.did.append)
+        monkeypatch.setattr(start, "make_log_directories", lambda: None)
+        monkeypatch.setattr(start, "prepare", lambda host, checked: self.did.append("prepare"))
+
+
+def test_running_services_are_left_alone(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run / "Xauthority").touch()
+    running = Running(monkeypatch, [*host().services, "theirs"], [])
+    assert "already running under supervisord (process 42)" in start.join_running(host(), Environment())
+    assert running.did == []
+
+
+def test_services_are_added_to_somebody_elses_supervisord(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch, ["theirs"], [*host().services, "another of theirs"])
+    start.join_running(host(), Environment())
+    assert running.did == ["prepare", *host().services]
+
+
+def test_one_that_does_not_include_ours_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch, ["theirs"], [])
+    with pytest.raises(Problem, match=r"does not include .* xvfb"):
+        start.join_running(host(), Environment())
+    assert running.did == []
+
+
+def test_services_started_by_the_machine_wait_for_the_preparation(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch, list(host().services), [])
+    start.join_running(host(), Environment())
+    assert running.did == ["prepare"]
+
+
+def test_a_socket_left_by_a_killed_supervisord_is_not_one_that_listens(run: Path) -> None:
+    import socket
+
+    assert not supervisor.is_listening()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(run / "supervisor.sock"))
+        assert not supervisor.is_listening()
+        server.listen()
+        assert supervisor.is_listening()
+    assert not supervisor.is_listening()
+
+
+def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert start.main(["--fast"]) == 1
+    assert "unknown option '--fast'" in capsys.readouterr().err
+
+
+def test_the_token_is_quoted_in_the_portals_address() -> None:
+    portal = host(access="portal", port=11111)
+    found = credentials.credentials(portal, Settings(public_address="203.0.113.7:40123"), "a&b=c %d/é")
+    assert found["url"] == "http://203.0.113.7:40123/?token=a%26b%3Dc%20%25d%2F%C3%A9"
+    assert found["token"] == "a&b=c %d/é"
+
+
+def test_the_password_comes_with_the_address() -> None:
+    assert credentials.credentials(host(), Settings(), "secret12")["password"] == "secret12"
