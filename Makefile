@@ -19,17 +19,17 @@ help: ## Show this list
 up: .venv/.installed ## Try it on this machine: engine, base image, bake, run, wait until ready (VARIANT=default)
 	@$(BIN)/python -m sandbox up --variant $(VARIANT)
 
-down: ## Stop what `make up` runs
-	@$(PYTHON) -m sandbox down
+down: .venv/.installed ## Stop what `make up` runs
+	@$(BIN)/python -m sandbox down
 
-logs: ## Follow the output of what `make up` runs
-	@$(PYTHON) -m sandbox logs
+logs: .venv/.installed ## Follow the output of what `make up` runs
+	@$(BIN)/python -m sandbox logs
 
-shell: ## A root shell in what `make up` runs
-	@$(PYTHON) -m sandbox shell
+shell: .venv/.installed ## A root shell in what `make up` runs
+	@$(BIN)/python -m sandbox shell
 
-password: ## How to get into what `make up` runs
-	@$(PYTHON) -m sandbox credentials
+password: .venv/.installed ## How to get into what `make up` runs
+	@$(BIN)/python -m sandbox credentials
 
 bake: .venv/.installed ## A finished image by pyinfra alone (BASE=, VARIANT=, APPLICATION=)
 	$(BIN)/pyinfra @bake/$(BASE) deploy.py -y --data variant=$(VARIANT) --data application=$(APPLICATION)

@@ -27,7 +27,14 @@ def parser() -> argparse.ArgumentParser:
     assets.add_argument(
         "--rate", type=int, default=0, metavar="BYTES", help="bytes per second and connection"
     )
-    commands.add_parser("clean", help="remove every container and image with the sandbox's label")
+    desktop = commands.add_parser("up", help="bake a variant, run it and wait until it is ready")
+    desktop.add_argument("--variant", default="default")
+    commands.add_parser("down", help="remove what up runs, and the asset server")
+    commands.add_parser("logs", help="follow the output of what up runs")
+    commands.add_parser("shell", help="a root shell in what up runs")
+    commands.add_parser("credentials", help="tell how to log in to what up runs")
+    commands.add_parser("venv", help="make .venv with the locked packages and this project")
+    commands.add_parser("clean", help="remove every container and image with the sandbox's label, or made from one")
     return top
 
 
@@ -35,7 +42,8 @@ def main() -> int:
     """Run one command; the result goes to standard output, what is done to standard error."""
     options = parser().parse_args()
     try:
-        print(*_run(options), sep="\n", end="\n")
+        for line in _run(options):
+            print(line)
     except SandboxError as error:
         say(f"error: {error}")
         return 1
@@ -43,6 +51,10 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace) -> list[str]:
+    if options.command == "venv":
+        from sandbox import venv
+
+        return [str(venv.make())]
     # Imported here: these modules need each other's results only for their own command.
     from sandbox import assets, base, channel
 
@@ -62,7 +74,26 @@ def _run(options: argparse.Namespace) -> list[str]:
             assets.down()
         case "clean":
             engine.remove_all()
+        case _:
+            _run_desktop(options)
     return []
+
+
+def _run_desktop(options: argparse.Namespace) -> None:
+    # Imported here: this one reads the project's tables, which have dependencies beyond the standard library.
+    from sandbox import desktop
+
+    match options.command:
+        case "up":
+            desktop.up(options.variant)
+        case "down":
+            desktop.down()
+        case "logs":
+            desktop.attach("logs", "--follow", desktop.running_container())
+        case "shell":
+            desktop.attach("exec", "--interactive", "--tty", desktop.running_container(), "bash", "--login")
+        case "credentials":
+            desktop.attach("exec", desktop.running_container(), "visomaster-credentials")
 
 
 if __name__ == "__main__":

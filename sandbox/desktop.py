@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from sandbox import assets
 from sandbox.base import base_image
@@ -67,7 +68,9 @@ def bake(variant: str, release: str = "bookworm") -> str:
 def pyinfra(arguments: list[str]) -> None:
     """Run the project's pyinfra with its output shown. Raises SandboxError when it fails."""
     program = REPOSITORY / ".venv" / "bin" / "pyinfra"
-    environment = {**os.environ, "DOCKER": docker_command(), "PYINFRA_PROGRESS": "off"}
+    # Other tools just call `docker`: the client that was found comes first for them.
+    path = f"{Path(docker_command()).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "DOCKER": docker_command(), "PATH": path, "PYINFRA_PROGRESS": "off"}
     status = subprocess.run([program, *arguments], cwd=REPOSITORY, env=environment, check=False).returncode
     if status:
         raise SandboxError(f"pyinfra ended with status {status}, see above")
@@ -129,9 +132,9 @@ def running_container() -> str:
 
 
 def attach(*command: str) -> None:
-    """Become the Docker client with `command`; the last word of it is the running desktop's name or follows it."""
+    """Become the Docker client with `command`."""
     client = docker_command()
-    os.execv(client, [client, *command])  # noqa: S606 - the program is the client that was found
+    os.execv(client, [client, *command])
 
 
 def down() -> None:

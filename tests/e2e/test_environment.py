@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import subprocess
@@ -244,7 +245,7 @@ def test_files_without_a_record_are_replaced(host: Host) -> None:
 
 
 def _count(folder: Path, pattern: str) -> int:
-    return len(list(folder.glob(pattern)))
+    return len(glob.glob(str(folder / pattern)))  # noqa: PTH207 - Path.glob raises when a folder goes while it looks
 
 
 MOMENTS = {
