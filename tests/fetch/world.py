@@ -13,7 +13,7 @@ from tests.fetch.faults import Site
 from visomaster_host.fetch import main
 from visomaster_host.fetch.schedule import Policy
 
-QUICK = Policy(tries=6, rounds=2, backoff=0.01, backoff_most=0.05, connect=2.0, stall=0.6)
+QUICK = Policy(tries=6, rounds=3, backoff=0.01, backoff_most=0.05, connect=2.0, stall=0.6)
 HOST = "http://models.invalid"
 SMALL, LARGE = 200_000, 9_000_000  # LARGE: three units, so several connections share it
 LIBRARY = Path(__file__).resolve().parents[2] / "files/usr/local/lib/visomaster"

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
+CANVAS = "#noVNC_container canvas"
+"""The one with the screen; noVNC has another for the pointer."""
+
+
 def from_xwd(dump: bytes) -> Image.Image:
     """The picture in `dump`, as `xwd -root` prints it for a screen of 24 bits.
 
@@ -27,8 +31,10 @@ def from_xwd(dump: bytes) -> Image.Image:
 
 def of_canvas(page: Page) -> Image.Image:
     """What noVNC has drawn, in the screen's own size."""
-    data = page.evaluate("document.querySelector('canvas').toDataURL('image/png')")
-    return Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))).convert("RGB")
+    data = page.evaluate(f"document.querySelector('{CANVAS}').toDataURL('image/png')")
+    png = base64.b64decode(data.partition(",")[2])
+    # Before the first picture the canvas has no size, and no data.
+    return Image.open(io.BytesIO(png)).convert("RGB") if png else Image.new("RGB", (1, 1))
 
 
 def difference(one: Image.Image, other: Image.Image) -> float:

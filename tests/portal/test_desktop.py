@@ -35,6 +35,11 @@ if not (UNPACKED / "usr/share/novnc").is_dir():
     MISSING.append("noVNC (PORTAL_TEST_UNPACKED)")
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
 DISPLAY = ":79"
+PUT = """text => {
+    const field = document.getElementById("noVNC_clipboard_text");
+    field.value = text;
+    field.dispatchEvent(new Event("change"));
+}"""
 
 
 @dataclass(kw_only=True)
@@ -106,30 +111,30 @@ def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
 @pytest.fixture(scope="module")
 def page(desktop: Desktop) -> Iterator[Page]:
     """The desktop as a person opens it: by the link, then by its name on the index."""
-    with browser.chromium() as running, browser.page(running) as opened:
+    with browser.chromium() as running, browser.page(running, complain=False) as opened:
         opened.goto(f"http://127.0.0.1:{desktop.portal.port}/?token={rig.TOKEN}")
         opened.get_by_role("link", name="Open the desktop").click()
-        opened.wait_for_function("document.querySelector('canvas')?.width === 1920", timeout=15_000)
+        opened.wait_for_function(f"document.querySelector('{pictures.CANVAS}')?.width === 1920", timeout=15_000)
         yield opened
 
 
 def same(desktop: Desktop, page: Page) -> bool:
     """Whether the browser shows the host's screen: not more than a blinking cursor apart, and not blank."""
     shown = pictures.of_canvas(page)
-    return pictures.colours(shown) > 2 and pictures.difference(shown, desktop.picture()) < 0.001
+    return pictures.colours(shown) > 1 and pictures.difference(shown, desktop.picture()) < 0.001
 
 
 def test_the_desktop_is_connected_and_fits(desktop: Desktop, page: Page) -> None:
     """The browser's pixels are the host's, and the whole screen is in the window."""
     until(lambda: same(desktop, page), "the same picture in the browser and on the host")
-    box = page.locator("canvas").bounding_box()
+    box = page.locator(pictures.CANVAS).bounding_box()
     assert box is not None
     assert (box["width"], box["height"]) == (1280, 720)
 
 
 def test_typing_and_clicking_reach_the_program(desktop: Desktop, page: Page) -> None:
     """A click gives the terminal the keys, and what is typed runs."""
-    box = page.locator("canvas").bounding_box()
+    box = page.locator(pictures.CANVAS).bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 300, box["y"] + 200)
     page.keyboard.type("echo Hello-42 >typed")
@@ -141,10 +146,16 @@ def test_typing_and_clicking_reach_the_program(desktop: Desktop, page: Page) -> 
 
 @pytest.mark.parametrize("text", ["plain", "Zürich é", "日本 € 🙂"])
 def test_pasting_into_the_desktop(desktop: Desktop, page: Page, text: str) -> None:
-    """What is put into noVNC's field is what a program pastes, whatever the characters."""
-    field = "text => { const field = document.getElementById('noVNC_clipboard_text'); field.value = text; field.dispatchEvent(new Event('change')); }"
-    page.evaluate(field, text)
-    until(lambda: desktop.pasted() == text, f"pasting {text!r}")
+    """What is put into noVNC's field is what a program pastes, whatever the characters.
+
+    x11vnc drops what comes within its first ten seconds, so it is put there again and again.
+    """
+
+    def arrives() -> bool:
+        page.evaluate(PUT, text)
+        return desktop.pasted() == text
+
+    until(arrives, f"pasting {text!r}", seconds=25)
 
 
 @pytest.mark.parametrize("text", ["from the desktop", "aus Zürich", "日本 €"])
@@ -166,9 +177,9 @@ def test_the_page_reconnects_by_itself(desktop: Desktop, page: Page) -> None:
     """x11vnc is killed under an open page; the page is left alone and shows the screen again."""
     desktop.x11vnc.kill()
     desktop.x11vnc.wait(10)
-    page.wait_for_function("!document.querySelector('canvas')", timeout=10_000)
+    page.wait_for_function(f"!document.querySelector('{pictures.CANVAS}')", timeout=10_000)
     desktop.x11vnc = desktop.start_x11vnc()
-    took = until(lambda: page.locator("canvas").count() > 0 and same(desktop, page), "the picture again", seconds=20)
+    took = until(lambda: page.locator(pictures.CANVAS).count() > 0 and same(desktop, page), "the picture again", seconds=20)
     print(f"reconnected {took:.1f} s after x11vnc was back")
 
 
