@@ -22,12 +22,13 @@ default_layers = IMAGE_LAYERS if "docker_identifier" in data else tuple(Layer)
 
 try:
     settings = read_settings(project_data(data), default_layers)
+    image = published_image(settings)
     release = Release.of(host.get_fact(OsRelease))
 except ValueError as error:
     raise DeployError(str(error)) from None
 
 docker_notice.announce(host)
-bake.describe(host, published_image(settings))
+bake.describe(host, image)
 
 application, variant = settings.application, settings.variant
 

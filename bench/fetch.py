@@ -1,6 +1,6 @@
 """Measure visomaster-fetch against aria2c, curl, wget and a plain requests loop, verification counted.
 
-    python3 bench/fetch.py [--shape a b c] [--rounds 3] [--bytes 3e9] [--folder /dev/shm] [--write bench/results/fetch.md]
+    python3 bench/fetch.py [--shape a b c] [--rounds 3] [--bytes 3e9] [--folder DIR] [--write FILE]
 
 A loopback server offers as many files as the real manifest names, with plausible sizes (about 3 GB), in three shapes:
 (a) unthrottled, (b) 10 MB/s for each connection, (c) 50 ms latency for each connection and each request. Every peer

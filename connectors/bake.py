@@ -60,6 +60,8 @@ def describe(host: Host, image: ImageConfig) -> None:
     Other connectors take no notice, so a deploy need not know how it is applied. Raises `PyinfraError` when
     the host was already described otherwise, or when two hosts of one run would get the same tag.
     """
+    if not isinstance(host.connector, BakeConnector):
+        return  # ten rented boxes of one variant are no ten images of one tag
     for other in host.inventory:
         known: ImageConfig | None = other.connector_data.get(_DESCRIPTION)
         if known is None:

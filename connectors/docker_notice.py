@@ -34,4 +34,4 @@ def announce(host: Host) -> None:
         # A container of the user's own. pyinfra 3.10 removes one that it found stopped.
         connector.no_stop = True
     if not any(isinstance(handler, DockerNotice) for handler in host.state.callback_handlers):
-        host.state.add_callback_handler(DockerNotice())  # type: ignore[no-untyped-call]
+        host.state.add_callback_handler(DockerNotice())

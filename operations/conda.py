@@ -41,7 +41,7 @@ def environment(
     + lock: a committed lock, used on the platforms it has packages for; elsewhere, and without one,
       the specs are solved on the host and the lock is kept there (``/etc/visomaster/environment.lock``)
     + mirrors: URL prefixes FROM -> TO for channels and indexes; locks and records keep the canonical URLs
-    + indexes: pip indexes for the installer itself (none: what the host's pip is configured for)
+    + indexes: pip indexes for the installer itself, as for `operations.pip.requirements`
 
     Refused: a lock made for other specs or channels, and a machine no Conda packages are built for.
     """

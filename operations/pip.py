@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from pyinfra import host
@@ -27,13 +28,11 @@ def requirements(
 
     + python: the interpreter, which needs pip
     + lock_files: the sets
-    + indexes: pip indexes, the first one in place of pip's own default (none: what the host's pip is
-    configured for)
+    + indexes: pip indexes, the main one first; `default` stands for what the host's pip is configured for
     + mirrors: URL prefixes FROM -> TO for the indexes
 
-    Where every requirement is pinned and hashed, pip gets just what is missing and resolves nothing;
-    otherwise it gets the whole set, to keep its versions together. Raises ``OperationValueError`` for a
-    malformed set.
+    Of requirements that are pinned and hashed pip gets just what is missing and resolves nothing; of others it gets
+    all, to keep their versions together. Refused: a malformed set, and two sets that differ about a package.
     """
     try:
         wanted = sets.merge((file.name, file.read_text(encoding="utf-8")) for file in lock_files)
@@ -45,14 +44,12 @@ def requirements(
     if not missing:
         host.noop(f"{len(wanted)} Python packages are installed")
         return
-    locked = sets.is_locked(wanted)
-    yield remote.job(
-        "pip_requirements",
-        {
-            "python": python,
-            "lines": [one.line for one in (missing if locked else wanted)],
-            "missing": len(missing),
-            "locked": locked,
-            "indexes": [swap_prefix(index, mirrors or {}) for index in indexes],
-        },
-    )
+    for batch in sets.batches(wanted, missing):
+        yield remote.job(
+            "pip_requirements",
+            {
+                "python": python,
+                **asdict(batch),
+                "indexes": [swap_prefix(index, mirrors or {}) for index in indexes],
+            },
+        )

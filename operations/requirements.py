@@ -36,6 +36,11 @@ class Wanted:
         only = [(one.operator, one.version) for one in self.requirement.specifier]
         return len(only) == 1 and only[0][0] == "==" and not only[0][1].endswith("*")
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether it names exactly one version and its archives."""
+        return self.is_pinned and bool(self.hashes)
+
 
 def parse(text: str, source: str) -> list[Wanted]:
     """The requirements of a set; raises ``ValueError`` naming `source` and the line.
@@ -70,9 +75,33 @@ def merge(sets: Iterable[tuple[str, str]]) -> list[Wanted]:
     return [wanted for _, wanted in found.values()]
 
 
-def is_locked(wanted: Iterable[Wanted]) -> bool:
-    """Whether every requirement is one version with a hash: nothing is left for pip to decide."""
-    return all(one.is_pinned and one.hashes for one in wanted)
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What one run of pip gets: `lines` of a set, of which `missing` are not there yet, and `constraints` on what
+    else it may bring. A `locked` batch names each archive, so nothing is left for pip to decide."""
+
+    lines: tuple[str, ...]
+    missing: int
+    locked: bool
+    constraints: tuple[str, ...] = ()
+
+
+def batches(wanted: Iterable[Wanted], missing: Iterable[Wanted]) -> list[Batch]:
+    """The runs of pip that bring what is `missing` of `wanted`.
+
+    One requirement with a hash makes pip demand a hash for all, so locked requirements are a run of their own. The
+    others are given whole, to keep their versions together, and may not move what is locked.
+    """
+    lacking = list(missing)
+    pinned = [one for one in wanted if one.is_locked]
+    unlocked = [one for one in wanted if not one.is_locked]
+    found = []
+    if locked := [one for one in lacking if one.is_locked]:
+        found.append(Batch(lines=tuple(one.line for one in locked), missing=len(locked), locked=True))
+    if count := sum(not one.is_locked for one in lacking):
+        lines, constraints = (tuple(str(one.requirement) for one in some) for some in (unlocked, pinned))
+        found.append(Batch(lines=lines, missing=count, locked=False, constraints=constraints))
+    return found
 
 
 def missing(

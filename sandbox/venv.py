@@ -21,7 +21,7 @@ def make() -> Path:
     shutil.rmtree(FOLDER, ignore_errors=True)
     with step("making .venv"):
         run([sys.executable, "-m", "venv", FOLDER], timeout=120)
-    pip = [FOLDER / "bin" / "pip", "--disable-pip-version-check", "install", "--quiet"]
+    pip: list[str | Path] = [FOLDER / "bin" / "pip", "--disable-pip-version-check", "install", "--quiet"]
     with step("installing the locked Python packages"):
         run([*pip, "--require-hashes", "--requirement", LOCK], timeout=900, log=CACHE / "pip.log")
     with step("installing the project"):

@@ -17,7 +17,7 @@ else:
 PROFILES = Path(__file__).parent.parent / "VisoMaster"
 """Where the project's own profiles are, and where a user may put a program of their own."""
 
-_PROFILE = ("title", "entry", "manifest", "system", "source", "environment", "accelerators")
+_PROFILE = ("title", "manifest", "system", "source", "environment", "accelerators")
 _ENVIRONMENT = ("python", "channels", "specs", "lock")
 _ACCELERATOR = ("requirements", "indexes", "cuda_libraries")
 
@@ -46,8 +46,8 @@ Source = GitSource | FolderSource
 
 @dataclass(frozen=True, kw_only=True)
 class Accelerator:
-    """The pip requirement sets of one kind of accelerator, the indexes they come from (first one first; none
-    means pip's own configuration) and the CUDA libraries (sonames) that the program loads at run time."""
+    """The pip requirement sets of one kind of accelerator, the indexes they come from (the main one first;
+    `default` is what the host's pip is configured for) and the CUDA libraries (sonames) that the program loads at run time."""
 
     name: str
     requirements: tuple[Path, ...]
@@ -74,14 +74,12 @@ class CondaEnvironment:
 class Application:
     """One application profile.
 
-    `title` begins the title of the program's main window, `entry` is the script that starts it, `manifest` lists
-    its model files and `system` names the distribution's libraries it needs (Debian 12 names). `accelerators` has
-    the default one first.
+    `title` begins the title of the program's main window, which its `main.py` opens; `manifest` lists its model files
+    and `system` names the distribution's libraries it needs (Debian 12 names). `accelerators` has the default first.
     """
 
     name: str
     title: str
-    entry: str
     manifest: Path
     system: tuple[str, ...]
     source: Source
@@ -131,7 +129,6 @@ def _application(table: Mapping[str, object], path: Path) -> Application:
     return Application(
         name=path.stem,
         title=fields.text(table, "title", where),
-        entry=fields.text(table, "entry", where),
         manifest=path.parent / fields.text(table, "manifest", where),
         system=fields.texts(table, "system", where),
         source=_own_program() or read_source(fields.section(table, "source", where), path.parent, f"{where}: source"),
@@ -167,7 +164,7 @@ def _own_program() -> FolderSource | None:
 def _environment(table: Mapping[str, object], path: Path) -> CondaEnvironment:
     where = f"{path.name}: environment"
     fields.refuse_unknown(table, _ENVIRONMENT, where)
-    channels = fields.texts(table, "channels", where)
+    channels = tuple(fields.channel(item, f"{where}: channels") for item in fields.texts(table, "channels", where))
     if not channels:
         raise ValueError(f"{where}: channels must name at least one channel")
     lock = path.parent / fields.text(table, "lock", where) if "lock" in table else None
@@ -192,7 +189,7 @@ def _accelerator(name: str, table: Mapping[str, object], path: Path) -> Accelera
     return Accelerator(
         name=name,
         requirements=tuple(path.parent / item for item in fields.texts(table, "requirements", where)),
-        indexes=tuple(fields.url(item, f"{where}: indexes") for item in fields.texts(table, "indexes", where)),
+        indexes=tuple(fields.index(item, f"{where}: indexes") for item in fields.texts(table, "indexes", where)),
         cuda_libraries=fields.texts(table, "cuda_libraries", where),
     )
 

@@ -70,3 +70,16 @@ def choice(kind: type[Choice], value: object, where: str) -> Choice:
         return kind(str(value))
     except ValueError:
         raise ValueError(f"{where}: {value!r} is unknown, expected {one_of(kind)}") from None
+
+
+def index(value: str, where: str) -> str:
+    """`value` when it is a pip index: a URL, or `default` for what the host's pip is configured for.
+
+    Raises `ValueError` otherwise.
+    """
+    return value if value == "default" else url(value, where)
+
+
+def channel(value: str, where: str) -> str:
+    """`value` when it is a Conda channel: a name, an absolute path or a URL. Raises `ValueError` otherwise."""
+    return url(value, where) if "://" in value else value

@@ -7,15 +7,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-_TAG = re.compile(
-    r"([a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]+)?/)?"
-    r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
-    r":[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+_REPOSITORY = re.compile(
+    r"([a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
 )
+_TAG = re.compile(_REPOSITORY.pattern + r":[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?")
 _WORKDIR = re.compile(r"/[A-Za-z0-9._/-]*")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
+
+
+def repository(value: str) -> str:
+    """`value` when it may be the name of an image before its tag. Raises `ValueError` otherwise."""
+    _expect(_REPOSITORY, value, "repository", "an image's name in lower case, without a tag")
+    return value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,3 +25,9 @@ DESKTOP = (
 )
 
 VNC = ("x11vnc",)
+
+PORTAL = ("caddy", "openssl", "x11vnc")
+
+PORTAL_UNPACKED = ("novnc", "python3-websockify")
+PORTAL_UNPACKED_PATHS = ("usr/lib/python3/dist-packages/websockify", "usr/share/novnc")
+"""Packages of which the portal needs these paths alone: `operations.debian_files` says why."""

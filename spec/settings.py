@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spec import fields
 from spec.application import Accelerator, Application, FolderSource, Source, load_application, read_source
+from spec.image import repository
 from spec.layer import Layer
 from spec.variant import VARIANTS, Variant
 
@@ -53,7 +54,7 @@ def read_settings(data: Mapping[str, object], default_layers: tuple[Layer, ...] 
     application = _application(data)
     accelerator = application.accelerator(_optional(data, "accelerator"))
     if "indexes" in data:
-        indexes = tuple(fields.url(item, "indexes") for item in _list(data, "indexes"))
+        indexes = tuple(fields.index(item, "indexes") for item in _list(data, "indexes"))
         accelerator = replace(accelerator, indexes=indexes)
     settings = Settings(
         variant=_variant(str(data.get("variant", "default"))),
@@ -61,7 +62,7 @@ def read_settings(data: Mapping[str, object], default_layers: tuple[Layer, ...] 
         application=application,
         accelerator=accelerator,
         mirrors=_mirrors(data),
-        repository=_optional(data, "repository") or DEFAULT_REPOSITORY,
+        repository=repository(_optional(data, "repository") or DEFAULT_REPOSITORY),
     )
     _require_files(application, accelerator, settings.layers)
     return settings
@@ -85,7 +86,7 @@ def _application(data: Mapping[str, object]) -> Application:
     if "source" in data:
         application = replace(application, source=_source(fields.text(data, "source", "data")))
     if "channels" in data:
-        channels = _list(data, "channels")
+        channels = tuple(fields.channel(item, "channels") for item in _list(data, "channels"))
         # A committed lock names the packages of the profile's own channels, so other channels are solved anew.
         environment = replace(application.environment, channels=channels, lock=None)
         application = replace(application, environment=environment)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pyinfra.api import deploy
-from pyinfra.api.exceptions import DeployError
 from typing_extensions import assert_never
 
-from operations import packages
+from operations import debian_files, packages
+from spec import paths
 from spec.distribution import Release, package_names
-from spec.packages import VNC
+from spec.packages import PORTAL, PORTAL_UNPACKED, PORTAL_UNPACKED_PATHS, VNC
 from spec.variant import Access
 
 
@@ -19,6 +19,12 @@ def access(release: Release, kind: Access) -> None:
         case Access.VNC:
             packages.installed(name="Install packages", names=package_names(VNC, release))
         case Access.PORTAL:
-            raise DeployError("variant: portal access is not built yet, expected variant=default")
+            packages.installed(name="Install packages", names=package_names(PORTAL, release))
+            debian_files.unpacked(
+                name="Unpack noVNC and websockify",
+                packages=PORTAL_UNPACKED,
+                paths=PORTAL_UNPACKED_PATHS,
+                dest=paths.UNPACKED,
+            )
         case _:
             assert_never(kind)

@@ -23,6 +23,7 @@ def environment(conda_environment: CondaEnvironment, accelerator: Accelerator, m
         channels=conda_environment.channels,
         lock=conda_environment.lock,
         mirrors=mirrors,
+        indexes=accelerator.indexes[:1],
     )
     pip.requirements(
         name=f"Install Python packages for {accelerator.name}",

@@ -22,7 +22,7 @@ def models(manifest: Path, when: ModelsAt, mirrors: Mapping[str, str]) -> None:
     """
     match when:
         case ModelsAt.BUILD:
-            programs(manifest)
+            programs(manifest=manifest)
             model_files.fetched(
                 name="Fetch the models",
                 manifest=paths.MANIFEST,

@@ -18,7 +18,7 @@ def programs(manifest: Path) -> None:
     """The on-host package, its commands, and the application's model `manifest`."""
     tree.copied(
         name="Install the package",
-        source=FILES / "usr/local/lib/visomaster",
+        source=FILES / "usr/local/lib/visomaster/visomaster_host",
         dest=paths.ON_HOST_PACKAGE,
     )
     tree.copied(

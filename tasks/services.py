@@ -10,13 +10,13 @@ from pyinfra import host
 from pyinfra.api import deploy
 from pyinfra.operations import files
 
-from operations import models, supervisor
+from operations import models, supervisor, tree
 from spec import paths
 from spec.application import GitSource
 from spec.here import FILES, TEMPLATES
 from spec.service import Service, services_for
 from spec.settings import Settings
-from spec.variant import ModelsAt
+from spec.variant import Access, ModelsAt
 from tasks.programs import programs
 
 PREFIX = "visomaster-"
@@ -27,7 +27,7 @@ PREFIX = "visomaster-"
 def services(settings: Settings) -> None:
     """Everything a host needs to start: nothing is started here, but a running supervisord takes up what changed."""
     wanted = services_for(settings.variant.access, settings.variant.models)
-    programs(settings.application.manifest)
+    programs(manifest=settings.application.manifest)
     files.put(
         name="Describe the host",
         src=StringIO(json.dumps(host_facts(settings, wanted), indent=2) + "\n"),
@@ -63,6 +63,12 @@ def services(settings: Settings) -> None:
             link=True,
             mirrors=settings.mirrors,
         )
+    if settings.variant.access is Access.PORTAL:
+        tree.copied(
+            name="Install the portal's pages",
+            source=FILES / "usr/local/share/visomaster/portal",
+            dest="/usr/local/share/visomaster/portal",
+        )
     supervisor.only_programs(
         name="Remove programs of other variants",
         folder=paths.SUPERVISOR_PROGRAMS,
@@ -79,7 +85,6 @@ def host_facts(settings: Settings, wanted: tuple[Service, ...]) -> Mapping[str, 
         "application": application.name,
         "commit": source.commit if isinstance(source := application.source, GitSource) else "local",
         "window_title": application.title,
-        "entry": application.entry,
         "access": variant.access,
         "models": variant.models,
         "port": variant.port,

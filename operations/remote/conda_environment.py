@@ -236,8 +236,9 @@ def provide_rattler(request: Request, work: Path) -> None:
 def pip_environment(indexes: Sequence[str]) -> dict[str, str]:
     """pip's indexes as environment variables: a URL may hold a password, everybody sees arguments."""
     environment = dict(os.environ)
-    if indexes:
+    if indexes and indexes[0] != "default":
         environment["PIP_INDEX_URL"] = indexes[0]
+    if indexes[1:]:
         environment["PIP_EXTRA_INDEX_URL"] = " ".join(indexes[1:])
     return environment
 

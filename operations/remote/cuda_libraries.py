@@ -4,11 +4,14 @@ Runs on the host's own python3. The driver's libraries (libcuda, libnvidia-*) ar
 container brings them.
 """
 
+from __future__ import annotations
+
 import ctypes
 import json
 import os
 import re
 import sys
+from collections.abc import Iterable
 
 FAMILY = re.compile(
     r"lib(cudart|cublas|cublasLt|cudnn\w*|cufft|cufftw|curand|cusolver|cusolverMg|cusparse|nvrtc|nvrtc-builtins"
@@ -16,18 +19,18 @@ FAMILY = re.compile(
 )
 
 
-def find(folders):
+def find(folders: Iterable[str]) -> dict[str, set[str]]:
     """Real files by soname-like name; a link and its target are one copy."""
-    found = {}
+    found: dict[str, set[str]] = {}
     for top in folders:
         for folder, _, names in os.walk(top):
-            for name in filter(FAMILY.fullmatch, names):
-                real = os.path.realpath(os.path.join(folder, name))
-                found.setdefault(FAMILY.fullmatch(name).group(1), set()).add(real)
+            for library, name in ((FAMILY.fullmatch(name), name) for name in names):
+                if library:
+                    found.setdefault(library[1], set()).add(os.path.realpath(os.path.join(folder, name)))
     return found
 
 
-def loadable(soname):
+def loadable(soname: str) -> bool:
     """Whether the loader finds `soname` and everything it needs."""
     try:
         ctypes.CDLL(soname)
@@ -36,7 +39,8 @@ def loadable(soname):
     return True
 
 
-def read(path):
+def read(path: str) -> str:
+    """The text of a file, empty when there is none."""
     try:
         with open(path, encoding="utf-8") as file:
             return file.read()
@@ -44,7 +48,8 @@ def read(path):
         return ""
 
 
-def main(configuration, folders, sonames):
+def main(configuration: str, folders: str, sonames: str) -> None:
+    """Print the report."""
     found = find(filter(None, folders.split(",")))
     report = {
         "folders": sorted({os.path.dirname(path) for paths in found.values() for path in paths}),
@@ -55,4 +60,5 @@ def main(configuration, folders, sonames):
     print(json.dumps(report))
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -18,8 +18,8 @@ SITE = "import sysconfig; print(sysconfig.get_path('purelib'))"
 def run(request: Mapping[str, Any]) -> int:
     """Install what the request lists; 0, or 1 after one line on stderr.
 
-    Keys: python, lines (of the set), missing (their number), locked, indexes (URLs, the first one the main
-    index).
+    Keys: python, lines (of the set), missing (their number), locked, constraints (lines), indexes (URLs, the main
+    one first, or `default`).
     """
     os.umask(0o022)
     python = request["python"]
@@ -32,7 +32,10 @@ def run(request: Mapping[str, Any]) -> int:
         with tempfile.TemporaryDirectory(prefix="visomaster-pip.") as work:
             listed = Path(work, "requirements.txt")
             listed.write_text("\n".join(request["lines"]) + "\n", encoding="utf-8")
-            status, output = follow(pip_command(python, listed, request["locked"]), pip_environment(request))
+            constraints = Path(work, "constraints.txt")
+            constraints.write_text("\n".join(request["constraints"]) + "\n", encoding="utf-8")
+            command = pip_command(python, listed, constraints, request["locked"])
+            status, output = follow(command, pip_environment(request["indexes"]))
     except (OSError, subprocess.CalledProcessError) as error:
         status, output = 1, [f"ERROR: {error}"]
     if status:
@@ -51,19 +54,21 @@ def remove_remains(site: Path) -> None:
             shutil.rmtree(info)
 
 
-def pip_command(python: str, listed: Path, locked: bool) -> list[str]:
+def pip_command(python: str, listed: Path, constraints: Path, locked: bool) -> list[str]:
     """The call of pip; a locked set is installed as it is, without a look at dependencies."""
     command = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--no-cache-dir"]
     command += ["--progress-bar", "off", "--no-warn-script-location", "--root-user-action", "ignore"]
-    return [*command, *(["--require-hashes", "--no-deps"] if locked else []), "--requirement", str(listed)]
+    command += ["--require-hashes", "--no-deps"] if locked else ["--constraint", str(constraints)]
+    return [*command, "--requirement", str(listed)]
 
 
-def pip_environment(request: Mapping[str, Any]) -> dict[str, str]:
+def pip_environment(indexes: Sequence[str]) -> dict[str, str]:
     """Indexes as environment variables: a URL may hold a password, and arguments are seen by everybody."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONNOUSERSITE": "1"}
-    if request["indexes"]:
-        environment["PIP_INDEX_URL"] = request["indexes"][0]
-        environment["PIP_EXTRA_INDEX_URL"] = " ".join(request["indexes"][1:])
+    if indexes and indexes[0] != "default":
+        environment["PIP_INDEX_URL"] = indexes[0]
+    if indexes[1:]:
+        environment["PIP_EXTRA_INDEX_URL"] = " ".join(indexes[1:])
     return environment
 
 

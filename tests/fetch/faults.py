@@ -40,7 +40,6 @@ class Fault:
     no_length: bool = False
     wrong_range: bool = False
     other: bytes = b""
-    only_if: str = ""  # applies only to requests whose query is this
 
 
 GOOD = Fault()
@@ -65,14 +64,21 @@ class Site:
     always: dict[str, Fault] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     rate: float = 0.0
+    sign_uses: int = 0  # >0: every file redirects to a signed URL that works so many times
+    signed: dict[str, int] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def next_fault(self, path: str, query: str) -> Fault:
         with self.lock:
-            fault = self.always.get(path)
-            if fault is None:
-                fault = self.script[path].pop(0) if self.script[path] else GOOD
-        return GOOD if fault.only_if and fault.only_if != query else fault
+            if self.sign_uses and not query:
+                self.signed[f"sig={len(self.signed)}"] = self.sign_uses
+                return Fault(location=f"{path}?sig={len(self.signed) - 1}")
+            if self.sign_uses:
+                self.signed[query] -= 1
+                return Fault(status=403) if self.signed[query] < 0 else GOOD
+            if path in self.always:
+                return self.always[path]
+            return self.script[path].pop(0) if self.script[path] else GOOD
 
     @property
     def sent(self) -> int:

@@ -9,9 +9,10 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fetch.faults import Site
 from visomaster_host.fetch import main
 from visomaster_host.fetch.schedule import Policy
+
+from tests.fetch.faults import Site
 
 QUICK = Policy(tries=6, rounds=3, backoff=0.01, backoff_most=0.05, connect=2.0, stall=0.6)
 HOST = "http://models.invalid"

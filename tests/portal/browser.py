@@ -46,8 +46,9 @@ def page(
 ) -> Iterator[Page]:
     """A page as a new visitor has it.
 
-    What it reports as errors on its console, refused scripts and failed requests among them, is an `AssertionError`
-    at the end; not with `complain=False`, for noVNC's pages, which are not ours to keep clean.
+    What it reports as errors on its console, refused scripts and failed requests among them, is an
+    `AssertionError` at the end; not with `complain=False`, for noVNC's pages, which are not ours to keep
+    clean.
     """
     complaints: list[str] = []
     context = browser.new_context(

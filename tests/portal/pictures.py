@@ -20,8 +20,8 @@ CANVAS = "#noVNC_container canvas"
 def from_xwd(dump: bytes) -> Image.Image:
     """The picture in `dump`, as `xwd -root` prints it for a screen of 24 bits.
 
-    The header is 25 numbers of four bytes (X11/XWDFile.h): its own length is number 0, width and height 4 and 5,
-    bytes per line 12, the count of colour entries (12 bytes each) 19.
+    The header is 25 numbers of four bytes (X11/XWDFile.h): its own length is number 0, width and height 4 and
+    5, bytes per line 12, the count of colour entries (12 bytes each) 19.
     """
     header = struct.unpack(">25I", dump[:100])
     width, height, line = header[4], header[5], header[12]

@@ -1,4 +1,4 @@
-"""A whole portal on loopback: real Caddy, the real pages, and stand-ins for what it proxies that keep what they saw."""
+"""A whole portal on loopback: real Caddy, the real pages, and stand-ins for what it proxies."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Portal:
         return self.get(target, {"Authorization": f"Bearer {self.wanted.token}", **(headers or {})}, method)
 
     def raw(self, request: bytes) -> bytes:
-        """Everything that comes back for these bytes until the connection ends or is quiet for two seconds."""
+        """Everything that comes back for these bytes until the end, or two quiet seconds."""
         answer = b""
         with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
             try:
@@ -227,7 +227,7 @@ def caddy(prepared: apply.Prepared, log: Path, port: int) -> Iterator[None]:
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 10) -> None:
-    """Return when `port` takes connections. Raises `RuntimeError` when `process` ends first or time runs out."""
+    """Return when `port` takes connections. Raises `RuntimeError` when `process` ends or time is over."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if process.poll() is not None:

@@ -97,7 +97,9 @@ INJECTIONS = {
 
 @pytest.mark.parametrize("name", INJECTIONS)
 def test_malformed_requests_are_refused(portal: rig.Portal, name: str) -> None:
-    """Refused by the login or by Caddy itself: 505 is Go's word for an unknown version, hanging up its answer to h2."""
+    """Refused by the login or by Caddy itself: 505 is Go's word for an unknown version, hanging up its answer
+    to h2.
+    """
     answer = portal.raw(INJECTIONS[name])
     assert answer == b"" or re.match(rb"HTTP/1\.[01] (4\d\d|505) ", answer), answer[:200]
     assert not [leak for leak in LEAKS if leak in answer]
@@ -124,7 +126,8 @@ SMUGGLING = {
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("name", SMUGGLING)
 def test_a_request_inside_a_request_is_never_answered(portal: rig.Portal, name: str, method: str) -> None:
-    """However a request's end is misread, what is hidden behind it has no login and gets a 4xx or nothing (501: Go's word
+    """However a request's end is misread, what is hidden behind it has no login and gets a 4xx or nothing
+    (501: Go's word
     for a transfer encoding it does not know)."""
     request = method.encode() + b" /logs/ HTTP/1.1\r\n" + HOST + SMUGGLING[name]
     statuses = re.findall(rb"HTTP/1\.1 (\d\d\d) ", portal.raw(request))
@@ -145,7 +148,6 @@ def test_the_pages_never_see_a_smuggled_request(portal: rig.Portal, name: str) -
 def test_the_portal_is_only_read(portal: rig.Portal, method: str, path: str) -> None:
     """No page takes anything from a visitor."""
     assert portal.inside(path, method=method).status == 405
-
 
 
 def test_security_headers(portal: rig.Portal) -> None:

@@ -22,10 +22,19 @@ pytest.importorskip("playwright", reason="needs the playwright package")
 if browser.CHROMIUM is None:
     pytest.skip("needs chromium (apt-get install chromium)", allow_module_level=True)
 
+BELOW = """(() => {
+    const log = document.getElementById("log");
+    return log.scrollHeight - log.scrollTop - log.clientHeight;
+})()"""
 PICTURES = Path(os.environ["PORTAL_TEST_PICTURES"]) if "PORTAL_TEST_PICTURES" in os.environ else None
 LOOKS = [(browser.PHONE, "phone"), (browser.DESKTOP, "desktop")]
 MB = 1_000_000
-FILES = [("inswapper_128.fp16.onnx", 278), ("det_10g.onnx", 17), ("w600k_r50.onnx", 174), ("GPEN-BFR-512.onnx", 284)]
+FILES = [
+    ("inswapper_128.fp16.onnx", 278),
+    ("det_10g.onnx", 17),
+    ("w600k_r50.onnx", 174),
+    ("GPEN-BFR-512.onnx", 284),
+]
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +47,17 @@ def chromium() -> Iterator[Browser]:
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Portal]:
     """A portal with some extra services."""
     text = (
-        "localhost:1111:11111:/vnc/:Desktop|localhost:1111:11111:/logs/visomaster_app.log:Application log|localhost:1111:11111:/logs/:All logs"
+        "localhost:1111:11111:/vnc/:Desktop"
+        "|localhost:1111:11111:/logs/visomaster_app.log:Application log|localhost:1111:11111:/logs/:All logs"
         "|localhost:8080:18080:/lab:Jupyter|localhost:6006:6006:/:TensorBoard"
     )
     with rig.running(tmp_path_factory.mktemp("browser"), Wanted(token=rig.TOKEN, portal_config=text)) as portal:
-        (portal.folder / "host.json").write_text('{"application":"visomaster","commit":"3f1d0c2","screen":"1920x1080x24","models":"start"}')
-        (portal.folder / "log/visomaster_app.log").write_text("\n".join(f"line {n} of the application's log" for n in range(200)) + "\n")
+        (portal.folder / "host.json").write_text(
+            '{"application":"visomaster","commit":"3f1d0c2","screen":"1920x1080x24","models":"start"}'
+        )
+        (portal.folder / "log/visomaster_app.log").write_text(
+            "\n".join(f"line {n} of the application's log" for n in range(200)) + "\n"
+        )
         (portal.folder / "supervisor/xvfb.log").write_text("up\n")
         yield portal
 
@@ -56,7 +70,16 @@ def fetching(portal: rig.Portal, share: float, status: str = "running", error: s
         have = int(min(size * MB, max(0, left)))
         left -= size * MB
         state = "done" if have == size * MB else "fetching" if have else "waiting"
-        files.append({"path": f"model_assets/{name}", "group": "required", "status": state, "bytes_done": have, "size": size * MB, "error": None})
+        files.append(
+            {
+                "path": f"model_assets/{name}",
+                "group": "required",
+                "status": state,
+                "bytes_done": have,
+                "size": size * MB,
+                "error": None,
+            }
+        )
     if error:
         files[-1].update(status="failed", error=error)
     rate = 24 * MB if status == "running" else 0
@@ -64,12 +87,26 @@ def fetching(portal: rig.Portal, share: float, status: str = "running", error: s
         rig.Check(name="x", ok=True, detail=":1 answers"),
         rig.Check(name="window manager", ok=True, detail="Fluxbox"),
         rig.Check(name="vnc", ok=True, detail="127.0.0.1:5900 greets"),
-        rig.Check(name="models", ok=status == "done", detail="fetched" if status == "done" else "models are still being fetched"),
-        rig.Check(name="application", ok=status == "done", detail="VisoMaster is on the screen" if status == "done" else "needs models"),
+        rig.Check(
+            name="models",
+            ok=status == "done",
+            detail="fetched" if status == "done" else "models are still being fetched",
+        ),
+        rig.Check(
+            name="application",
+            ok=status == "done",
+            detail="VisoMaster is on the screen" if status == "done" else "needs models",
+        ),
     ]
     portal.write_fetch(
-        schema=1, status=status, bytes_done=int(share * total), bytes_total=total, rate=rate,
-        eta=(1 - share) * total / rate if rate else None, files=files, updated=0,
+        schema=1,
+        status=status,
+        bytes_done=int(share * total),
+        bytes_total=total,
+        rate=rate,
+        eta=(1 - share) * total / rate if rate else None,
+        files=files,
+        updated=0,
     )
 
 
@@ -159,6 +196,6 @@ def test_a_log_follows(chromium: Browser, shown: rig.Portal) -> None:
         with log.open("a") as file:
             file.write("the last line\n")
         page.get_by_text("the last line").wait_for(timeout=5000)
-        assert page.evaluate("(() => { const log = document.getElementById('log'); return log.scrollHeight - log.scrollTop - log.clientHeight })()") < 5
+        assert page.evaluate(BELOW) < 5
         page.get_by_role("checkbox", name="follow").uncheck()
         page.get_by_text("paused").wait_for(timeout=5000)

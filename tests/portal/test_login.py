@@ -101,7 +101,9 @@ def test_the_probe_of_the_open_button_is_answered_directly(portal: rig.Portal) -
     assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("path", ["//evil.example", "/%5c%5cevil.example", "/%0d%0aSet-Cookie:x=y", "/a%3fb", "/%2e%2e/x"])
+@pytest.mark.parametrize(
+    "path", ["//evil.example", "/%5c%5cevil.example", "/%0d%0aSet-Cookie:x=y", "/a%3fb", "/%2e%2e/x"]
+)
 def test_the_redirect_leads_nowhere_else(portal: rig.Portal, path: str) -> None:
     """The path comes back only when it is plain; anything else ends on the index."""
     answer = portal.get(f"{path}?token={RIGHT}", {"Accept": "text/html"})
@@ -137,7 +139,10 @@ def test_ready_is_open_and_without_details(portal: rig.Portal) -> None:
         portal.checks[:] = good
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:1", "https://127.0.0.1", "null", "http://127.0.0.1.evil"])
+@pytest.mark.parametrize(
+    "origin",
+    ["http://evil.example", "http://127.0.0.1:1", "https://127.0.0.1", "null", "http://127.0.0.1.evil"],
+)
 def test_a_websocket_of_another_page_is_refused(portal: rig.Portal, origin: str) -> None:
     """Other tenants' pages share our address, and with it our cookie."""
     headers = rig.websocket_headers(Origin=origin, Cookie=portal.cookie)
@@ -200,7 +205,9 @@ def test_any_printable_token(folder: Path, name: str) -> None:
         assert token not in "".join(path.read_text() for path in portal.run.iterdir() if path.is_file())
 
 
-@pytest.mark.parametrize("token", ["", "1", "fifteen-letters", " leading-space-token", "line\nbreak-in-token", "x" * 257])
+@pytest.mark.parametrize(
+    "token", ["", "1", "fifteen-letters", " leading-space-token", "line\nbreak-in-token", "x" * 257]
+)
 def test_a_token_that_is_no_secret_leaves_the_portal_closed(folder: Path, token: str) -> None:
     """Caddy is not even started, and the reason does not repeat the token."""
     with pytest.raises(Problem, match="token: expected") as refusal:
@@ -219,7 +226,12 @@ def test_caddy_without_its_environment_lets_nobody_in(folder: Path) -> None:
         ask = rig.Portal.get
         portal = type("Bare", (), {"port": port})()
         session = {"Cookie": "visomaster_auth_token="}
-        for target, headers in [("/", {}), ("/?token=", {}), ("/", session), ("/", {"Authorization": "Bearer "})]:
+        for target, headers in [
+            ("/", {}),
+            ("/?token=", {}),
+            ("/", session),
+            ("/", {"Authorization": "Bearer "}),
+        ]:
             assert ask(portal, target, headers).status == 401
 
 

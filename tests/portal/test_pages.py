@@ -17,7 +17,14 @@ HTML = {"Accept": "text/html"}
 
 def test_every_link_is_relative(portal: rig.Portal) -> None:
     """Outside, the portal has another address and port than it knows of."""
-    for path in ("/", "/status/", "/logs/", "/logs/supervisor/", "/logs/x11vnc.log", "/logs/supervisor/xvfb.log"):
+    for path in (
+        "/",
+        "/status/",
+        "/logs/",
+        "/logs/supervisor/",
+        "/logs/x11vnc.log",
+        "/logs/supervisor/xvfb.log",
+    ):
         page = portal.inside(path, HTML).body.decode()
         links = re.findall(r'(?:href|src|data-report)="([^"]*)"', page)
         assert links
@@ -37,11 +44,19 @@ def test_the_desktop_opens_connected_and_scaled(portal: rig.Portal) -> None:
     place = portal.inside("/vnc/").headers["location"]
     assert place == "vnc.html?autoconnect=1&path=vnc/websockify&resize=scale&reconnect=1&reconnect_delay=1000"
     assert portal.inside("/vnc").headers["location"] == "/vnc/"
+    assert b"../assets/novnc.js" in portal.inside("/vnc/vnc.html").body
+    assert portal.inside("/assets/novnc.js").status == 200
 
 
 def test_the_progress_of_a_fetch(portal: rig.Portal) -> None:
     """The report carries the fetcher's own state; the page begins with it and asks for more."""
-    file = {"path": "model_assets/<b>.onnx", "group": "required", "status": "fetching", "bytes_done": 5, "size": 10}
+    file = {
+        "path": "model_assets/<b>.onnx",
+        "group": "required",
+        "status": "fetching",
+        "bytes_done": 5,
+        "size": 10,
+    }
     portal.write_fetch(schema=1, status="running", bytes_done=5, bytes_total=10, rate=1, eta=5, files=[file])
     report = json.loads(portal.inside("/status/status.json").body)
     assert (report["fetch"]["bytes_done"], report["fetch"]["files"]) == (5, [file])
@@ -92,7 +107,10 @@ def test_refused_requests_are_counted(folder: Path) -> None:
         for number in range(3):
             assert portal.get(f"/?token=guess-number-{number}-of-many").status == 401
         portal.inside("/")
-        assert json.loads(portal.inside("/status/status.json").body)["refused"] == {"requests": 3, "seconds": 3600}
+        assert json.loads(portal.inside("/status/status.json").body)["refused"] == {
+            "requests": 3,
+            "seconds": 3600,
+        }
 
 
 def test_without_the_pages_the_desktop_still_opens(folder: Path) -> None:
@@ -122,8 +140,25 @@ def test_neither_token_nor_cookie_is_written_anywhere(folder: Path) -> None:
         }
         query = f"token={rig.TOKEN}"
         spelled = "token=" + "".join(f"%{ord(letter):02x}" for letter in rig.TOKEN)
-        for target in ("/", "/vnc/", "/logs/", "/logs/caddy.log", "/status/", "/nothing", "/vnc/websockify", "//x", "/%zz"):
-            for tail in (f"?{query}", f"?a=b&{query}", f"?%74oken={rig.TOKEN}", f"?{spelled}", f"?{query};x=%zz", f"#?{query}"):
+        for target in (
+            "/",
+            "/vnc/",
+            "/logs/",
+            "/logs/caddy.log",
+            "/status/",
+            "/nothing",
+            "/vnc/websockify",
+            "//x",
+            "/%zz",
+        ):
+            for tail in (
+                f"?{query}",
+                f"?a=b&{query}",
+                f"?%74oken={rig.TOKEN}",
+                f"?{spelled}",
+                f"?{query};x=%zz",
+                f"#?{query}",
+            ):
                 portal.raw(f"GET {target}{tail} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
                 portal.get(target.replace("%zz", "") + tail, everywhere)
         portal.get("/?" + query, HTML)

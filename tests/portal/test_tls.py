@@ -27,12 +27,12 @@ def der(path: Path) -> bytes:
 def https(portal: rig.Portal, request: str) -> str:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection(("127.0.0.1", portal.port), timeout=5) as plain:
-        with context.wrap_socket(plain) as secure:
-            secure.sendall(request.encode())
-            answer = b""
-            while more := secure.recv(65536):
-                answer += more
+    plain = socket.create_connection(("127.0.0.1", portal.port), timeout=5)
+    with plain, context.wrap_socket(plain) as secure:
+        secure.sendall(request.encode())
+        answer = b""
+        while more := secure.recv(65536):
+            answer += more
     return answer.decode()
 
 
@@ -67,20 +67,49 @@ def spoil(folder: Path, how: str) -> None:
             tls.make_self_signed(pair)
             (folder / "kept.crt").rename(pair.certificate)
         case "key with a pass phrase":
-            command = ["openssl", "pkey", "-in", pair.key, "-aes256", "-passout", "pass:secret", "-out", folder / "new.key"]
+            command = [
+                "openssl",
+                "pkey",
+                "-in",
+                pair.key,
+                "-aes256",
+                "-passout",
+                "pass:secret",
+                "-out",
+                folder / "new.key",
+            ]
             subprocess.run(command, check=True, capture_output=True)
             (folder / "new.key").rename(pair.key)
         case "expired":
             request = folder / "request.pem"
             ask = ["openssl", "req", "-new", "-key", pair.key, "-subj", "/CN=old", "-out", request]
             subprocess.run(ask, check=True, capture_output=True)
-            sign = ["openssl", "x509", "-req", "-in", request, "-signkey", pair.key, "-days", "-1", "-out", pair.certificate]
+            sign = [
+                "openssl",
+                "x509",
+                "-req",
+                "-in",
+                request,
+                "-signkey",
+                pair.key,
+                "-days",
+                "-1",
+                "-out",
+                pair.certificate,
+            ]
             subprocess.run(sign, check=True, capture_output=True)
 
 
 @pytest.mark.parametrize(
     "how",
-    ["key missing", "certificate missing", "certificate empty", "key of another pair", "key with a pass phrase", "expired"],
+    [
+        "key missing",
+        "certificate missing",
+        "certificate empty",
+        "key of another pair",
+        "key with a pass phrase",
+        "expired",
+    ],
 )
 def test_an_unusable_pair_is_replaced_by_our_own(folder: Path, how: str) -> None:
     """The portal says why, and stays on TLS."""

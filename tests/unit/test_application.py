@@ -12,7 +12,6 @@ from spec.settings import read_settings
 
 GOOD = """
 title = "Own"
-entry = "main.py"
 manifest = "models.json"
 system = ["libgl1"]
 [source]
@@ -66,7 +65,7 @@ def test_a_program_in_the_folder_replaces_the_source(own: Path, monkeypatch: pyt
 MALFORMED = [
     ('title = "Own"', "", r"own.toml: title must be a non-empty string, got None"),
     ('title = "Own"', "title = 7", r"own.toml: title must be a non-empty string, got 7"),
-    ('entry = "main.py"', 'entry = "main.py"\nentri = 1', r"own.toml: unknown field 'entri', expected one of: title,"),
+    ('title = "Own"', 'title = "Own"\ntitel = 1', r"own.toml: unknown field 'titel', expected one of: title,"),
     ("0123456789abcdef0123456789abcdef01234567", "main", r"own.toml: source: commit must be 40 hexadecimal digits"),
     ("0123456789abcdef0123456789abcdef01234567", "0123456789ABCDEF" * 2, r"commit must be 40 hexadecimal digits"),
     ("https://example.org/own.git", "own.git", r"own.toml: source: git: expected a URL beginning with"),

@@ -26,7 +26,8 @@ GUIDE = (
     '{"name":"CaddyLogs","uri":"/logs/caddy.log","auth":true},{"name":"LogBrowse","uri":"/logs/","auth":true}]}'
 )
 VAST = (
-    "localhost:1111:11111:/:Instance Portal|localhost:8080:18080:/:Jupyter|localhost:8080:8080:/terminals/1:Jupyter Terminal"
+    "localhost:1111:11111:/:Instance Portal|localhost:8080:18080:/:Jupyter"
+    "|localhost:8080:8080:/terminals/1:Jupyter Terminal"
 )
 
 
@@ -61,11 +62,16 @@ def test_a_name_may_hold_colons_and_other_letters() -> None:
 
 def test_every_field_of_the_json_form() -> None:
     """proto, rewrite and auth are honoured for a proxied service."""
-    service = {"name": "J", "uri": "/jupyter/", "port": 8888, "proto": "https", "rewrite": False, "auth": False}
+    service = {
+        "name": "J",
+        "uri": "/jupyter/",
+        "port": 8888,
+        "proto": "https",
+        "rewrite": False,
+        "auth": False,
+    }
     (parsed,) = parse(json.dumps({"version": 2, "services": [service]})).services
-    assert parsed == Proxied(
-        name="J", prefix="/jupyter", port=8888, scheme="https", strip_prefix=False, auth=False
-    )
+    assert parsed == Proxied(name="J", prefix="/jupyter", port=8888, scheme="https", strip_prefix=False, auth=False)
 
 
 def document(*services: Any, **top: Any) -> str:
@@ -149,7 +155,10 @@ MALFORMED: dict[str, tuple[str, str]] = {
     "proto ftp": (document({**GOOD, "proto": "ftp"}), "services[0].proto"),
     "rewrite as a number": (document({**GOOD, "rewrite": 1}), "services[0].rewrite"),
     "auth as text": (document({**GOOD, "auth": "false"}), "services[0].auth"),
-    "the desktop without a login": (document({"name": "VNC", "uri": "/vnc/", "auth": False}), "services[0].auth"),
+    "the desktop without a login": (
+        document({"name": "VNC", "uri": "/vnc/", "auth": False}),
+        "services[0].auth",
+    ),
     "the second of two": (document(GOOD, {**GOOD, "name": "y"}), "services[1] path"),
 }
 
@@ -168,11 +177,15 @@ def test_a_malformed_text_is_refused_in_one_line_that_names_the_field(case: str)
     assert len(message) < 300
 
 
-SAFE_LINE = re.compile(r'[\t -~]*')
+SAFE_LINE = re.compile(r"[\t -~]*")
 names = st.text(max_size=50)
 ports = st.integers(-1, 70000)
 values: st.SearchStrategy[Any] = st.one_of(
-    st.none(), st.booleans(), ports, st.text(max_size=12), st.sampled_from(["/vnc/", "/x/", "/logs/", "http", "https", 2])
+    st.none(),
+    st.booleans(),
+    ports,
+    st.text(max_size=12),
+    st.sampled_from(["/vnc/", "/x/", "/logs/", "http", "https", 2]),
 )
 services = st.dictionaries(st.sampled_from(["name", "uri", "port", "proto", "rewrite", "auth", "x"]), values)
 entries = st.builds(
@@ -192,7 +205,9 @@ texts = st.one_of(
 
 @given(texts)
 def test_whatever_is_accepted_is_harmless(text: str) -> None:
-    """Any text at all is refused with one clear line, or gives a file whose every value Caddy takes as plain words."""
+    """Any text at all is refused with one clear line, or gives a file whose every value Caddy takes as plain
+    words.
+    """
     try:
         config = parse(text)
     except ConfigError as error:
@@ -201,7 +216,12 @@ def test_whatever_is_accepted_is_harmless(text: str) -> None:
     assert_harmless(config)
 
 
-@given(st.from_regex(r"(localhost|127\.0\.0\.1):[1-9][0-9]{0,3}:[1-9][0-9]{0,3}:(/[a-z]{1,5}){0,3}:[a-zA-Z]{1,20}", fullmatch=True))
+@given(
+    st.from_regex(
+        r"(localhost|127\.0\.0\.1):[1-9][0-9]{0,3}:[1-9][0-9]{0,3}:(/[a-z]{1,5}){0,3}:[a-zA-Z]{1,20}",
+        fullmatch=True,
+    )
+)
 def test_a_well_formed_entry_is_understood(text: str) -> None:
     """Except where it wants a place of ours."""
     try:

@@ -1,4 +1,4 @@
-"""The parts behind the portal's pages: logs that stay in their folders, checks that run once, counts that are right."""
+"""What is behind the portal's pages: logs kept in their folders, checks that run once, right counts."""
 
 from __future__ import annotations
 
@@ -28,8 +28,26 @@ def folders(tmp_path: Path) -> dict[str, Path]:
 @pytest.mark.parametrize(
     "path",
     [
-        *("", "/", ".", "..", "../secret", "/etc/passwd", "app.log/", "app.log/..", "./app.log", "portal/app.log"),
-        *("supervisor", "supervisor/", "supervisor/../app.log", "supervisor//xvfb.log", ".app.log", "app\n.log"),
+        *(
+            "",
+            "/",
+            ".",
+            "..",
+            "../secret",
+            "/etc/passwd",
+            "app.log/",
+            "app.log/..",
+            "./app.log",
+            "portal/app.log",
+        ),
+        *(
+            "supervisor",
+            "supervisor/",
+            "supervisor/../app.log",
+            "supervisor//xvfb.log",
+            ".app.log",
+            "app\n.log",
+        ),
         *("app.log\0", "x" * 200, "nothing.log"),
     ],
 )
@@ -130,7 +148,9 @@ def test_nothing_checked_is_not_ready() -> None:
 
 def test_refused_requests_of_the_last_hour(folders: dict[str, Path]) -> None:
     """Other statuses, older ones and lines that are no JSON do not count."""
-    lines = [json.dumps(line, separators=(",", ":")) for line in ({"ts": 5000, "status": 401}, {"ts": 5000, "status": 200})]
+    lines = [
+        json.dumps(line, separators=(",", ":")) for line in ({"ts": 5000, "status": 401}, {"ts": 5000, "status": 200})
+    ]
     old = '{"ts":1,"status":401}'
     (folders[""] / "caddy.log").write_text("\n".join([*lines, old, 'cut "status":401', '{"status":401}']) + "\n")
     assert refused(folders, now=6000)["requests"] == 1
@@ -146,7 +166,8 @@ def test_a_damaged_state_is_no_state(tmp_path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2_000_000, "2.0 MB"), (5 * 10**12, "5000.0 GB")]
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2_000_000, "2.0 MB"), (5 * 10**12, "5000.0 GB")],
 )
 def test_sizes_for_a_person(count: int, text: str) -> None:
     """Powers of ten, as disks are sold."""

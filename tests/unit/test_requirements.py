@@ -28,13 +28,30 @@ def test_a_locked_set_is_read_with_its_hashes() -> None:
     wanted = requirements.parse(LOCKED, "set.txt")
     assert names(wanted) == ["py-thing", "torch"]
     assert wanted[0].hashes == (HASH, f"sha256:{'b' * 64}")
-    assert requirements.is_locked(wanted)
+    assert all(one.is_locked for one in wanted)
     assert wanted[1].line == f"torch==2.4.1+cu124 --hash={HASH}"
 
 
 @pytest.mark.parametrize("text", ["kornia", "a==1", f"a>=1 --hash={HASH}", f"a==1.* --hash={HASH}"])
 def test_a_set_that_leaves_a_choice_is_not_locked(text: str) -> None:
-    assert not requirements.is_locked(requirements.parse(text, "set.txt"))
+    assert not requirements.parse(text, "set.txt")[0].is_locked
+
+
+def test_locked_and_open_requirements_are_runs_of_their_own() -> None:
+    """One hash makes pip demand a hash for all; upstream's CUDA sets have none."""
+    wanted = requirements.parse(f"numpy==1.26.4 --hash={HASH}\ntorch==2.4.1+cu124\ntqdm", "set.txt")
+    locked, unlocked = requirements.batches(wanted, wanted[:2])
+    assert (locked.locked, locked.lines) == (True, (f"numpy==1.26.4 --hash={HASH}",))
+    assert (unlocked.locked, unlocked.lines, unlocked.missing) == (False, ("torch==2.4.1+cu124", "tqdm"), 1)
+    assert unlocked.constraints == ("numpy==1.26.4",)
+    assert requirements.batches(wanted, []) == []
+
+
+def test_the_main_index_may_be_pips_own() -> None:
+    extra = pip_requirements.pip_environment(["default", "https://i.invalid/cu124"])
+    assert extra["PIP_EXTRA_INDEX_URL"] == "https://i.invalid/cu124"
+    main = pip_requirements.pip_environment(["https://i.invalid/simple"])
+    assert main["PIP_INDEX_URL"] == "https://i.invalid/simple"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from visomaster_host import paths
 from visomaster_host.files import ROOT, write_atomic
 from visomaster_host.host import Host
+from visomaster_host.portal.auth import SHORTEST_TOKEN, TokenError, check_token
 from visomaster_host.problems import Problem
 from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret, write_secret
 
@@ -23,11 +24,6 @@ SECRET_VARIABLES = ("VNC_PASSWORD", "OPEN_BUTTON_TOKEN")
 
 VNC_PASSWORD_LENGTH = 8
 """VNC's DES challenge uses eight characters and ignores the rest: a longer password is weaker than it looks.
-"""
-
-SHORTEST_TOKEN = 16
-"""Vast's templates say `OPEN_BUTTON_TOKEN=1` for "please generate": anything this short is not meant as a
-secret.
 """
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -140,10 +136,13 @@ def _vnc_password(value: str | None) -> str | None:
 
 
 def _portal_token(value: str | None) -> str | None:
+    """A short token is not meant as a secret: Vast's templates say `OPEN_BUTTON_TOKEN=1` for "please generate"."""
     if value is None or len(value) < SHORTEST_TOKEN:
         return None
-    if not value.isprintable():
-        raise Problem("OPEN_BUTTON_TOKEN must hold printable characters only, got others")
+    try:
+        check_token(value)
+    except TokenError as error:
+        raise Problem(f"OPEN_BUTTON_TOKEN: {error}") from None
     return value
 
 

@@ -14,7 +14,7 @@ from visomaster_host.files import owner_of, write_atomic
 from visomaster_host.host import Host
 from visomaster_host.prepare import USER
 from visomaster_host.problems import NotReady, Problem
-from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret
+from visomaster_host.store import VNC_PASSWORD, read_secret
 
 X11VNC_TUNING = (
     *("-forever", "-shared", "-repeat", "-xkb", "-nolookup"),
@@ -120,7 +120,8 @@ def x11vnc(host: Host) -> Launch:
     """x11vnc on the public port with a password, or on loopback without one, behind the portal."""
     if host.access == "vnc":
         hand_over_password()
-    return Launch(argv=x11vnc_argv(host))
+    # It otherwise handles no clipboard for 8 seconds, 45 without a window manager, and drops what comes earlier.
+    return Launch(argv=x11vnc_argv(host), variables={"X11VNC_AVOID_WINDOWS": "never"})
 
 
 def x11vnc_argv(host: Host) -> tuple[str, ...]:
@@ -160,14 +161,7 @@ def caddy(host: Host) -> Launch:
     """Caddy with what the portal's own code prepares for it; the token is in Caddy's environment alone."""
     from visomaster_host.portal import apply
 
-    settings = read_settings()
-    wanted = apply.Wanted(
-        token=read_secret(PORTAL_TOKEN) or "",
-        container_label=settings.container_label,
-        portal_config=settings.portal_config,
-        enable_https=settings.enable_https,
-    )
-    prepared = apply.prepare(wanted, apply.Places(caddy=owner_of("caddy"), port=host.port))
+    prepared = apply.prepare(apply.stored(), apply.Places(caddy=owner_of("caddy"), port=host.port))
     for notice in prepared.notices:
         print(f"visomaster-service: {notice}", flush=True)
     return Launch(argv=prepared.command, variables=prepared.environment)
@@ -178,7 +172,7 @@ def fetch(host: Host) -> Launch:
     settings = read_settings()
     given = {"MODELS_DIR": settings.models_dir, "VISOMASTER_MIRRORS": settings.mirrors}
     variables = {name: value for name, value in given.items() if value}
-    return Launch(argv=("/usr/local/bin/visomaster-fetch",), variables=variables)
+    return Launch(argv=("/usr/local/bin/visomaster-fetch", "--state", str(paths.FETCH_STATE)), variables=variables)
 
 
 def application(host: Host) -> Launch:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 
 from visomaster_host import display, rfb
 from visomaster_host.host import Host, read_host
+from visomaster_host.portal import probe
 from visomaster_host.problems import NotReady, Problem, reporting
 from visomaster_host.programs import models
 
@@ -54,13 +55,17 @@ def checks_for(host: Host) -> tuple[Check, ...]:
         Check(name="window manager", probe=display.window_manager, after="x", service="fluxbox"),
         Check(name="vnc", probe=vnc, service="x11vnc"),
     )
+    portal = (
+        Check(name="websocket", probe=probe.websocket, after="vnc", service="websockify"),
+        Check(name="portal", probe=probe.caddy, service="caddy"),
+    )
     fetched = (
         (Check(name="models", probe=models, service="visomaster_fetch"),) if host.models == "start" else ()
     )
     application = (
         Check(name="application", probe=display.application_window, after="x", service="visomaster_app"),
     )
-    return (*desktop, *fetched, *application)
+    return (*desktop, *(portal if host.access == "portal" else ()), *fetched, *application)
 
 
 def main(argv: list[str] | None = None) -> int:

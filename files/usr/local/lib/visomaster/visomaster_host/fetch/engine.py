@@ -16,6 +16,7 @@ from visomaster_host.fetch.store import Layout, Stopped, StoreError, Verified, p
 from visomaster_host.fetch.transfer import BUFFER, Body, Client, Mismatch, Permanent, RangeRefused, Transient
 
 TICK = 0.25  # seconds between two looks of the watch
+QUIET = 40  # ticks without any work and without anything to wait for, before that is called a defect
 PROBES = 16  # sizes asked for at once
 SMALLEST_READ = 16 * 1024
 
@@ -79,12 +80,15 @@ class Engine:
     def run(self) -> None:
         """Fetch everything; each entry ends done or failed. Raises Stopped, StoreError (disk full), OSError."""
         growth = _Growth(self.schedule)
+        quiet = 0
         try:
-            while not self.schedule.over and self.ending is None:
+            while not self.schedule.over and self.ending is None and quiet < QUIET:
                 self._spawn()
                 with self.changed:
                     self.changed.wait_for(lambda: self.schedule.over or self.ending is not None, TICK)
                     growth.look(time.monotonic(), sum(job.entry.done for job in self.schedule.jobs))
+                    working = self.schedule.busy or self.schedule.wake_at(time.monotonic()) is not None
+                    quiet = 0 if working else quiet + 1
                     self.changed.notify_all()
                 self._tell()
                 self._cut_stalled()
@@ -95,6 +99,8 @@ class Engine:
             self._end()
         if self.ending:
             raise StoreError(self.ending)
+        if not self.schedule.over:
+            raise StoreError("internal error: files are left, and no connection takes them")
 
     def _spawn(self) -> None:
         wanted = min(self.schedule.allowed, self.policy.connections)
@@ -170,8 +176,7 @@ class Engine:
 
     def _fetch(self, claim: Claim) -> float:
         """Bring the claim's bytes; returns the speed in bytes per second."""
-        job, part = claim.job, claim.job.part
-        assert part is not None
+        job, part = claim.job, claim.job.opened
         if claim.start == claim.end:
             return 0.0
         url = job.resolved or job.url
@@ -244,7 +249,7 @@ class Engine:
             if claim.end is not None or part.size is None:
                 return claim.end
             end = min(claim.start + UNIT, part.size)
-            job.taken.update(range(claim.start // UNIT, -(-end // UNIT)))
+            claim.reserve(end)
             return end
 
     # -- after a claim
@@ -286,8 +291,7 @@ class Engine:
 
     def _conclude(self, job: Job) -> None:
         """Everything has arrived, or is worthless: prove and publish, or start over, or give up."""
-        part, entry = job.part, job.entry
-        assert part is not None
+        part, entry = job.opened, job.entry
         status = None
         failure: Exception | None = None
         try:

@@ -125,7 +125,10 @@ class Board:
         """One line: how far, how fast, how long."""
         finished = sum(entry.status == "done" for entry in self.entries)
         total = self.total
-        parts = [f"{finished} of {len(self.entries)} files", human(self.done) + (f" of {human(total)}" if total else "")]
+        parts = [
+            f"{finished} of {len(self.entries)} files",
+            human(self.done) + (f" of {human(total)}" if total else ""),
+        ]
         if self.rate:
             parts.append(f"{human(self.rate)}/s")
         if self.eta is not None:

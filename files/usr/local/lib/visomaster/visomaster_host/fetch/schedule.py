@@ -1,4 +1,4 @@
-"""Which connection fetches which bytes next. Pure bookkeeping under one lock: no threads, no network, no clock of its own.
+"""Which connection fetches which bytes next. Bookkeeping under one lock: no threads, no network, no clock of its own.
 
 A connection goes on with its file as long as it can; else it begins the largest file nobody works on; else it joins
 the one with most bytes left per connection. So files arrive in order (and are hashed from memory) while there are
@@ -44,7 +44,7 @@ class Policy:
 
     def delay(self, failures: int) -> float:
         """How long to wait after this many failures: exponential, with jitter so that many do not return at once."""
-        return min(self.backoff_most, self.backoff * 2.0 ** (failures - 1)) * random.uniform(0.5, 1.0)
+        return min(self.backoff_most, self.backoff * 2.0 ** (failures - 1)) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 @dataclass(eq=False)
@@ -68,6 +68,13 @@ class Job:
     over: bool = False
 
     @property
+    def opened(self) -> Part:
+        """Its part, which is open while connections work on it."""
+        if self.part is None:
+            raise RuntimeError(f"{self.entry.file.path}: nothing is open")
+        return self.part
+
+    @property
     def host(self) -> str:
         """The host it is asked from."""
         return urlsplit(self.url).netloc
@@ -84,14 +91,23 @@ class Job:
         return max(0, size - (self.part.received if self.part else self.entry.done))
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Claim:
-    """Bytes `start` to `end` (exclusive; None: to the end of the file) of `job`, for one connection."""
+    """Bytes `start` to `end` (exclusive; None: as far as the answer goes) of `job`, for one connection.
+
+    `units` are reserved for it until it is released.
+    """
 
     job: Job
     start: int
     end: int | None
     began: float
+    units: range = range(0)
+
+    def reserve(self, end: int) -> None:
+        """Keep other connections off the units from the start to `end`."""
+        self.units = range(self.start // UNIT, -(-end // UNIT))
+        self.job.taken.update(self.units)
 
 
 class Schedule:
@@ -125,7 +141,10 @@ class Schedule:
                 self.busy += 1
                 job.active += 1
                 job.entry.status = "fetching"
-                return Claim(job, *bounds, now)
+                claim = Claim(job, *bounds, now)
+                if claim.end is not None:
+                    claim.reserve(claim.end)
+                return claim
         return None
 
     def _by_use(self, now: float, last: Job | None) -> list[Job]:
@@ -142,8 +161,7 @@ class Schedule:
         """The connection has left `claim`."""
         self.busy -= 1
         claim.job.active -= 1
-        if claim.end is not None:
-            claim.job.taken.difference_update(range(claim.start // UNIT, -(-claim.end // UNIT)))
+        claim.job.taken.difference_update(claim.units)
 
     def failed(self, claim: Claim, error: Transient, now: float) -> str | None:
         """A try failed: set the time of the next one; the reason when there have been too many."""
@@ -169,13 +187,14 @@ class Schedule:
     def _open(self, job: Job, now: float) -> bool:
         if job.over or job.broken or now < max(job.not_before, self.gates.get(job.host, 0.0)):
             return False
-        return job.active == 0 or (job.shared and job.ranges and job.size is not None)
+        return job.active == 0 or (job.shared and job.ranges is True and job.size is not None)
 
     def _bounds(self, job: Job, run: int) -> tuple[int, int | None] | None:
-        part = job.part
-        assert part is not None
+        part = job.opened
         if part.size is None:
             return part.frontier(), None
+        if part.complete:  # an empty file, or one killed just before it was proven: the claim only concludes it
+            return None if job.active else (part.size, part.size)
         if job.shared and job.ranges is not False:
             return self._run(job, part, part.size, run)
         part.keep_prefix()
@@ -191,7 +210,6 @@ class Schedule:
         last = first + 1
         while last < units and last - first < most and self._free(job, part, last) and not part.done[last]:
             last += 1
-        job.taken.update(range(first, last))
         return first * UNIT + part.done[first], min(last * UNIT, size)
 
     @staticmethod

@@ -73,10 +73,10 @@ class _Adapter(HTTPAdapter):
         super().__init__(pool_connections=32, pool_maxsize=connections, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, ssl_context=self._tls, **kwargs)  # type: ignore[no-untyped-call]
+        return super().proxy_manager_for(proxy, ssl_context=self._tls, **kwargs)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """The context already holds the certificates; requests would load them again for every connection."""
@@ -84,8 +84,12 @@ class _Adapter(HTTPAdapter):
 
 
 def _ca_bundle() -> str:
-    """The CA bundle (a file or a folder) requests would use (the environment's, else its own, which Debian points at the system's)."""
-    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or requests.certs.where()
+    """The CA file or folder requests would use: the environment's, else its own (on Debian the system's)."""
+    return (
+        os.environ.get("REQUESTS_CA_BUNDLE")
+        or os.environ.get("CURL_CA_BUNDLE")
+        or requests.utils.DEFAULT_CA_BUNDLE_PATH
+    )
 
 
 class _NoCookies(RequestsCookieJar):

@@ -1,1 +1,1 @@
-"""The portal: Caddy on the only public port, and the loopback service behind it that answers /, /status/ and /logs/."""
+"""The portal: Caddy on the only public port, and the loopback service behind it with the pages."""

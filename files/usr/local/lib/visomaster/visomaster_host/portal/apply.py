@@ -1,4 +1,4 @@
-"""Bring what Caddy serves in line with PORTAL_CONFIG and the token, and never let a bad one replace a good one."""
+"""What Caddy serves follows PORTAL_CONFIG and the token; a bad one never replaces a good one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import os
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from visomaster_host import paths
+from visomaster_host.environment import read_settings
 from visomaster_host.files import ROOT, Owner, ensure_directory, write_atomic
 from visomaster_host.portal import config, render, tls
 from visomaster_host.portal.auth import Login, TokenError, login_for
 from visomaster_host.problems import Problem
+from visomaster_host.store import PORTAL_TOKEN, read_secret
+
+_INSTANCE = tls.Pair(certificate=Path("/etc/instance.crt"), key=Path("/etc/instance.key"))
+"""Where Vast puts the pair that its own authority has signed."""
 
 _VALIDATE_TIMEOUT = 30  # seconds; it takes 0.1 on a quiet machine
 
@@ -28,7 +34,7 @@ class Places:
     share: Path = Path("/usr/local/share/visomaster/portal")
     novnc: Path = Path("/usr/local/lib/visomaster/debian/usr/share/novnc")
     certificates: Path = Path("/var/lib/visomaster/tls")
-    instance: tls.Pair = tls.Pair(certificate=Path("/etc/instance.crt"), key=Path("/etc/instance.key"))
+    instance: tls.Pair = _INSTANCE
     program: str = "caddy"
     port: int = config.PORTAL_PORT
     websockify: str = "127.0.0.1:6080"
@@ -61,9 +67,9 @@ class Refused(Problem):
 def prepare(wanted: Wanted, places: Places) -> Prepared:
     """Write and validate what Caddy needs. Run as root (or as Caddy's user), before every start of Caddy.
 
-    A PORTAL_CONFIG that cannot be used becomes a notice, and the services stay what they were: the last good ones of
-    this boot, else the default. Raises `Problem` when the portal cannot be served safely at all: a token that is none,
-    no certificate with ENABLE_HTTPS=true, a Caddyfile that Caddy refuses.
+    A PORTAL_CONFIG that cannot be used becomes a notice, and the services stay what they were: the last good
+    ones of this boot, else the default. Raises `Problem` when the portal cannot be served safely at all: a
+    token that is none, no certificate with ENABLE_HTTPS=true, a Caddyfile that Caddy refuses.
     """
     login = _login(wanted)
     ensure_directory(places.run, mode=0o700, owner=places.caddy)
@@ -81,8 +87,19 @@ def prepare(wanted: Wanted, places: Places) -> Prepared:
     )
 
 
+def stored() -> Wanted:
+    """What the last start of this host asked for. Raises `Problem` unless run as root."""
+    settings = read_settings()
+    return Wanted(
+        token=read_secret(PORTAL_TOKEN) or "",
+        container_label=settings.container_label,
+        portal_config=settings.portal_config,
+        enable_https=settings.enable_https,
+    )
+
+
 def check(wanted: Wanted) -> config.PortalConfig:
-    """The services that `wanted` describes. Raises `Problem` when the token or PORTAL_CONFIG cannot be used."""
+    """The services that `wanted` describes. Raises `Problem` when the token or the text is bad."""
     _login(wanted)
     try:
         return config.parse(wanted.portal_config)
@@ -108,12 +125,14 @@ def _replace_services(
     new = places.run / "services.caddy.new"
     write_atomic(new, render.services_file(services, login.cookie).encode(), mode=0o400, owner=places.caddy)
     _validate(login, places, wanted, new)
-    os.replace(new, _services(places))
+    new.replace(_services(places))
     _describe(places, {"services": render.links(services), "notices": notices})
 
 
 def _keep_services(login: Login, places: Places, wanted: Wanted, notices: list[str]) -> None:
-    """Stay with the services of the last good PORTAL_CONFIG, or begin with the default ones; only the notice is new."""
+    """Stay with the services of the last good PORTAL_CONFIG, or begin with the default ones; only the notice
+    is new.
+    """
     if not (_services(places).exists() and places.description.exists()):
         _replace_services(config.DEFAULT, login, places, wanted, notices)
         return
@@ -130,13 +149,15 @@ def _describe(places: Places, description: dict[str, object]) -> None:
 def _install_desktop_page(places: Places) -> None:
     """noVNC's own page with one script of ours before its own; its files stay as the distribution made them.
 
-    libvncserver 0.9.14 (Debian 12, Ubuntu 24.04) tells every client that it takes the extended clipboard, which x11vnc
-    does not: what is pasted in the browser is lost. The script keeps noVNC from asking for it.
+    libvncserver 0.9.14 (Debian 12, Ubuntu 24.04) tells every client that it takes the extended clipboard,
+    which x11vnc does not: what is pasted in the browser is lost. The script keeps noVNC from asking for it.
     """
     try:
         page = (places.novnc / "vnc.html").read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise Problem(f"{places.novnc}/vnc.html is missing: the host has not been set up, run the deploy first") from None
+        raise Problem(
+            f"{places.novnc}/vnc.html is missing: the host has not been set up, run the deploy first"
+        ) from None
     first = page.find("<script")
     if first < 0:
         raise Problem(f"{places.novnc}/vnc.html: expected a page of noVNC, found no script in it")
@@ -145,7 +166,9 @@ def _install_desktop_page(places: Places) -> None:
 
 
 def _install_certificate(places: Places) -> str | None:
-    """Give Caddy's user a copy of the pair to serve; why it is not the instance's own is the result. Raises `Problem`."""
+    """Give Caddy's user a copy of the pair to serve; why it is not the instance's own is the result. Raises
+    `Problem`.
+    """
     own = tls.Pair(certificate=places.certificates / "portal.crt", key=places.certificates / "portal.key")
     try:
         pair, reason = tls.usable_pair(places.instance, own)
@@ -184,8 +207,12 @@ def _environment(login: Login, places: Places, wanted: Wanted, services: Path) -
 
 
 def _validate(login: Login, places: Places, wanted: Wanted, services: Path) -> None:
-    """Raise `Refused` unless Caddy accepts the configuration with `services`, `Problem` when it cannot be asked."""
-    change_user = {"user": places.caddy.uid, "group": places.caddy.gid, "extra_groups": []} if os.getuid() == 0 else {}
+    """Raise `Refused` unless Caddy accepts the configuration with `services`, `Problem` when it cannot be
+    asked.
+    """
+    change_user: dict[str, Any] = {}
+    if os.getuid() == 0:
+        change_user = {"user": places.caddy.uid, "group": places.caddy.gid, "extra_groups": []}
     try:
         done = subprocess.run(
             _caddy(places, "validate"),
@@ -196,7 +223,7 @@ def _validate(login: Login, places: Places, wanted: Wanted, services: Path) -> N
             text=True,
             timeout=_VALIDATE_TIMEOUT,
             check=False,
-            **change_user,  # type: ignore[arg-type]
+            **change_user,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Problem(f"caddy validate: {error}") from None

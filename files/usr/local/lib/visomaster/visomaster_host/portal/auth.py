@@ -1,9 +1,9 @@
-"""What Caddy compares a visitor's login with. All of it reaches Caddy through its environment and nothing else.
+"""What Caddy compares a visitor's login with: it reaches Caddy through its environment and nothing else.
 
-In the Caddyfile the values are `{env.NAME}` inside CEL expressions, which are strings at run time: no character of a
-token can end a quote, start a placeholder or match a wildcard there (`{$NAME}` and the `query` and `header` matchers
-can all be talked into that). What is compared is what was decoded from the request, so `%`, quotes and spaces need
-no escaping on our side.
+In the Caddyfile the values are `{env.NAME}` inside CEL expressions, which are strings at run time: no
+character of a token can end a quote, start a placeholder or match a wildcard there (`{$NAME}` and the `query`
+and `header` matchers can all be talked into that). What is compared is what was decoded from the request, so
+`%`, quotes and spaces need no escaping on our side.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def login_for(token: str, container_label: str) -> Login:
 def check_token(token: str) -> None:
     """Raise `TokenError` unless `token` is long enough to be a secret and can be sent in all four ways."""
     if not SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN:
-        raise TokenError(f"the portal's token: expected {SHORTEST_TOKEN} to {LONGEST_TOKEN} characters, got {len(token)}")
+        raise TokenError(
+            f"the portal's token: expected {SHORTEST_TOKEN} to {LONGEST_TOKEN} characters, got {len(token)}"
+        )
     if not token.isprintable():
         raise TokenError("the portal's token: expected printable characters only, got others")
     if token != token.strip():
@@ -57,5 +59,7 @@ def check_token(token: str) -> None:
 
 
 def cookie_name(container_label: str) -> str:
-    """The cookie of this instance: instances share addresses, and cookies ignore ports, so a fixed name would clash."""
+    """The cookie of this instance: instances share addresses, and cookies ignore ports, so a fixed name would
+    clash.
+    """
     return f"{container_label}_auth_token" if _LABEL.fullmatch(container_label) else FIXED_COOKIE

@@ -1,15 +1,14 @@
 """The portal's own program: visomaster-portal serve | check | apply
 
-  serve   answer the portal's pages on 127.0.0.1:11112 (a supervised service, as the desktop's user)
-  check   say whether PORTAL_CONFIG, from the environment, can be used; changes nothing
-  apply   check what this host was started with and restart Caddy with it (as root)
+serve   answer the portal's pages on 127.0.0.1:11112 (a supervised service, as the desktop's user)
+check   say whether PORTAL_CONFIG, from the environment, can be used; changes nothing
+apply   check what this host was started with and restart Caddy with it (as root)
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from visomaster_host import paths
@@ -64,17 +63,22 @@ def check() -> int:
 
 
 def apply_settings() -> int:
-    """Validate the settings of the last start and restart Caddy with them; it keeps running as it was when they are bad."""
+    """Validate the settings of the last start and restart Caddy with them; it keeps running as it was when
+    they are bad.
+    """
     from visomaster_host.files import owner_of
     from visomaster_host.host import read_host
     from visomaster_host.portal import apply
 
-    wanted = stored()
+    wanted = apply.stored()
     apply.check(wanted)
     apply.prepare(wanted, apply.Places(caddy=owner_of("caddy"), port=read_host().port))
-    # Caddy's admin endpoint is off, and a new token is a new environment: a restart, of a second, is what it takes.
+    # Caddy's admin endpoint is off, and a new token is a new environment: a restart, of a second, is what it
+    # takes.
     command = ["supervisorctl", "-s", f"unix://{paths.SUPERVISOR_SOCKET}", "restart", "caddy"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_RESTART_TIMEOUT, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=_RESTART_TIMEOUT, check=False
+    )
     if done.returncode != 0:
         raise Problem(f"caddy could not be restarted: {(done.stdout + done.stderr).strip()}")
     return 0

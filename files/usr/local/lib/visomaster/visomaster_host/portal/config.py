@@ -1,19 +1,19 @@
-"""PORTAL_CONFIG: what the portal offers beside the desktop, in Vast's string form or in the guide's JSON form.
+"""PORTAL_CONFIG: what the portal offers beside the desktop, as Vast's string or as the guide's JSON.
 
 String form, entries separated by "|", each `host:external:internal:path:Name`:
-    external != internal   a local service, proxied under /<name>/ of the portal, which is the only public port
-    external == internal   a service that has a public port of its own: a link to it, nothing is proxied
-    internal == the portal's port   one of the portal's own pages
+    external != internal  a local service, proxied under /<name>/ of the portal, which is the only public port
+    external == internal  a service that has a public port of its own: a link to it, nothing is proxied
+    internal == the portal's port  one of the portal's own pages
 
 JSON form, `{"version": 2, "port": 11111, "services": [{"name": ..., "uri": ..., ...}]}`:
-    "uri"      where it is under the portal: a page of ours (/vnc/, /logs/..., /status/), or for a proxied service its prefix
+    "uri"      a page of ours (/vnc/, /logs/..., /status/), or the prefix of a proxied service
     "port"     the local port of a proxied service (an addition of ours; the guide's own services have none)
     "proto"    how that service is spoken to: "http" or "https"
     "rewrite"  true: the service does not see the prefix; false: it does (Jupyter with a base_url)
     "auth"     false: a proxied service answers without the portal's token. Our own pages never do.
 
-The text comes from a web form on another site. Everything that reaches the Caddyfile is checked against a narrow
-alphabet here, and whatever is not understood is refused by the name of its field.
+The text comes from a web form on another site. Everything that reaches the Caddyfile is checked against a
+narrow alphabet here, and whatever is not understood is refused by the name of its field.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ T = TypeVar("T")
 
 
 class ConfigError(ValueError):
-    """PORTAL_CONFIG cannot be used; the text is one line that names the field, what was expected and what was found."""
+    """PORTAL_CONFIG cannot be used; the text is one line that names the field, what was expected and what was
+    found.
+    """
 
     def __init__(self, field: str, expected: str, value: object) -> None:
         shown = repr(value)
@@ -60,7 +62,9 @@ class OwnPage:
 
 @dataclass(frozen=True, kw_only=True)
 class Proxied:
-    """A service on 127.0.0.1:`port` that appears under `prefix` ("/jupyter"); a visit begins at `prefix` + `landing`."""
+    """A service on 127.0.0.1:`port` that appears under `prefix` ("/jupyter"); a visit begins at `prefix` +
+    `landing`.
+    """
 
     name: str
     prefix: str
@@ -142,7 +146,7 @@ def _refuse_duplicates(named: list[tuple[str, Service]]) -> None:
 def _parse_entries(text: str) -> list[tuple[str, Service]]:
     entries = text.split("|")
     fields = [f"PORTAL_CONFIG entry {number}" for number in range(1, len(entries) + 1)]
-    return [(field, _parse_entry(field, entry)) for field, entry in zip(fields, entries)]
+    return [(field, _parse_entry(field, entry)) for field, entry in zip(fields, entries, strict=True)]
 
 
 def _parse_entry(field: str, entry: str) -> Service:
@@ -170,7 +174,7 @@ def _port(field: str, text: str) -> int:
 
 
 def _prefix_from(field: str, name: str) -> str:
-    """The prefix of a service that was only given a name: "Instance Portal" is served under /instance-portal."""
+    """The prefix of a service that only has a name: "Instance Portal" is served under /instance-portal."""
     prefix = "/" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     return _prefix(f"{field} name", prefix, "a name with letters or digits that is not a page of the portal")
 
@@ -192,7 +196,7 @@ def _parse_json(text: str) -> list[tuple[str, Service]]:
     if type(services) is not list or not services:
         raise ConfigError("PORTAL_CONFIG services", "a list with at least one service", services)
     fields = [f"PORTAL_CONFIG services[{index}]" for index in range(len(services))]
-    return [(field, _parse_service(field, service)) for field, service in zip(fields, services)]
+    return [(field, _parse_service(field, service)) for field, service in zip(fields, services, strict=True)]
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -205,9 +209,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parse_service(field: str, document: object) -> Service:
-    service = _Fields(
-        field, document, required={"name", "uri"}, optional={"port", "proto", "rewrite", "auth"}
-    )
+    service = _Fields(field, document, required={"name", "uri"}, optional={"port", "proto", "rewrite", "auth"})
     name = _name(f"{field}.name", service.text("name"))
     uri = service.text("uri")
     scheme = service.one_of("proto", ("http", "https"), default="http")
@@ -223,7 +225,11 @@ def _parse_service(field: str, document: object) -> Service:
     if port == PORTAL_PORT:
         raise ConfigError(f"{field}.port", "the port of another service than the portal", port)
     _not_ours(f"{field}.port", port)
-    prefix = _prefix(f"{field}.uri", uri.removesuffix("/"), "one path segment such as /jupyter/ that is not a page of the portal")
+    prefix = _prefix(
+        f"{field}.uri",
+        uri.removesuffix("/"),
+        "one path segment such as /jupyter/ that is not a page of the portal",
+    )
     return Proxied(name=name, prefix=prefix, port=port, scheme=scheme, strip_prefix=strip, auth=auth)
 
 
@@ -265,11 +271,21 @@ def _match(pattern: re.Pattern[str], value: str, field: str, expected: str) -> s
 
 
 def _name(field: str, name: str) -> str:
-    return _match(_NAME, name, field, "1 to 40 letters, digits, spaces or . ( ) + & : / -, beginning with a letter or digit")
+    return _match(
+        _NAME,
+        name,
+        field,
+        "1 to 40 letters, digits, spaces or . ( ) + & : / -, beginning with a letter or digit",
+    )
 
 
 def _own_page(field: str, path: str) -> str:
-    return _match(_OWN_PAGE, path, field, 'a page of the portal (/vnc/, /logs/..., /status/), or a "port" for another service')
+    return _match(
+        _OWN_PAGE,
+        path,
+        field,
+        'a page of the portal (/vnc/, /logs/..., /status/), or a "port" for another service',
+    )
 
 
 def _prefix(field: str, prefix: str, expected: str) -> str:

@@ -1,4 +1,4 @@
-"""The host's logs as the portal shows them: two folders, read only, nothing above them and no link out of them."""
+"""The host's logs as the portal shows them: two folders, read only, nothing above, no link out."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ class Log:
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """A piece of a log: `next` is where to go on in the file `file`; `restarted` when the file was changed for another."""
+    """A piece of a log: `next` is where to go on in the file `file`; `restarted` when the file was changed
+    for another.
+    """
 
     data: bytes
     file: str
@@ -73,7 +75,9 @@ def _scan(directory: Path) -> list[os.DirEntry[str]]:
 
 
 def open_log(path: str, folders: Mapping[str, Path] = FOLDERS) -> BinaryIO:
-    """The log at `path` under /logs/, open for reading. Raises `NoSuchLog` for whatever is no plain file right there."""
+    """The log at `path` under /logs/, open for reading. Raises `NoSuchLog` for whatever is no plain file
+    right there.
+    """
     folder, _, name = path.rpartition("/")
     directory = folders.get(folder)
     if directory is None or not _NAME.fullmatch(name):
@@ -92,7 +96,8 @@ def open_log(path: str, folders: Mapping[str, Path] = FOLDERS) -> BinaryIO:
 def read_from(file: BinaryIO, *, offset: int, known: str | None) -> Chunk:
     """What `file` has from `offset` on, at most `CHUNK` bytes; a negative offset counts from the end.
 
-    `known` is the `Chunk.file` of the reader's last chunk: after a rotation or a truncation reading starts over.
+    `known` is the `Chunk.file` of the reader's last chunk: after a rotation or a truncation reading starts
+    over.
     """
     facts = os.fstat(file.fileno())
     identity = f"{facts.st_dev:x}-{facts.st_ino:x}"

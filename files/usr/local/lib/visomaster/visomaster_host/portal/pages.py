@@ -1,7 +1,8 @@
 """`visomaster-portal serve`: the portal's own pages, on loopback behind Caddy.
 
-It runs as the desktop's user, who has the X cookie that readiness needs, and can read nothing that user could not: it
-knows neither the token nor a cookie, Caddy keeps both from it. Requests are few and small; each has a thread.
+It runs as the desktop's user, who has the X cookie that readiness needs, and can read nothing that user could
+not: it knows neither the token nor a cookie, Caddy keeps both from it. Requests are few and small; each has a
+thread.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             self.server.slots.release()
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - http.server's name
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: Caddy keeps the access log."""
@@ -202,12 +203,15 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class _Limited:
-    """The first `left` bytes of a file that may be growing or shrinking; a shortened one is padded to what was promised."""
+    """The first `left` bytes of a file that may be growing or shrinking; a shortened one is padded to what
+    was promised.
+    """
 
     def __init__(self, file: BinaryIO, left: int) -> None:
         self._file, self._left = file, left
 
-    def read(self, most: int) -> bytes:
+    def read(self, most: int = -1, /) -> bytes:
+        """The next bytes, at most `most`."""
         wanted = min(most, self._left)
         data = self._file.read(wanted) or b"\n" * wanted
         self._left -= len(data)

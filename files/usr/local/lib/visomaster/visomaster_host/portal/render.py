@@ -1,18 +1,20 @@
 """The part of Caddy's configuration that depends on PORTAL_CONFIG, and what the pages need to know of it.
 
-Everything else is the committed Caddyfile, which imports the file rendered here. Names never reach it: only prefixes
-and ports do, and `config` has checked those against an alphabet without a special character.
+Everything else is the committed Caddyfile, which imports the file rendered here. Names never reach it: only
+prefixes and ports do, and `config` has checked those against an alphabet without a special character.
 """
 
 from __future__ import annotations
 
 import re
 
-from visomaster_host.portal.config import OtherPort, OwnPage, PortalConfig, Proxied, Service
+from visomaster_host.portal.config import OwnPage, PortalConfig, Proxied, Service
 
 
 def services_file(config: PortalConfig, cookie: str) -> str:
-    """The snippets `services_open` and `services_behind_login`, which the Caddyfile imports. `cookie` is ours."""
+    """The snippets `services_open` and `services_behind_login`, which the Caddyfile imports. `cookie` is
+    ours.
+    """
     groups = {
         "services_open": [service for service in config.proxied if not service.auth],
         "services_behind_login": [service for service in config.proxied if service.auth],
@@ -27,7 +29,9 @@ def _snippet(name: str, services: list[Proxied], cookie: str) -> str:
 
 
 def _service(service: Proxied, cookie: str) -> str:
-    """One service. It sees neither our cookie nor our login, and its own host name, which is what it checks Origin by."""
+    """One service. It sees neither our cookie nor our login, and its own host name, which is what it checks
+    Origin by.
+    """
     upstream = f"127.0.0.1:{service.port}"
     itself = re.escape(f"://{upstream}")
     back = service.prefix if service.strip_prefix else ""
@@ -56,7 +60,9 @@ def _indented(text: str) -> str:
 
 
 def links(config: PortalConfig) -> list[dict[str, object]]:
-    """What the index page shows, in order: a name with either an `href` relative to the index, or a `port` and `path`."""
+    """What the index page shows, in order: a name with either an `href` relative to the index, or a `port`
+    and `path`.
+    """
     return [_link(service) for service in config.services]
 
 
@@ -66,6 +72,11 @@ def _link(service: Service) -> dict[str, object]:
         return {"name": service.name, "kind": "page", "href": "." + service.path}
     if isinstance(service, Proxied):
         href = "." + service.prefix + service.landing
-        return {"name": service.name, "kind": "service", "href": href, "port": service.port, "auth": service.auth}
-    assert isinstance(service, OtherPort)
+        return {
+            "name": service.name,
+            "kind": "service",
+            "href": href,
+            "port": service.port,
+            "auth": service.auth,
+        }
     return {"name": service.name, "kind": "port", "port": service.port, "path": service.path}

@@ -1,4 +1,4 @@
-"""What the status page tells: readiness, the model fetch, refused requests. One JSON document for page and programs."""
+"""What the status page tells, readiness, the model fetch and refused requests, as one JSON document."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ class Check:
 class Readiness:
     """The host's checks, run at most once per `fresh` seconds however many ask.
 
-    /ready is open to everybody: who asks while the checks run gets the last answer, unless it is older than `stale`
-    seconds; then (and before the first answer) it waits `patience` seconds and is told that the host is not ready.
+    /ready is open to everybody: who asks while the checks run gets the last answer, unless it is older than
+    `stale` seconds; then (and before the first answer) it waits `patience` seconds and is told that the host
+    is not ready.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Sources:
     """Where the report is read from."""
 
     readiness: Readiness
-    fetch: Path = paths.RUN / "fetch.json"
+    fetch: Path = paths.FETCH_STATE
     description: Path = paths.RUN / "portal.json"
     host: Path = paths.HOST
     folders: Mapping[str, Path] = field(default_factory=lambda: logs.FOLDERS)
@@ -107,7 +108,9 @@ def report(sources: Sources, *, now: float | None = None) -> dict[str, Any]:
 
 
 def read_state(path: Path) -> dict[str, Any] | None:
-    """The JSON object at `path`; None when there is none. Its writers replace it in one step, so it is never half done."""
+    """The JSON object at `path`; None when there is none. Its writers replace it in one step, so it is never
+    half done.
+    """
     try:
         with path.open("rb") as file:
             state = json.loads(file.read(LARGEST_STATE))
@@ -117,10 +120,11 @@ def read_state(path: Path) -> dict[str, Any] | None:
 
 
 def refused(folders: Mapping[str, Path], *, now: float) -> dict[str, int]:
-    """How many requests were answered 401 within the last `REFUSED_WINDOW` seconds: failed logins, and visits without one.
+    """How many requests were answered 401 within the last `REFUSED_WINDOW` seconds: failed logins, and visits
+    without one.
 
-    Caddy has no limiter of its own, and 16 characters cannot be guessed at any speed; so they are counted and shown.
-    The access log does not say which kind a request was, since it keeps neither queries nor headers.
+    Caddy has no limiter of its own, and 16 characters cannot be guessed at any speed; so they are counted and
+    shown. The access log does not say which kind a request was, since it keeps neither queries nor headers.
     """
     try:
         with logs.open_log("caddy.log", folders) as file:
@@ -134,6 +138,10 @@ def refused(folders: Mapping[str, Path], *, now: float) -> dict[str, int]:
         try:
             entry = json.loads(line)
             count += entry["status"] == 401 and now - entry["ts"] < REFUSED_WINDOW
-        except (ValueError, KeyError, TypeError):  # the first line is cut; other programs' lines are none of ours
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+        ):  # the first line is cut; other programs' lines are none of ours
             continue
     return {"requests": count, "seconds": REFUSED_WINDOW}

@@ -1,11 +1,10 @@
-"""The certificate of a portal with ENABLE_HTTPS=true: the instance's own pair when it can be used, else self-signed.
+"""The certificate for ENABLE_HTTPS=true: the instance's own pair when it can be used, else self-signed.
 
 There is always one: plain HTTP would send the token of the Open button's link through the clear.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -48,7 +47,9 @@ def usable_pair(instance: Pair, own: Pair) -> tuple[Pair, str | None]:
 
 def check(pair: Pair) -> None:
     """Raise `TlsError` unless `pair` is readable, belongs together and has not expired."""
-    public = _openssl(["x509", "-in", str(pair.certificate), "-noout", "-pubkey"], f"{pair.certificate} is no certificate")
+    public = _openssl(
+        ["x509", "-in", str(pair.certificate), "-noout", "-pubkey"], f"{pair.certificate} is no certificate"
+    )
     # An empty pass phrase keeps openssl from asking for one at a terminal.
     key = ["pkey", "-in", str(pair.key), "-pubout", "-passin", "pass:"]
     if public != _openssl(key, f"{pair.key} is no key without a pass phrase"):
@@ -62,19 +63,30 @@ def make_self_signed(pair: Pair) -> None:
     with tempfile.TemporaryDirectory(dir=pair.key.parent) as folder:
         new = Pair(certificate=Path(folder, "crt"), key=Path(folder, "key"))
         request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        subject = ["-days", str(_DAYS), "-subj", "/CN=visomaster", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+        subject = [
+            "-days",
+            str(_DAYS),
+            "-subj",
+            "/CN=visomaster",
+            "-addext",
+            "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        ]
         where = ["-keyout", str(new.key), "-out", str(new.certificate)]
         _openssl([*request, *subject, *where], "no self-signed certificate could be made")
         for made, path in ((new.key, pair.key), (new.certificate, pair.certificate)):
             made.chmod(0o600)
-            os.replace(made, path)
+            made.replace(path)
 
 
 def _openssl(arguments: list[str], complaint: str) -> bytes:
     """What openssl prints. Raises `TlsError` beginning with `complaint` when it fails or cannot be run."""
     try:
         done = subprocess.run(
-            ["openssl", *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False
+            ["openssl", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise TlsError(f"{complaint} ({error})") from None

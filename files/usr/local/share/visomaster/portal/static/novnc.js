@@ -31,7 +31,7 @@ RFB.prototype.clipboardPasteFrom = function (text) {
 };
 
 RFB.prototype.dispatchEvent = function (event) {
-  const clipboard = event.type === "clipboard";
-  const text = clipboard ? fromBytes(event.detail.text) : "";
-  return dispatch.call(this, clipboard ? new CustomEvent("clipboard", { detail: { text } }) : event);
+  if (event.type !== "clipboard") return dispatch.call(this, event);
+  const text = fromBytes(event.detail.text);
+  return dispatch.call(this, new CustomEvent("clipboard", { detail: { text } }));
 };

@@ -1,0 +1,1 @@
+"""Measurements against peers, one command each; results as tables in `results/`."""

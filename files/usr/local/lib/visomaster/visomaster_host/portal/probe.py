@@ -1,0 +1,62 @@
+"""Whether the portal's own parts really serve: asked as their users ask, never by looking at a process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+
+from visomaster_host.host import Host
+from visomaster_host.problems import NotReady
+
+_TIMEOUT = 2.0  # seconds
+_WEBSOCKIFY = ("127.0.0.1", 6080)
+_GREETING = b"RFB 003.008\n"
+_UPGRADE = (
+    b"GET /websockify HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dmlzb21hc3RlciBwcm9iZQ==\r\n\r\n"
+)
+
+
+def websocket(host: Host, address: tuple[str, int] = _WEBSOCKIFY) -> str:
+    """A websocket through websockify gets x11vnc's greeting. Raises `NotReady`."""
+    answer = _converse(address, _UPGRADE, until=_GREETING, what="websockify")
+    if not answer.startswith(b"HTTP/1.1 101 ") or _GREETING not in answer:
+        raise NotReady(f"websockify on port {address[1]} brings no greeting of a VNC server")
+    return f"port {address[1]} brings x11vnc's greeting"
+
+
+def caddy(host: Host) -> str:
+    """Caddy answers /health on the public port, over TLS where it serves that. Raises `NotReady`."""
+    request = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    address = ("127.0.0.1", host.port)
+    answer = _converse(address, request, until=b"\r\n\r\nok", what="caddy")
+    secure = not answer.startswith(b"HTTP/1.1 200 ")
+    if secure:
+        # Caddy says 400 in the clear to plain HTTP on a TLS port, or hangs up.
+        answer = _converse(address, request, until=b"\r\n\r\nok", what="caddy", secure=True)
+    if not answer.startswith(b"HTTP/1.1 200 "):
+        raise NotReady(f"caddy on port {host.port} does not answer /health")
+    return f"port {host.port} answers{' over TLS' if secure else ''}"
+
+
+def _converse(address: tuple[str, int], request: bytes, *, until: bytes, what: str, secure: bool = False) -> bytes:
+    """What comes back for `request`, up to `until` or the end. Raises `NotReady` when there is nobody."""
+    try:
+        with socket.create_connection(address, timeout=_TIMEOUT) as connection:
+            stream = _over_tls(connection) if secure else connection
+            stream.sendall(request)
+            answer = b""
+            while until not in answer and len(answer) < 65536 and (more := stream.recv(4096)):
+                answer += more
+            return answer
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise NotReady(f"{what} on port {address[1]}: {reason}") from None
+
+
+def _over_tls(connection: socket.socket) -> ssl.SSLSocket:
+    """The certificate is not checked: it is for the name that visitors use, and this is loopback."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(connection)

@@ -1,0 +1,83 @@
+"""The default variant as a person meets it: with a VNC client."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncvnc
+import numpy
+import pytest
+from PIL import Image
+
+from tests.e2e.machine import Container, docker
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*TripleDES")
+
+Result = TypeVar("Result")
+SECRET = "/var/lib/visomaster/secrets/vnc-password"
+ACCENT = (78, 193, 170)  # the program's progress bar
+
+
+def visit(box: Container, password: str | None, act: Callable[[Any], Awaitable[Result]]) -> Result:
+    """Log in and do `act` with the client, within 20 seconds."""
+    port = int(docker("port", box.name, "5901/tcp").rpartition(":")[2])
+
+    async def session() -> Result:
+        async with asyncvnc.connect("127.0.0.1", port, password=password) as client:
+            return await act(client)
+
+    return asyncio.run(asyncio.wait_for(session(), 20))
+
+
+def password_of(box: Container) -> str:
+    return box.output("cat", SECRET).strip()
+
+
+async def screenshot(client: Any) -> Any:
+    return await client.screenshot()
+
+
+def wait_for_line(box: Container, pattern: str, seconds: float = 5) -> str:
+    """The first line of the program's log that matches."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        log = box.output("cat", "/var/log/portal/visomaster_app.log")
+        if found := re.search(pattern, log, re.MULTILINE):
+            return found[0]
+        time.sleep(0.1)
+    raise AssertionError(f"no line {pattern!r} in the program's log: {log[-500:]}")
+
+
+def test_the_password_opens_the_desktop(running: Container, tmp_path: Path) -> None:
+    """The picture is the program's window, whole, with the models it found."""
+    pixels = visit(running, password_of(running), screenshot)
+    Image.fromarray(pixels).save(tmp_path / "desktop.png")
+    print(f"picture: {tmp_path / 'desktop.png'}")
+    assert pixels.shape[:2] == (1080, 1920)
+    near = (numpy.abs(pixels[:, :, :3].astype(int) - ACCENT) < 12).all(axis=2)
+    assert near.sum() > 1000, "the program's progress bar is not on the picture"
+    assert wait_for_line(running, r"^MODELS 6 of 7$")
+
+
+@pytest.mark.parametrize("password", [None, "", "wrong", "wrongtoo"])
+def test_no_other_password_does(running: Container, password: str | None) -> None:
+    with pytest.raises((PermissionError, ValueError, asyncio.IncompleteReadError)):
+        visit(running, password, screenshot)
+
+
+def test_a_key_and_a_click_arrive(running: Container) -> None:
+    async def type_and_click(client: Any) -> None:
+        client.keyboard.write("hello")
+        client.mouse.move(1300, 500)
+        client.mouse.click()
+        await client.drain()
+        await client.screenshot()  # an answer from the server: it has read what was sent before
+
+    visit(running, password_of(running), type_and_click)
+    assert wait_for_line(running, r"^TEXT '.*hello'$")
+    assert wait_for_line(running, r"^CLICK 1300 500$")

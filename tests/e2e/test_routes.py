@@ -1,0 +1,134 @@
+"""Four routes, one result: the same host tests pass against what each of them leaves."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import base, desktop
+from tests.e2e.machine import ROOT, Container, container, docker, host_suite, pyinfra, run
+
+REPOSITORY = "visomaster-test/desktop"
+
+
+def totals(result: object) -> dict[str, int]:
+    """pyinfra's grand total of a run with `--json`."""
+    return json.loads(result.stdout)["results"]["totals"]  # type: ignore[attr-defined,no-any-return]
+
+
+def changed(result: object) -> list[str]:
+    """The names of the operations that changed something."""
+    operations = json.loads(result.stdout)["results"]["operations"]  # type: ignore[attr-defined]
+    return [operation["name"] for operation in operations if operation["success"]]
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Path:
+    """A copy of the repository in which one service's settings differ."""
+    copy = tmp_path / "edited"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", ".cache", "__pycache__"))
+    table = copy / "spec/service.py"
+    before = table.read_text()
+    after = before.replace('FLUXBOX = Service(name="fluxbox", priority=20,', 'FLUXBOX = Service(name="fluxbox", priority=21,')
+    assert after != before
+    table.write_text(after)
+    return copy
+
+
+def process_ids(box: Container) -> dict[str, str]:
+    """The main process of every service."""
+    lines = box.output("supervisorctl", "status").splitlines()
+    return {line.split()[0]: line.split()[3].rstrip(",") for line in lines}
+
+
+def assert_one_service_reloads(box: Container, edited: Path, *arguments: str) -> None:
+    """An edit of one service's settings changes one file and restarts that service alone."""
+    before = process_ids(box)
+    result = pyinfra(*arguments, "--json", cwd=edited)
+    assert result.returncode == 0, result.stderr
+    assert changed(result) == ["Services | Configure fluxbox", "Services | Take up what changed"]
+    box.wait_ready()
+    after = process_ids(box)
+    assert {name for name in before if before[name] != after[name]} == {"fluxbox"}
+
+
+class TestDockerConnector:
+    """`pyinfra @docker/IMAGE deploy.py`: pyinfra's own connector."""
+
+    @pytest.fixture(scope="class")
+    def image(self, base_image: str, settings: tuple[str, ...]) -> Iterator[str]:
+        result = pyinfra(f"@docker/{base_image}", "deploy.py", "-y", *settings)
+        assert result.returncode == 0, result.stderr
+        last = result.stderr.strip().splitlines()[-1]
+        assert "untagged image without an entrypoint" in last and f"pyinfra @bake/{base_image} deploy.py" in last
+        found = re.search(r"image ID: .*?([0-9a-f]{12})", result.stderr)
+        assert found
+        yield found[1]
+        docker("rmi", found[1])
+
+    @pytest.fixture(scope="class")
+    def box(self, image: str) -> Iterator[Container]:
+        with container(image, "--entrypoint=visomaster-start") as box:
+            box.wait_ready()
+            yield box
+
+    def test_the_host_tests_pass(self, box: Container) -> None:
+        host_suite(f"docker://{box.name}")
+
+    def test_a_second_run_changes_nothing(self, box: Container, settings: tuple[str, ...]) -> None:
+        result = pyinfra(f"@docker/{box.name}", "deploy.py", "-y", "--json", *settings)
+        assert (totals(result)["success"], totals(result)["error"]) == (0, 0), result.stderr
+
+    def test_one_edit_reloads_one_service(self, box: Container, settings: tuple[str, ...], edited: Path) -> None:
+        assert_one_service_reloads(box, edited, f"@docker/{box.name}", "deploy.py", "-y", *settings)
+
+
+class TestSsh:
+    """`pyinfra HOST deploy.py`: a rented box, which runs sshd and nothing of ours."""
+
+    @pytest.fixture(scope="class")
+    def key(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        path = tmp_path_factory.mktemp("key") / "id_ed25519"
+        assert run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path]).returncode == 0
+        return path
+
+    @pytest.fixture(scope="class")
+    def box(self, key: Path) -> Iterator[Container]:
+        public = key.with_suffix(".pub").read_text().strip()
+        image = base.rented_image("bookworm")
+        with container(image, f"--env=AUTHORIZED_KEY={public}", "--publish=127.0.0.1::22") as box:
+            yield box
+
+    @pytest.fixture(scope="class")
+    def address(self, box: Container, key: Path, settings: tuple[str, ...]) -> tuple[str, ...]:
+        """pyinfra's arguments that reach the box."""
+        port = docker("port", box.name, "22/tcp").rpartition(":")[2]
+        # A box that was removed gave its address to this one; its key is forgotten as a person would do it.
+        known = ROOT / ".state/known_hosts"
+        if known.exists():
+            run(["ssh-keygen", "-f", known, "-R", f"[127.0.0.1]:{port}"])
+        return ("127.0.0.1", "--ssh-port", port, "--ssh-user", "root", "--ssh-key", str(key), "deploy.py", "-y", *settings)
+
+    @pytest.fixture(scope="class")
+    def applied(self, box: Container, address: tuple[str, ...]) -> Container:
+        """The box after one run, its desktop started by it."""
+        result = pyinfra(*address)
+        assert result.returncode == 0, result.stderr
+        assert box.run("visomaster-ready").returncode == 0
+        return box
+
+    def test_the_host_tests_pass(self, applied: Container, address: tuple[str, ...], key: Path) -> None:
+        host_suite(f"paramiko://root@127.0.0.1:{address[2]}", f"--ssh-identity-file={key}")
+
+    def test_a_second_run_changes_nothing(self, applied: Container, address: tuple[str, ...]) -> None:
+        result = pyinfra(*address, "--json")
+        assert (totals(result)["success"], totals(result)["error"]) == (0, 0), result.stderr
+
+    def test_one_edit_reloads_one_service(self, applied: Container, address: tuple[str, ...], edited: Path) -> None:
+        shutil.copytree(ROOT / ".state", edited / ".state", dirs_exist_ok=True)
+        assert_one_service_reloads(applied, edited, *address)

@@ -1,0 +1,199 @@
+"""What deploy.py plans for each variant, layer and distribution release; no target is needed for any of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+import pytest
+
+from spec import paths
+from spec.application import GitSource, load_application
+from spec.distribution import Release, package_names
+from spec.layer import IMAGE_LAYERS, Layer
+from spec.packages import DESKTOP, SYSTEM, VNC
+from spec.service import services_for
+from spec.variant import VARIANTS, Access, ModelsAt, Variant
+from tests.plan.fake import CANARY, Operation, on, plan
+
+SANDBOX = load_application("sandbox")
+FOLDERS = ("/app", paths.ETC, paths.CORE_LOGS, paths.PORTAL_LOGS, paths.MODELS, paths.DEPENDENCIES, paths.WORKSPACE)
+PROGRAMS = ["Install the package", "Install the commands", "Write the model manifest"]
+ROTATED = "rotated"
+AGAIN = "default-again"
+
+Plans = Mapping[str, list[Operation]]
+
+
+@pytest.fixture(scope="session", params=VARIANTS.values(), ids=VARIANTS)
+def variant(request: pytest.FixtureRequest) -> Variant:
+    """Each variant in turn."""
+    found: Variant = request.param
+    return found
+
+
+@pytest.fixture(scope="session")
+def plans(variant: Variant, tmp_path_factory: pytest.TempPathFactory) -> Plans:
+    """The plans of `variant`, all from one run: each release whole, then layer subsets on Debian 12."""
+    hosts = [on(release, release.name, variant=variant.name) for release in Release]
+    subsets = {**{layer.value: layer.value for layer in Layer}, ROTATED: "desktop,system"}
+    for name, layers in subsets.items():
+        hosts.append(on(Release.BOOKWORM, name, variant=variant.name, layers=layers))
+    return plan(tmp_path_factory.mktemp(variant.name), hosts)
+
+
+def expected(layer: Layer, variant: Variant) -> list[str]:
+    """The names of the operations of `layer` in order, from the tables in spec/."""
+    services = services_for(variant.access, variant.models)
+    built = variant.models is ModelsAt.BUILD
+    match layer:
+        case Layer.SYSTEM:
+            user = [f"Create group {paths.USER}", f"Create user {paths.USER}"]
+            names = ["Install packages", "Set the locale", *user, *(f"Create {folder}" for folder in FOLDERS)]
+        case Layer.ENVIRONMENT:
+            names = [
+                f"Install Conda environment {paths.ENVIRONMENT}",
+                f"Install Python packages for {SANDBOX.accelerators[0].name}",
+                "Put CUDA libraries on the loader path",
+                "Put the environment on PATH of login shells",
+            ]
+        case Layer.DESKTOP:
+            names = ["Install packages", "Configure Fluxbox"]
+        case Layer.ACCESS:
+            names = ["Install packages"]
+        case Layer.APPLICATION:
+            assert isinstance(SANDBOX.source, GitSource)
+            names = [f"Check out sandbox at {SANDBOX.source.commit[:12]}"]
+        case Layer.MODELS:
+            names = [*(f"Programs | {name}" for name in PROGRAMS), "Fetch the models"] if built else []
+        case Layer.SERVICES:
+            names = [f"Programs | {name}" for name in PROGRAMS]
+            names += ["Describe the host", "Configure supervisord"]
+            names += [f"Configure {service.name}" for service in services]
+            names += ["Link the models into the program"] if built else []
+            names += ["Remove programs of other variants", "Take up what changed"]
+        case Layer.START:
+            names = ["Start the services"]
+    return [f"{layer.title()} | {name}" for name in names]
+
+
+def agrees(planned: list[Operation], layer: Layer, variant: Variant) -> bool:
+    """Whether `planned` is what `layer` of `variant` is expected to be."""
+    names, wanted = [operation.name for operation in planned], expected(layer, variant)
+    if layer is Layer.ACCESS and variant.access is Access.PORTAL:
+        return names[: len(wanted)] == wanted  # what a portal needs beside packages is its task's own matter
+    return names == wanted
+
+
+@pytest.mark.parametrize("release", Release, ids=lambda release: release.name.lower())
+def test_a_whole_host_is_planned_in_order(plans: Plans, variant: Variant, release: Release) -> None:
+    """System first, start last, every operation of every part, on each distribution release."""
+    planned = plans[release.name]
+    assert list(dict.fromkeys(operation.part for operation in planned)) == [
+        layer.title() for layer in Layer if expected(layer, variant)
+    ]
+    for layer in Layer:
+        part = [operation for operation in planned if operation.part == layer.title()]
+        assert agrees(part, layer, variant), [operation.name for operation in part]
+
+
+@pytest.mark.parametrize("layer", Layer)
+def test_one_layer_is_planned_alone(plans: Plans, variant: Variant, layer: Layer) -> None:
+    """`--data layers=…` is what the Dockerfile's stages are made with."""
+    planned = plans[layer]
+    assert agrees(planned, layer, variant), [operation.name for operation in planned]
+
+
+def test_layers_are_applied_in_their_own_order(plans: Plans, variant: Variant) -> None:
+    """Whatever order a person writes them in."""
+    assert [operation.name for operation in plans[ROTATED]] == [
+        *expected(Layer.SYSTEM, variant),
+        *expected(Layer.DESKTOP, variant),
+    ]
+
+
+def test_a_layer_alone_is_the_same_as_in_the_whole(plans: Plans, variant: Variant) -> None:
+    """The image of a Dockerfile and a host that was set up at once do not differ."""
+    whole = plans[Release.BOOKWORM.name]
+    layered = [operation for layer in Layer for operation in plans[layer]]
+    # A name of a temporary file is of this run alone, and arguments that are objects show where they are in memory.
+    assert [(one.name, one.function, set(one.arguments)) for one in whole] == [
+        (one.name, one.function, set(one.arguments)) for one in layered
+    ]
+
+
+@pytest.fixture(scope="session")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Plans:
+    """The plans of one run over hosts of all variants, two of them of the same one."""
+    hosts = [on(Release.BOOKWORM, name, variant=name) for name in VARIANTS]
+    hosts += [on(Release.NOBLE, AGAIN, variant="default")]
+    return plan(tmp_path_factory.mktemp("together"), hosts)
+
+
+def test_hosts_of_all_variants_are_planned_in_one_run(plans: Plans, together: Plans, variant: Variant) -> None:
+    """Without a cycle in pyinfra's ordering, and each as if it were alone; so are two hosts of the same variant."""
+    assert set(together) == {*VARIANTS, AGAIN}
+    alone = [operation.name for operation in plans[Release.BOOKWORM.name]]
+    assert [operation.name for operation in together[variant.name]] == alone
+    if variant.name == "default":
+        assert [operation.name for operation in together[AGAIN]] == alone
+
+
+def test_an_image_of_a_docker_connector_has_no_start() -> None:
+    """Said of the table; what it means for an image is seen end to end."""
+    assert Layer.START not in IMAGE_LAYERS and set(IMAGE_LAYERS) | {Layer.START} == set(Layer)
+
+
+def test_every_file_states_owner_group_and_mode(plans: Plans, variant: Variant) -> None:
+    """Without a mode a file is 0600 by `@docker` and `@local`, and 0644 over SSH."""
+    operations = [one for one in plans[Release.BOOKWORM.name] if one.function.startswith("files.")]
+    assert operations
+    for one in operations:
+        stated = {key: one.arguments.get(key) for key in ("user", "group", "mode")}
+        assert all(stated.values()), f"{one.name}: {stated}"
+        assert re.fullmatch("[0-7]{3,4}", stated["mode"] or ""), f"{one.name}: {stated}"
+
+
+@pytest.mark.parametrize("release", Release, ids=lambda release: release.name.lower())
+def test_packages_have_the_names_of_the_release(plans: Plans, variant: Variant, release: Release) -> None:
+    """An old name resolves through Provides, and would be installed again by each run."""
+    parts = {Layer.SYSTEM: (*SYSTEM, *SANDBOX.system), Layer.DESKTOP: DESKTOP, Layer.ACCESS: VNC}
+    for layer, names in parts.items():
+        (operation,) = (one for one in plans[release.name] if one.name == f"{layer.title()} | Install packages")
+        wanted = set(package_names(names, release))
+        assert wanted <= set(operation.arguments["names"]), layer
+        (command,) = (text for text in operation.commands if text)
+        assert wanted <= set(command.rpartition("apt-install ")[2].split())
+    glib = "libglib2.0-0t64" if release in (Release.TRIXIE, Release.NOBLE) else "libglib2.0-0"
+    assert glib in package_names(SANDBOX.system, release)
+
+
+def test_the_host_says_what_it_is(plans: Plans, variant: Variant) -> None:
+    """/etc/visomaster/host.json: on-host programs decide by it and by nothing else."""
+    (operation,) = (one for one in plans["services"] if one.name == "Services | Describe the host")
+    (text,) = (command for command in operation.commands if command.startswith("{"))
+    facts = json.loads(text)
+    assert (facts["access"], facts["models"], facts["port"]) == (variant.access, variant.models, variant.port)
+    assert facts["services"] == [service.name for service in services_for(variant.access, variant.models)]
+    assert variant.name not in facts.values(), "s-def and s-alt are one host"
+
+
+def test_no_secret_is_in_a_plan(plans: Plans, variant: Variant) -> None:
+    """Neither one of the controller's environment nor one written into a command or a file."""
+    assigned = re.compile(r"(?i)(password|passwd|token|secret|api_?key)\w*\s*[=:]\s*['\"]?[A-Za-z0-9+/_-]{6,}")
+    for one in plans[Release.BOOKWORM.name]:
+        for text in one.commands:
+            assert not any(secret in text for secret in CANARY.values()), one.name
+        if one.function != "tree.copied":  # our own programs, whose code has such names
+            assert not [found[0] for text in one.commands for found in assigned.finditer(text)], one.name
+
+
+def test_no_service_starts_with_an_argument_that_is_secret(plans: Plans, variant: Variant) -> None:
+    """The command of each service is the launcher and a name, nothing more."""
+    programs = [one for one in plans["services"] if one.function == "files.template"]
+    assert len(programs) == len(services_for(variant.access, variant.models))
+    for one in programs:
+        (line,) = re.findall(r"(?m)^command\s*=\s*(.*)$", "\n".join(one.commands))
+        name = one.name.rpartition(" ")[2]
+        assert line == f"/usr/local/bin/visomaster-service {name}"
