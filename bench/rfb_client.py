@@ -73,7 +73,7 @@ class Viewer:
         self._sights: tuple[Sight, ...] = ()
         self._continuous = False
         self.width, self.height = self._shake_hands()
-        encodings = (COPY, encoding, RAW, *PSEUDO)
+        encodings = (encoding, COPY, RAW, *PSEUDO)
         self.connection.sendall(struct.pack(">Bxxx", 0) + PIXELS)
         self.connection.sendall(struct.pack(f">BxH{len(encodings)}i", 2, len(encodings), *encodings))
         self.request(incremental=False)

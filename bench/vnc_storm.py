@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 from bench import marker
-from bench.rfb_client import Viewer
+from bench.rfb_client import RAW, Viewer
 from bench.vnc_rounds import see_picture
 from bench.vnc_servers import QUIET, SHIPPED, TIGERVNC, Displays, Process, Server
 
@@ -114,18 +114,19 @@ def die_in_an_update(server: Server, numbers: random.Random) -> None:
 
 
 def be_deaf(server: Server, until: float, tally: Tally) -> None:
-    """Ask for everything, read nothing, keep the connection; then be killed and begin again."""
+    """Ask for the whole screen uncompressed, again and again, and read none of it; then be killed and begin again."""
     while time.monotonic() < until:
         try:
-            viewer = Viewer(server.port)
+            viewer = Viewer(server.port, RAW)
         except OSError:
             tally.add("refused")
             time.sleep(0.1)
             continue
-        for _ in viewer.updates(1):
-            pass
-        viewer.request(incremental=False)
-        time.sleep(max(0.0, min(DEAF_SECONDS, until - time.monotonic())))
+        deaf_until = min(until, time.monotonic() + DEAF_SECONDS)
+        with contextlib.suppress(OSError):  # the server may well close it
+            while time.monotonic() < deaf_until:
+                viewer.request(incremental=False)
+                time.sleep(0.5)
         kill_abruptly(viewer.connection)
         tally.add("deaf")
 

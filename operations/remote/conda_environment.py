@@ -37,6 +37,7 @@ PENDING = "visomaster-pending"  # in conda-meta: the journal of a run that has n
 WORK = ".visomaster-environment"
 PROGRESS_SECONDS = 2.0
 REMOVE_SECONDS = 10.0
+NO_SPACE = "no space left on device: free some and run again, the rest is installed then"
 PLATFORMS = {"x86_64": "linux-64", "aarch64": "linux-aarch64"}
 # What a lock for every host may count on: the oldest distribution supported (Ubuntu 22.04: glibc 2.35, Linux
 # 5.15), not the machine that happens to solve. A solve for one host counts on that host's own glibc.
@@ -169,7 +170,7 @@ def one_line(error: BaseException) -> str:
     """The error as one line: what failed and the innermost cause."""
     text = str(error)
     if "os error 28" in text or getattr(error, "errno", None) == 28:
-        return "no space left on device: free some and run again, the rest is installed then"
+        return NO_SPACE
     if type(error).__name__ == "SolverError":  # a tree of who wants what
         return re.sub(r"[\s│├└─]+", " ", text.removeprefix("Cannot solve the request because of: ")).strip()
     lines = [line.strip().removeprefix("Caused by: ") for line in text.splitlines() if line.strip()]
@@ -225,8 +226,11 @@ def provide_rattler(request: Request, work: Path) -> None:
     say("fetching the installer")
     listed, venv = work / "rattler.txt", work / "venv"
     listed.write_text(request.requirements, encoding="utf-8")
-    _call([sys.executable, "-m", "venv", str(venv)], "cannot make a venv (is python3-venv there?)")
-    pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
+    _call([sys.executable, "-m", "venv", "--without-pip", str(venv)], "cannot make a venv")
+    python = [str(venv / "bin" / "python"), "-m"]
+    # venv itself would run this too, but keep to itself why it failed.
+    _call([*python, "ensurepip", "--default-pip"], "cannot make a venv (is python3-venv there?)")
+    pip = [*python, "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
     options = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--no-cache-dir"]
     install = [*pip, "install", *options, "-r", str(listed)]
     _call(install, "cannot fetch the installer", pip_environment(request.indexes))
@@ -248,6 +252,8 @@ def _call(command: Sequence[str], failure: str, environment: Mapping[str, str] |
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        if any("No space left on device" in line for line in lines):
+            raise InstallationError(NO_SPACE)
         raise InstallationError(f"{failure}: {lines[-1] if lines else f'status {done.returncode}'}")
 
 

@@ -11,8 +11,9 @@ as_user init -q
 if ! as_user cat-file -e "$commit^{commit}" 2>/dev/null; then
     echo "source: fetching $commit from $url"
     # A server that speaks the smart protocol sends the one commit; an older or plain one needs the branches whole.
-    as_user fetch -q --depth 1 "$url" "$commit" 2>/dev/null || as_user fetch -q --tags "$url" '+refs/heads/*:refs/remotes/origin/*' ||
-        fail "cannot fetch from $url"
+    as_user fetch -q --depth 1 "$url" "$commit" 2>/dev/null ||
+        said=$(as_user fetch -q --tags "$url" '+refs/heads/*:refs/remotes/origin/*' 2>&1) ||
+        fail "cannot fetch from $url: $(printf '%s\n' "$said" | sed -n '/^fatal: /{s///p;q}')"
     as_user cat-file -e "$commit^{commit}" 2>/dev/null || fail "commit $commit not found in $url"
 fi
 as_user -c advice.detachedHead=false checkout -q --detach "$commit" ||

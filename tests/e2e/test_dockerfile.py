@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox import assets, base, desktop
-from spec.dockerfile import render
-from spec.published import repository_commit
-from tests.e2e.machine import ROOT, Container, container, docker, host_suite
+from tests.e2e.dockerfile import Build, build, built
+from tests.e2e.machine import ROOT, container, docker, host_suite
 
 SMALL = 200_000
 """Bytes that an edit of a service's template may add."""
@@ -26,56 +21,20 @@ LEFTOVERS = (
     "-name 'pyinfra*' -o -name 'py_rattler*' -o -name playbook -o -path '/var/lib/apt/lists/*Packages*'"
     " -o -path '/var/cache/apt/*.deb' -o -path '/var/cache/apt/*.bin' -o -path '*/.cache/pip' -o -path /dev/shm/playbook"
     " -o -path '/etc/ssh/ssh_host_*' -o -path /var/lib/visomaster/secrets -o -path /root/.ssh"
+    " -o \\( -path /etc/machine-id -size +0 \\)"
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Build:
-    """An image, and what its build said."""
-
-    tag: str
-    log: str
-
-
-def build(release: str, context: Path = ROOT, target: str = "default", name: str = "desktop") -> Build:
-    """Build the Dockerfile of the sandbox's application as a person would."""
-    assets.up()
-    tag = f"visomaster-test/{name}:{release}"
-    arguments = {
-        "BASE": base.base_image(release),
-        "DATA": f"--data mirrors={desktop.mirrors(assets.url())}",
-        "REVISION": repository_commit() or "",
-    }
-    options = [word for key, value in arguments.items() for word in ("--build-arg", f"{key}={value}")]
-    # The asset server is published on this machine's loopback, which a build sees through the machine's own network.
-    result = subprocess.run(
-        ["docker", "build", "--network=host", "--file=-", f"--target={target}", f"--tag={tag}", *options, "."],
-        cwd=context,
-        input=render("sandbox"),
-        env={**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    return Build(tag=tag, log=result.stderr)
 
 
 @pytest.fixture(scope="module")
 def bookworm(engine_going: None) -> Iterator[Build]:
     """The default variant from the Dockerfile on Debian 12."""
-    image = build("bookworm")
-    yield image
-    docker("rmi", "--force", image.tag)
+    yield from built("bookworm")
 
 
 @pytest.fixture(scope="module")
 def trixie(engine_going: None) -> Iterator[Build]:
     """The same on Debian 13, whose renamed libraries stand for Ubuntu 24.04's."""
-    image = build("trixie")
-    yield image
-    docker("rmi", "--force", image.tag)
+    yield from built("trixie")
 
 
 def test_the_host_tests_pass(bookworm: Build) -> None:
@@ -120,7 +79,7 @@ def comparable(image: str) -> dict[str, Any]:
 def test_nothing_of_the_build_is_in_the_image(route: str, request: pytest.FixtureRequest) -> None:
     image = request.getfixturevalue(route)
     tag = image.tag if isinstance(image, Build) else image
-    find = f"find / -xdev \\( {LEFTOVERS} \\) -print; cat /etc/machine-id 2>/dev/null"
+    find = f"find / -xdev \\( {LEFTOVERS} \\) -print"
     assert docker("run", "--rm", "--entrypoint=sh", tag, "-c", find) == ""
     history = docker("history", "--no-trunc", tag)
     assert "password" not in history.lower() and "token" not in history.lower()
@@ -147,7 +106,7 @@ def layers(image: str) -> list[tuple[str, int, str]]:
     """(digest, bytes, what made it) of every layer that holds something, first one first."""
     digests = json.loads(docker("image", "inspect", image))[0]["RootFS"]["Layers"]
     history = docker("history", "--no-trunc", "--human=false", "--format", "{{.Size}}\t{{.CreatedBy}}", image).splitlines()
-    steps = [line.split("\t", 1) for line in reversed(history)]
+    steps = [line.partition("\t")[::2] for line in reversed(history)]
     made = [(int(size), step) for size, step in steps if step.startswith(("RUN", "COPY")) or not step]
     assert len(made) == len(digests), (len(made), len(digests))
     return [(digest, size, step) for digest, (size, step) in zip(digests, made, strict=True)]

@@ -128,7 +128,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault.corrupt:
             body = bytes([body[0] ^ 1]) + body[1:]
         if fault.gzip:
-            body = gzip.compress(body, 1)
+            body = gzip.compress(body, 0)
         self._head(fault, plain, start, end, len(data), len(body))
         self._body(request, fault, body)
 

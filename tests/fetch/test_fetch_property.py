@@ -27,7 +27,7 @@ FAULTS = st.one_of(
 POLICY = Policy(tries=3, rounds=2, backoff=0.005, backoff_most=0.01, connect=1.0, stall=0.3)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     files=st.lists(st.tuples(SIZES, st.booleans(), st.lists(FAULTS, max_size=6)), min_size=1, max_size=3),
     calls=st.integers(1, 3),

@@ -162,6 +162,21 @@ def test_it_works_unprivileged(world: World) -> None:
     assert (world.tree / "model_assets/folder/a.onnx").is_symlink()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be root once and somebody else later")
+def test_what_root_began_its_owner_can_end(world: World) -> None:
+    """Built as the program's user, fetched as root at start, repaired as the user again."""
+    for folder in (world.store, world.tree):
+        folder.mkdir()
+        os.chown(folder, 65534, 65534)
+    world.add("folder/a.onnx", LARGE, say_size=True)
+    world.site.script["/folder/a.onnx"] = [Fault(cut=1_000_000), Fault(status=404)]
+    assert world.fetch() == 1
+    assert (world.store / "folder/a.onnx.part").exists()
+    done = unprivileged(world)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (world.tree / "model_assets/dfm_models").stat().st_uid == 65534
+
+
 # -- nothing to do
 
 
@@ -339,7 +354,7 @@ def test_the_state_file_moves_while_bytes_arrive(world: World) -> None:
     assert len({state["bytes_done"] for state in running}) >= 2
     assert running[-1]["bytes_total"] == LARGE
     assert running[-1]["rate"] > 0
-    assert running[-1]["eta"] > 0
+    assert any(state["eta"] for state in running)
     assert running[-1]["files"][0]["status"] == "fetching"
     assert path.stat().st_mode & 0o777 == 0o644
     last = json.loads(path.read_text())

@@ -15,6 +15,7 @@ import struct
 import threading
 from pathlib import Path
 
+from visomaster_host.fetch.owner import adopt
 from visomaster_host.fetch.transfer import BUFFER, Mismatch
 
 UNIT = 4 * 1024 * 1024
@@ -201,13 +202,11 @@ class Part:
 def _open(path: Path) -> int:
     """Open for reading and writing, never through a symlink: one standing in the way is removed."""
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        return os.open(path, flags, 0o644)
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-    path.unlink()
-    return os.open(path, flags, 0o644)
+    if path.is_symlink():
+        path.unlink()
+    descriptor = os.open(path, flags, 0o644)
+    adopt(descriptor, path.parent)
+    return descriptor
 
 
 def _pwrite_all(descriptor: int, data: bytes, offset: int) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from visomaster_host.fetch.manifest import Manifest, ModelFile
+from visomaster_host.fetch.owner import adopt
 from visomaster_host.fetch.part import discard_part
 
 READ = 1024 * 1024
@@ -66,7 +67,9 @@ def prepare_folder(root: Path, target: Path) -> None:
             folder = folder / part
             if folder.is_symlink():
                 raise StoreError(f"{folder} is a symlink, a folder is needed there")
-            folder.mkdir(mode=0o755, exist_ok=True)
+            if not folder.is_dir():
+                folder.mkdir(mode=0o755)
+                adopt(folder, folder.parent)
     except (FileExistsError, NotADirectoryError) as error:
         raise StoreError(f"{error.filename} is not a folder, a folder is needed there") from error
     except OSError as error:
@@ -113,6 +116,7 @@ def write_atomic(path: Path, text: str) -> None:
         with open(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
             os.fchmod(stream.fileno(), 0o644)
+            adopt(stream.fileno(), path.parent)
         os.replace(temporary, path)
     except OSError:
         temporary.unlink(missing_ok=True)
@@ -184,6 +188,7 @@ def locked(store: Path, *, stop: Callable[[], bool], waiting: Callable[[], None]
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from error
     try:
+        adopt(descriptor, store)
         told = False
         while not _try_lock(descriptor, path):
             if not told:

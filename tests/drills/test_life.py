@@ -1,0 +1,133 @@
+"""A desktop that is started wrongly, stopped, restarted, started twice, and whose services are killed."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from sandbox.engine import docker_command
+from spec.service import services_for
+from spec.variant import VARIANTS
+from tests.drills.box import Box
+from tests.drills.conftest import MakeBox
+from tests.e2e.machine import LABEL, docker, run
+
+DEFAULT = VARIANTS["default"]
+SERVICES = [service.name for service in services_for(DEFAULT.access, DEFAULT.models)]
+HEALED_WITHIN = 60
+"""Seconds in which a killed service and all that stood on it must be usable again."""
+STOPPED_WITHIN = 10
+"""Seconds that `docker stop` gives before it kills."""
+
+PASSWORDS = {
+    "": "VNC_PASSWORD must be 1 to 8 printable ASCII characters, got 0",
+    "123456789": "VNC_PASSWORD must be 1 to 8 printable ASCII characters, got 9",
+    "abc\ndef": "VNC_PASSWORD must be 1 to 8 printable ASCII characters, got others",
+}
+
+
+@pytest.mark.parametrize("password", PASSWORDS, ids=["empty", "nine characters", "line break"])
+def test_a_bad_password_stops_the_container(baked: str, password: str) -> None:
+    """`docker run` ends with one line that does not repeat the password, rather than with a desktop without one."""
+    words = ["run", "--rm", f"--label={LABEL}=1", f"--env=VNC_PASSWORD={password}", baked]
+    done = run([docker_command(), *words], timeout=60)
+    assert done.returncode != 0
+    assert (done.stdout + done.stderr).splitlines() == [f"visomaster-start: {PASSWORDS[password]}"]
+
+
+@pytest.mark.parametrize("password", PASSWORDS, ids=["empty", "nine characters", "line break"])
+def test_a_bad_password_starts_nothing(resting: Box, password: str) -> None:
+    """Nothing listens, no supervisord runs, nothing was written."""
+    done = resting.run("env", f"VNC_PASSWORD={password}", "visomaster-start")
+    assert done.returncode != 0
+    assert (done.stdout + done.stderr).splitlines() == [f"visomaster-start: {PASSWORDS[password]}"]
+    assert resting.listeners() == []
+    assert resting.run("pgrep", "--exact", "supervisord").returncode == 1
+    assert resting.run("ls", "/var/lib/visomaster/secrets").returncode != 0
+
+
+@pytest.fixture(scope="module")
+def desk(make_box: MakeBox) -> Box:
+    """A ready desktop, as `docker run` starts it."""
+    box = make_box()
+    box.wait_ready()
+    return box
+
+
+def password_of(box: Box) -> str:
+    """The VNC password of `box`."""
+    return str(json.loads(box.output("visomaster-credentials", "--json"))["password"])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_killed_service_heals(desk: Box, service: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """kill -9, and the desktop is usable again without a hand; whoever was logged in logs in with the same password."""
+    password, old = password_of(desk), pid(desk, service)
+    assert old != "0", f"{service} does not run"
+    begun = time.monotonic()
+    desk.output("kill", "-9", old)
+    while pid(desk, service) in (old, "0"):
+        assert time.monotonic() - begun < HEALED_WITHIN, f"{service} was not started again"
+    desk.wait_ready(HEALED_WITHIN)
+    took = time.monotonic() - begun
+    with capsys.disabled():
+        print(f"\n    {service}: usable again {took:.1f} s after kill -9", end=" ")
+    assert took < HEALED_WITHIN
+    states = {line.split()[0]: line.split()[1] for line in status(desk)}
+    assert set(states) == set(SERVICES) and set(states.values()) <= {"RUNNING", "STARTING"}
+    assert password_of(desk) == password
+
+
+def pid(box: Box, service: str) -> str:
+    """The process of `service`, 0 when there is none (which is an exit status, too)."""
+    return box.run("supervisorctl", "pid", service).stdout.strip()
+
+
+def status(box: Box) -> list[str]:
+    """The lines of `supervisorctl status`, whose exit status is 3 while a service starts."""
+    return box.run("supervisorctl", "status").stdout.splitlines()
+
+
+def test_a_stopped_desktop_ends_in_time_and_comes_back(desk: Box, capsys: pytest.CaptureFixture[str]) -> None:
+    """`docker stop` ends it with status 0 before Docker kills; `docker restart` makes it ready, with its password."""
+    password = password_of(desk)
+    begun = time.monotonic()
+    docker("stop", f"--time={STOPPED_WITHIN}", desk.name)
+    took = time.monotonic() - begun
+    assert docker("container", "inspect", "--format", "{{.State.ExitCode}}", desk.name) == "0"
+    assert took < STOPPED_WITHIN
+    docker("restart", desk.name)
+    desk.wait_ready()
+    with capsys.disabled():
+        print(f"\n    stopped in {took:.1f} s, ready again {time.monotonic() - begun - took:.1f} s later", end=" ")
+    assert password_of(desk) == password
+
+
+def test_a_restart_of_a_running_desktop(desk: Box) -> None:
+    """Without a stop by hand before it: what the last life left (locks, sockets, pid files) is not in the way."""
+    docker("restart", f"--time={STOPPED_WITHIN}", desk.name)
+    desk.wait_ready()
+
+
+TWICE = """
+visomaster-start & first=$!
+visomaster-start & second=$!
+wait $first; echo first=$?
+wait $second; echo second=$?
+exec sleep infinity
+"""
+
+
+def test_two_starts_at_once_are_one(make_box: MakeBox) -> None:
+    """As Vast's modes do: an entrypoint of its own, and an on-start line beside ours."""
+    box = make_box("--entrypoint=bash", command=("-c", TWICE))
+    box.wait_ready()
+    assert len(box.output("pgrep", "--exact", "supervisord").split()) == 1
+    said = docker("logs", box.name).splitlines()
+    assert {"first=0", "second=0"} <= set(said)
+    assert sum("started supervisord" in line for line in said) == 1
+    assert sum("already running" in line for line in said) == 1
+    third = box.run("visomaster-start")
+    assert (third.returncode, "already running" in third.stdout) == (0, True)
