@@ -51,6 +51,11 @@ FROM playbook AS playbook-application
 COPY VisoMaster /playbook/VisoMaster
 COPY tasks/application.py /playbook/tasks/application.py
 
+FROM playbook AS playbook-programs
+COPY VisoMaster/models/visomaster.json /playbook/VisoMaster/models/visomaster.json
+COPY files/usr/local /playbook/files/usr/local
+COPY tasks/programs.py /playbook/tasks/programs.py
+
 FROM playbook AS playbook-models
 COPY VisoMaster/models/visomaster.json /playbook/VisoMaster/models/visomaster.json
 COPY files/usr/local /playbook/files/usr/local
@@ -58,10 +63,7 @@ COPY tasks/models.py /playbook/tasks/models.py
 COPY tasks/programs.py /playbook/tasks/programs.py
 
 FROM playbook AS playbook-services
-COPY VisoMaster/models/visomaster.json /playbook/VisoMaster/models/visomaster.json
 COPY files/etc/visomaster/supervisord.conf /playbook/files/etc/visomaster/supervisord.conf
-COPY files/usr/local /playbook/files/usr/local
-COPY tasks/programs.py /playbook/tasks/programs.py
 COPY tasks/services.py /playbook/tasks/services.py
 COPY templates/etc /playbook/templates/etc
 
@@ -87,7 +89,7 @@ FROM system AS models
 ARG DATA=""
 RUN --mount=type=bind,from=playbook-models,source=/playbook,target=/dev/shm/playbook \
     cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYINFRA_PROGRESS=off venv/bin/python venv/bin/pyinfra @local deploy.py -y \
-    --data layers=models --data application=visomaster ${DATA}
+    --data layers=programs,models --data application=visomaster ${DATA}
 
 
 FROM desktop AS access-vnc
@@ -114,7 +116,13 @@ RUN --mount=type=bind,from=playbook-application,source=/playbook,target=/dev/shm
     cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYINFRA_PROGRESS=off venv/bin/python venv/bin/pyinfra @local deploy.py -y \
     --data layers=application --data application=visomaster ${DATA}
 
-FROM application-default AS services-default
+FROM application-default AS programs-default
+ARG DATA=""
+RUN --mount=type=bind,from=playbook-programs,source=/playbook,target=/dev/shm/playbook \
+    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYINFRA_PROGRESS=off venv/bin/python venv/bin/pyinfra @local deploy.py -y \
+    --data layers=programs --data application=visomaster ${DATA}
+
+FROM programs-default AS services-default
 ARG DATA=""
 RUN --mount=type=bind,from=playbook-services,source=/playbook,target=/dev/shm/playbook \
     cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYINFRA_PROGRESS=off venv/bin/python venv/bin/pyinfra @local deploy.py -y \
@@ -131,7 +139,13 @@ RUN --mount=type=bind,from=playbook-application,source=/playbook,target=/dev/shm
     cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYINFRA_PROGRESS=off venv/bin/python venv/bin/pyinfra @local deploy.py -y \
     --data layers=application --data application=visomaster ${DATA}
 
-FROM application-alt AS services-alt
+FROM application-alt AS programs-alt
+ARG DATA=""
+RUN --mount=type=bind,from=playbook-programs,source=/playbook,target=/dev/shm/playbook \
+    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYINFRA_PROGRESS=off venv/bin/python venv/bin/pyinfra @local deploy.py -y \
+    --data layers=programs --data application=visomaster ${DATA}
+
+FROM programs-alt AS services-alt
 ARG DATA=""
 RUN --mount=type=bind,from=playbook-services,source=/playbook,target=/dev/shm/playbook \
     cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYINFRA_PROGRESS=off venv/bin/python venv/bin/pyinfra @local deploy.py -y \
@@ -146,7 +160,13 @@ RUN --mount=type=bind,from=playbook-application,source=/playbook,target=/dev/shm
     cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYINFRA_PROGRESS=off venv/bin/python venv/bin/pyinfra @local deploy.py -y \
     --data layers=application --data application=visomaster ${DATA}
 
-FROM application-s-def AS services-s-def
+FROM application-s-def AS programs-s-def
+ARG DATA=""
+RUN --mount=type=bind,from=playbook-programs,source=/playbook,target=/dev/shm/playbook \
+    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYINFRA_PROGRESS=off venv/bin/python venv/bin/pyinfra @local deploy.py -y \
+    --data layers=programs --data application=visomaster ${DATA}
+
+FROM programs-s-def AS services-s-def
 ARG DATA=""
 RUN --mount=type=bind,from=playbook-services,source=/playbook,target=/dev/shm/playbook \
     cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYINFRA_PROGRESS=off venv/bin/python venv/bin/pyinfra @local deploy.py -y \

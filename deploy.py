@@ -55,10 +55,14 @@ for layer in host.loop(settings.layers):
             from tasks.application import application as application_task
 
             application_task(application, settings.mirrors)
+        case Layer.PROGRAMS:
+            from tasks.programs import programs
+
+            programs(application.manifest)
         case Layer.MODELS:
             from tasks.models import models
 
-            models(application.manifest, variant.models, settings.mirrors)
+            models(variant.models, settings.mirrors)
         case Layer.SERVICES:
             from tasks.services import services
 

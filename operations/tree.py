@@ -109,7 +109,8 @@ def _archive(files: Mapping[str, LocalFile], user: str, group: str) -> io.BytesI
         for name, file in files.items():
             content = file.path.read_bytes()
             member = _member(name, int(file.mode, 8), user, group, tarfile.REGTYPE)
-            member.size = len(content)
+            # Python trusts bytecode that was made from a source of this size and time.
+            member.size, member.mtime = len(content), int(file.path.stat().st_mtime)
             tar.addfile(member, io.BytesIO(content))
     whole.seek(0)
     return whole

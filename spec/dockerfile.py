@@ -33,13 +33,9 @@ _READS: Mapping[Layer, tuple[str, ...]] = MappingProxyType(
         Layer.DESKTOP: ("files/etc/visomaster/fluxbox",),
         Layer.ACCESS: (),
         Layer.APPLICATION: ("VisoMaster",),  # a program of the user's own may be in there
-        Layer.MODELS: ("files/usr/local", "tasks/programs.py"),
-        Layer.SERVICES: (
-            "files/etc/visomaster/supervisord.conf",
-            "files/usr/local",
-            "tasks/programs.py",
-            "templates/etc",
-        ),
+        Layer.PROGRAMS: ("files/usr/local",),
+        Layer.MODELS: ("files/usr/local", "tasks/programs.py"),  # its stage installs the programs that fetch
+        Layer.SERVICES: ("files/etc/visomaster/supervisord.conf", "templates/etc"),
     }
 )
 """What each layer's task reads beside its own module."""
@@ -90,7 +86,7 @@ class Build:
                 return (*sets, lock) if lock else (*sets,)
             case Layer.APPLICATION if isinstance(application.source, FolderSource):
                 return (application.source.path,)
-            case Layer.MODELS | Layer.SERVICES:
+            case Layer.PROGRAMS | Layer.MODELS:
                 return (application.manifest,)
             case _:
                 return ()

@@ -6,7 +6,8 @@ from spec.enums import StrEnum
 class Layer(StrEnum):
     """One step of the deploy and, in the Dockerfile, one image layer.
 
-    `models` stands beside the chain: its stage needs only `system`. `start` is never part of an image.
+    `models` stands beside the chain: its stage needs only `system` and the `programs` that fetch. `start` is never part
+    of an image.
     """
 
     SYSTEM = "system"
@@ -14,6 +15,7 @@ class Layer(StrEnum):
     DESKTOP = "desktop"
     ACCESS = "access"
     APPLICATION = "application"
+    PROGRAMS = "programs"
     MODELS = "models"
     SERVICES = "services"
     START = "start"

@@ -100,7 +100,7 @@ def _require_files(application: Application, accelerator: Accelerator, layers: t
     if Layer.ENVIRONMENT in layers:
         needed += [("requirements", path) for path in accelerator.requirements]
         needed += [("lock", environment.lock)] if environment.lock else []
-    if Layer.MODELS in layers or Layer.SERVICES in layers:
+    if Layer.PROGRAMS in layers:
         needed.append(("manifest", application.manifest))
     for field, path in needed:
         if not path.is_file():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from pyinfra.api import deploy
 from typing_extensions import assert_never
@@ -11,18 +10,16 @@ from typing_extensions import assert_never
 from operations import models as model_files
 from spec import paths
 from spec.variant import ModelsAt
-from tasks.programs import programs
 
 
 @deploy("Models")
-def models(manifest: Path, when: ModelsAt, mirrors: Mapping[str, str]) -> None:
-    """The files of `manifest` in the store when they are fetched at build; nothing when the first start does it.
+def models(when: ModelsAt, mirrors: Mapping[str, str]) -> None:
+    """The files of the host's manifest in the store when they are fetched at build; nothing when the first start does it.
 
     They are linked into the program later, with the services: in a Dockerfile this layer stands beside the program's.
     """
     match when:
         case ModelsAt.BUILD:
-            programs(manifest=manifest)
             model_files.fetched(
                 name="Fetch the models",
                 manifest=paths.MANIFEST,

@@ -8,14 +8,14 @@ from pathlib import Path
 from pyinfra.api import deploy
 from pyinfra.operations import files
 
-from operations import tree
+from operations import bytecode, tree
 from spec import paths
 from spec.here import FILES
 
 
 @deploy("Programs")
 def programs(manifest: Path) -> None:
-    """The on-host package, its commands, and the application's model `manifest`."""
+    """The on-host package and its commands, the portal's pages, and the application's model `manifest`."""
     tree.copied(
         name="Install the package",
         source=FILES / "usr/local/lib/visomaster/visomaster_host",
@@ -27,6 +27,12 @@ def programs(manifest: Path) -> None:
         dest=paths.LAUNCHERS,
         prune=False,
     )
+    tree.copied(
+        name="Install the portal's pages",
+        source=FILES / "usr/local/share/visomaster/portal",
+        dest="/usr/local/share/visomaster/portal",
+    )
+    bytecode.compiled(name="Compile the package", folder=paths.ON_HOST_PACKAGE)
     files.put(
         name="Write the model manifest",
         src=StringIO(manifest.read_text(encoding="utf-8")),

@@ -1,4 +1,4 @@
-"""The services: the programs on the host, what supervisord runs, and what the host says of itself."""
+"""The services: what supervisord runs, and what the host says of itself."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from pyinfra import host
 from pyinfra.api import deploy
 from pyinfra.operations import files
 
-from operations import models, supervisor, tree
+from operations import models, supervisor
 from spec import paths
 from spec.application import GitSource
 from spec.here import FILES, TEMPLATES
 from spec.service import Service, services_for
 from spec.settings import Settings
-from spec.variant import Access, ModelsAt
-from tasks.programs import programs
+from spec.variant import ModelsAt
 
 PREFIX = "visomaster-"
 """Keeps our programs' files apart from those of a box's own image."""
@@ -27,7 +26,6 @@ PREFIX = "visomaster-"
 def services(settings: Settings) -> None:
     """Everything a host needs to start: nothing is started here, but a running supervisord takes up what changed."""
     wanted = services_for(settings.variant.access, settings.variant.models)
-    programs(manifest=settings.application.manifest)
     files.put(
         name="Describe the host",
         src=StringIO(json.dumps(host_facts(settings, wanted), indent=2) + "\n"),
@@ -62,12 +60,6 @@ def services(settings: Settings) -> None:
             user=paths.USER,
             link=True,
             mirrors=settings.mirrors,
-        )
-    if settings.variant.access is Access.PORTAL:
-        tree.copied(
-            name="Install the portal's pages",
-            source=FILES / "usr/local/share/visomaster/portal",
-            dest="/usr/local/share/visomaster/portal",
         )
     supervisor.only_programs(
         name="Remove programs of other variants",
