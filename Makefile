@@ -61,8 +61,15 @@ format: .venv/.installed ## Let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: .venv/.installed ## Renew the locks; with APP=NAME that application's Conda lock
-	$(BIN)/python -m sandbox lock $(APP)
+COMPILE := $(BIN)/uv pip compile pyproject.toml --python-version 3.10 --universal --generate-hashes --no-header --quiet
+
+lock: .venv/.installed ## Renew the locks of the project's packages; with APP=NAME that application's Conda lock
+ifdef APP
+	$(BIN)/python -m operations.lock $(APP)
+else
+	$(COMPILE) --output-file requirements.txt
+	$(COMPILE) --group dev --output-file requirements-dev.txt
+endif
 
 bench-desktop: .venv/.installed ## x11vnc beside Xtigervnc: frames, latency, processor time
 	$(BIN)/python -m bench.desktop

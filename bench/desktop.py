@@ -162,6 +162,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--rounds", type=int, default=4)
     options.add_argument("--try", dest="extra", action="append", default=[], help="further options of x11vnc")
     options.add_argument("--storm", type=int, metavar="SECONDS", help="bad viewers instead of measurements")
+    options.add_argument("--image", help="an image of the default variant, instead of the one `make up` bakes")
     options.add_argument("--write", type=Path, default=RESULTS, help="where the tables go")
     return options
 
@@ -172,7 +173,7 @@ def main() -> int:
     extra = [f"--try={words}" for words in options.extra]
     try:
         ensure_engine()
-        with container(bake("default")) as name:
+        with container(options.image or bake("default")) as name:
             if options.storm:
                 for line in lines_of(name, "bench.vnc_storm", ["--seconds", str(options.storm), *extra]):
                     print(json.dumps(line, indent=2))

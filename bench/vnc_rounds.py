@@ -151,7 +151,7 @@ def measure(displays: Displays, server: Server, processes: list[Process], case: 
 
 def candidates(extra: Sequence[str], *, quick: bool) -> list[Server]:
     """Return who takes part: all, or for a quick look what is shipped and who it is compared with."""
-    others = () if quick else [one for one in CANDIDATES if one.options != SHIPPED.options]
+    others = () if quick else [one for one in CANDIDATES if sorted(one.options) != sorted(SHIPPED.options)]
     given = [Server(name=words, options=(*CANDIDATES[1].options, *words.split())) for words in extra]
     return [*others, *given, SHIPPED, TIGERVNC]
 

@@ -46,8 +46,8 @@ CANDIDATES = (
     Server(name="-noscr -nowf", options=QUIET),
     Server(name="-wait 10 -defer 5", options=(*QUIET, "-wait", "10", "-defer", "5")),
     Server(name="-wait 5 -defer 0", options=(*QUIET, "-wait", "5", "-defer", "0")),
-    Server(name="-threads", options=(*QUIET, "-threads")),
-    Server(name="-threads -wait 5 -defer 0", options=(*QUIET, "-threads", "-wait", "5", "-defer", "0")),
+    Server(name="-wait 2 -defer 0", options=(*QUIET, "-wait", "2", "-defer", "0")),
+    Server(name="-threads -wait 5 -defer 1", options=(*QUIET, "-threads", "-wait", "5", "-defer", "1")),
 )
 
 

@@ -133,9 +133,7 @@ def read_key(environment: Mapping[str, str]) -> str:
 class Api:
     """The list of instances, as often as Vast's limits allow."""
 
-    def __init__(
-        self, url: str, key: str, *, say: Callable[[str], None], sleep: Callable[[float], None]
-    ) -> None:
+    def __init__(self, url: str, key: str, *, say: Callable[[str], None], sleep: Callable[[float], None]) -> None:
         """Talk to `url` with `key`. Raises `VastError` when the key would travel in clear text."""
         parts = urlsplit(url)
         if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):

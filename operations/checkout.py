@@ -17,9 +17,7 @@ _CHECKOUT = (Path(__file__).parent / "remote" / "git_checkout.sh").read_text(enc
 
 
 @operation()
-def at_commit(
-    url: str, commit: str, dest: str, user: str, mirrors: Mapping[str, str]
-) -> Generator[FunctionCommand]:
+def at_commit(url: str, commit: str, dest: str, user: str, mirrors: Mapping[str, str]) -> Generator[FunctionCommand]:
     """Bring the checkout in `dest`, owned by `user`, to `commit` of the repository at `url`, or where `mirrors`
     (FROM -> TO prefixes) say it is reached.
 

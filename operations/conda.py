@@ -73,9 +73,7 @@ def environment(
     yield remote.job("conda_environment", request)
 
 
-def lock_that_holds(
-    committed: str | None, state: EnvironmentState | None, platform: str, digest: str
-) -> str | None:
+def lock_that_holds(committed: str | None, state: EnvironmentState | None, platform: str, digest: str) -> str | None:
     """The lock for this host, or None: solve.
 
     The committed one where it has packages for the platform, else the host's own if it was solved for these

@@ -54,6 +54,5 @@ def configure_command(folders: tuple[str, ...]) -> str:
     """The shell command that makes the loader search `folders` (and nothing else of ours)."""
     if not folders:
         return f"rm -f {LOADER_CONFIGURATION} && ldconfig"
-    lines = shlex.join(["printf", "%s\\n", *folders])
-    return f"umask 022 && {lines} >{LOADER_CONFIGURATION}.new && mv {LOADER_CONFIGURATION}.new {LOADER_CONFIGURATION} && ldconfig"
-
+    lines, new = shlex.join(["printf", "%s\\n", *folders]), f"{LOADER_CONFIGURATION}.new"
+    return f"umask 022 && {lines} >{new} && mv {new} {LOADER_CONFIGURATION} && ldconfig"

@@ -1,7 +1,7 @@
-"""Write the lock of an environment: ``python -m operations.lock --spec … --channel … --out FILE``.
+"""Write the Conda lock of an application: `python -m operations.lock APPLICATION [--mirror FROM=TO]`.
 
-It runs the installer's own solver here, in a temporary virtual environment, so that a committed lock and one
-a host makes for itself come from the same code.
+It runs the installer's own solver here, in a temporary virtual environment, so that a committed lock and one a host
+makes for itself come from the same code.
 """
 
 from __future__ import annotations
@@ -13,66 +13,50 @@ from pathlib import Path
 
 from operations import remote
 from operations.remote import conda_environment
+from spec.application import PROFILES, CondaEnvironment
+from spec.settings import read_settings
 
 
-def lock_environment(
-    specs: Sequence[str],
-    channels: Sequence[str],
-    out: Path,
-    *,
-    mirrors: Mapping[str, str],
-    platform: str = "linux-64",
-    indexes: Sequence[str] = (),
-) -> int:
-    """Solve `specs` from `channels` for `platform` and write the lock to `out`.
+def lock_environment(environment: CondaEnvironment, out: Path, *, mirrors: Mapping[str, str], platform: str) -> int:
+    """Solve `environment` for `platform` and write the lock to `out`; `mirrors` say where channels are reached.
 
-    0, or 1 after one line on stderr; an old lock is kept then. Arguments as for
-    ``operations.conda.environment``.
+    0, or 1 after one line on stderr; an old lock is kept then.
     """
     return conda_environment.run(
         {
             "prefix": None,
             "lock_path": str(out),
-            "specs": list(specs),
-            "channels": list(channels),
+            "specs": list(environment.all_specs),
+            "channels": list(environment.channels),
             "mirrors": dict(mirrors),
             "lock": None,
             "platform": platform,
             "requirements": remote.rattler_requirements(),
-            "indexes": [conda_environment.swap_prefix(index, mirrors) for index in indexes],
+            "indexes": [],
         }
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m operations.lock", description=__doc__)
-    parser.add_argument(
-        "--spec", action="append", required=True, help="a Conda match spec; may be given again"
-    )
-    parser.add_argument(
-        "--channel", action="append", required=True, help="name, URL or path; the strongest first"
-    )
-    parser.add_argument("--mirror", action="append", default=[], type=_mirror, metavar="FROM=TO")
-    parser.add_argument("--index", action="append", default=[], help="pip index the solver itself comes from")
+    """The command line; 0, or 1 after one line on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m operations.lock", description="Write an application's Conda lock.")
+    parser.add_argument("application", help="a profile's name or the path of a .toml file")
+    parser.add_argument("--mirrors", default="", metavar="FROM=TO,…", help="where channels are reached")
     parser.add_argument("--platform", default="linux-64", choices=sorted(conda_environment.ARCHSPEC))
-    parser.add_argument("--out", required=True, type=Path)
     given = parser.parse_args(arguments)
-    return lock_environment(
-        given.spec,
-        given.channel,
-        given.out,
-        mirrors=dict(given.mirror),
-        platform=given.platform,
-        indexes=given.index,
-    )
-
-
-def _mirror(text: str) -> tuple[str, str]:
-    prefix, equals, replacement = text.partition("=")
-    if not (prefix and equals and replacement):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected FROM=TO")
-    return prefix, replacement
+    data = {"application": given.application, **({"mirrors": given.mirrors} if given.mirrors else {})}
+    try:
+        settings = read_settings(data)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    application = settings.application
+    out = PROFILES / "locks" / f"{application.name}-{given.platform}.lock"
+    out.parent.mkdir(exist_ok=True)
+    status = lock_environment(application.environment, out, mirrors=settings.mirrors, platform=given.platform)
+    if status == 0 and application.environment.lock is None:
+        print(f'to use it, write in [environment] of {application.name}.toml: lock = "locks/{out.name}"')
+    return status
 
 
 if __name__ == "__main__":

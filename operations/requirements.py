@@ -104,9 +104,7 @@ def batches(wanted: Iterable[Wanted], missing: Iterable[Wanted]) -> list[Batch]:
     return found
 
 
-def missing(
-    wanted: Iterable[Wanted], installed: Mapping[str, list[str]], markers: Mapping[str, str]
-) -> list[Wanted]:
+def missing(wanted: Iterable[Wanted], installed: Mapping[str, list[str]], markers: Mapping[str, str]) -> list[Wanted]:
     """What is not there, or in another version, or in two versions, for a Python with these `markers`."""
     environment = dict(markers)
     return [

@@ -16,7 +16,9 @@ from operations.stream import streamed
 def only_programs(folder: str, prefix: str, names: tuple[str, ...]) -> Generator[StringCommand]:
     """Remove the files `PREFIX*.conf` in `folder` that belong to no program in `names`: another variant's."""
     wanted = {f"{prefix}{name}.conf" for name in names}
-    surplus = [name for name in host.get_fact(ProgramFiles, folder=folder, pattern=f"{prefix}*.conf") if name not in wanted]
+    surplus = [
+        name for name in host.get_fact(ProgramFiles, folder=folder, pattern=f"{prefix}*.conf") if name not in wanted
+    ]
     if not surplus:
         host.noop("no program of another variant")
         return

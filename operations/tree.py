@@ -81,8 +81,7 @@ def copied(
         host.noop(f"{dest} is up to date ({len(wanted)} files)")
         return
     if changed:
-        archive = host.get_temp_filename(f"{dest}-{digest(wanted)}")
-        assert archive is not None
+        archive = str(host.get_temp_filename(f"{dest}-{digest(wanted)}"))
         yield FileUploadCommand(_archive({name: wanted[name] for name in changed}, user, group), archive)
         yield unpack(archive, dest)
     if surplus:

@@ -16,17 +16,11 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("engine", help="get a Docker engine going and print the client to use")
     for name, text in (("base", "make the base image and print its tag"), ("rented", "the same with sshd")):
         command = commands.add_parser(name, help=text)
-        command.add_argument(
-            "release", nargs="?", default="bookworm", choices=list(apt.RELEASES), metavar="RELEASE"
-        )
+        command.add_argument("release", nargs="?", default="bookworm", choices=list(apt.RELEASES), metavar="RELEASE")
     commands.add_parser("channel", help="make the Conda channel and print its folder")
-    assets = commands.add_parser(
-        "assets", help="start (up) or remove (down) the asset server; up prints its URL"
-    )
+    assets = commands.add_parser("assets", help="start (up) or remove (down) the asset server; up prints its URL")
     assets.add_argument("action", choices=["up", "down"])
-    assets.add_argument(
-        "--rate", type=int, default=0, metavar="BYTES", help="bytes per second and connection"
-    )
+    assets.add_argument("--rate", type=int, default=0, metavar="BYTES", help="bytes per second and connection")
     desktop = commands.add_parser("up", help="bake a variant, run it and wait until it is ready")
     desktop.add_argument("--variant", default="default")
     commands.add_parser("down", help="remove what up runs, and the asset server")

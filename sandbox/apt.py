@@ -37,9 +37,7 @@ def parse_one_line(text: str) -> Iterator[Source]:
         if found is None or len(words) < 3:
             continue
         options = dict(option.partition("=")[::2] for option in (found["options"] or "").split())
-        yield Source(
-            uri=words[0], suite=words[1], components=tuple(words[2:]), signed_by=options.get("signed-by", "")
-        )
+        yield Source(uri=words[0], suite=words[1], components=tuple(words[2:]), signed_by=options.get("signed-by", ""))
 
 
 def parse_deb822(text: str) -> Iterator[Source]:
@@ -92,12 +90,7 @@ def lines_for(release: str, sources: Iterable[Source], machine: tuple[str, str])
     for source in sources:
         components = [name for name in COMPONENTS[distribution] if name in source.components]
         stock_key = not source.signed_by or Path(source.signed_by).stem == f"{distribution}-archive-keyring"
-        if (
-            source.suite in ours
-            and components
-            and stock_key
-            and source.uri.startswith(("http://", "https://"))
-        ):
+        if source.suite in ours and components and stock_key and source.uri.startswith(("http://", "https://")):
             archive = f"{source.uri} {ours[source.suite]} {' '.join(components)}"
             lines.append(f"deb [signed-by={keyring(distribution)}] {archive}")
     main = [line for line in lines if f" {release} " in line]

@@ -96,9 +96,7 @@ def _install_tools(distribution: str) -> None:
         apt_install(missing)
 
 
-def bootstrap_command(
-    release: str, sources: list[str], tarball: Path, *, extra_certificates: bool
-) -> list[str]:
+def bootstrap_command(release: str, sources: list[str], tarball: Path, *, extra_certificates: bool) -> list[str]:
     """Return the mmdebstrap call that writes the release's minimal system, apt ready to use, to `tarball`.
 
     Without `sources` mmdebstrap takes the distribution's public archive, with updates and security.

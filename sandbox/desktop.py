@@ -125,9 +125,7 @@ def running_container() -> str:
     """The name of the one desktop that `make up` runs. Raises SandboxError when there is none or more than one."""
     names = docker("ps", "--filter", f"label={UP_LABEL}", "--format", "{{.Names}}").split()
     if len(names) != 1:
-        raise SandboxError(
-            f"expected one running desktop, found {', '.join(names) or 'none'}: `make up` starts one"
-        )
+        raise SandboxError(f"expected one running desktop, found {', '.join(names) or 'none'}: `make up` starts one")
     return names[0]
 
 

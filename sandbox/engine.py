@@ -121,16 +121,12 @@ def _daemon_installed() -> bool:
 def _install() -> None:
     """Install the distribution's engine; newer releases package client and BuildKit on their own."""
     if not shutil.which("apt-get"):
-        raise SandboxError(
-            "no Docker engine answers and there is no apt-get to install one: install Docker first"
-        )
+        raise SandboxError("no Docker engine answers and there is no apt-get to install one: install Docker first")
     log = CACHE / "apt.log"
     with step("reading the distribution's package lists"):
         run(as_root(["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "update"]), timeout=600, log=log)
     known = run(["apt-cache", "pkgnames", "docker-"], timeout=60).split()
-    apt_install(
-        ["docker.io", "iptables", *(name for name in ("docker-cli", "docker-buildx") if name in known)]
-    )
+    apt_install(["docker.io", "iptables", *(name for name in ("docker-cli", "docker-buildx") if name in known)])
 
 
 def _start(client: str) -> None:

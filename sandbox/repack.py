@@ -179,17 +179,13 @@ def _copy_libraries(binaries: Iterable[Path], destination: Path) -> list[str]:
     while missing:
         name = missing.pop()
         seen.add(name)
-        found = next(
-            path for path in (LIBRARIES / name, Path("/lib/x86_64-linux-gnu") / name) if path.exists()
-        )
+        found = next(path for path in (LIBRARIES / name, Path("/lib/x86_64-linux-gnu") / name) if path.exists())
         shutil.copy2(found, destination / name)
         _set_rpath(destination / name, "$ORIGIN")
         missing |= set(_needed(found)) - seen
     resolved = {str((LIBRARIES / name).resolve()) for name in seen}
     candidates = {path.replace("/usr/lib/", "/lib/") for path in resolved} | resolved
-    listed = subprocess.run(
-        ["dpkg", "--search", *candidates], capture_output=True, text=True, check=False
-    ).stdout
+    listed = subprocess.run(["dpkg", "--search", *candidates], capture_output=True, text=True, check=False).stdout
     return sorted({line.partition(":")[0] for line in listed.splitlines()})
 
 
@@ -205,9 +201,7 @@ def _set_rpath(binary: Path, rpath: str) -> None:
 
 def _newest_glibc(binaries: Iterable[Path]) -> str:
     """Return the newest version of glibc's symbols that `binaries` ask for."""
-    found = {
-        match for binary in binaries for match in re.findall(rb"GLIBC_(\d+)\.(\d+)", binary.read_bytes())
-    }
+    found = {match for binary in binaries for match in re.findall(rb"GLIBC_(\d+)\.(\d+)", binary.read_bytes())}
     return ".".join(map(str, max((int(major), int(minor)) for major, minor in found)))
 
 

@@ -127,9 +127,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def _send_text(self, status: http.HTTPStatus, text: str, kind: str, *, body: bool) -> None:
         content = text.encode()
-        self._send_headers(
-            status, {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(content))}
-        )
+        self._send_headers(status, {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(content))})
         if body:
             self.wfile.write(content)
 

@@ -38,9 +38,7 @@ def step(text: str) -> Iterator[None]:
 
     def tick() -> None:
         while not finished.wait(1):
-            print(
-                f"\rsandbox: {text} … {time.monotonic() - started:.0f} s", end="", file=sys.stderr, flush=True
-            )
+            print(f"\rsandbox: {text} … {time.monotonic() - started:.0f} s", end="", file=sys.stderr, flush=True)
 
     print(f"sandbox: {text} …", end="", file=sys.stderr, flush=True)
     ticker = threading.Thread(target=tick, daemon=True)
@@ -91,9 +89,7 @@ def run(
         log.write_text(done.stdout + done.stderr)
     if done.returncode:
         reason = _reason(done.stderr or done.stdout)
-        raise SandboxError(
-            f"{name}: exit status {done.returncode}: {reason}" + (f" (see {log})" if log else "")
-        )
+        raise SandboxError(f"{name}: exit status {done.returncode}: {reason}" + (f" (see {log})" if log else ""))
     return done.stdout
 
 

@@ -46,8 +46,8 @@ Source = GitSource | FolderSource
 
 @dataclass(frozen=True, kw_only=True)
 class Accelerator:
-    """The pip requirement sets of one kind of accelerator, the indexes they come from (the main one first;
-    `default` is what the host's pip is configured for) and the CUDA libraries (sonames) that the program loads at run time."""
+    """The pip requirement sets of one kind of accelerator, the indexes they come from (the main one first; `default` is
+    what the host's pip is configured for) and the CUDA libraries (sonames) that the program loads at run time."""
 
     name: str
     requirements: tuple[Path, ...]
@@ -192,4 +192,3 @@ def _accelerator(name: str, table: Mapping[str, object], path: Path) -> Accelera
         indexes=tuple(fields.index(item, f"{where}: indexes") for item in fields.texts(table, "indexes", where)),
         cuda_libraries=fields.texts(table, "cuda_libraries", where),
     )
-

@@ -14,7 +14,7 @@ from spec.variant import ModelsAt
 
 @deploy("Models")
 def models(when: ModelsAt, mirrors: Mapping[str, str]) -> None:
-    """The files of the host's manifest in the store when they are fetched at build; nothing when the first start does it.
+    """The files of the host's manifest in the store when they come at build; nothing when the first start does it.
 
     They are linked into the program later, with the services: in a Dockerfile this layer stands beside the program's.
     """

@@ -249,7 +249,7 @@ def pip_environment(indexes: Sequence[str]) -> dict[str, str]:
 
 def _call(command: Sequence[str], failure: str, environment: Mapping[str, str] | None = None) -> None:
     """Run a program silently; raises ``InstallationError`` with its last line."""
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         if any("No space left on device" in line for line in lines):
@@ -295,9 +295,7 @@ async def solve(request: Request, work: Path) -> str:
     return lock_text(records, dict(zip(reached, canonical, strict=True)), request)
 
 
-async def reachable(
-    gateway: Gateway, canonical: Sequence[str], reached: Sequence[str], platform: str
-) -> None:
+async def reachable(gateway: Gateway, canonical: Sequence[str], reached: Sequence[str], platform: str) -> None:
     """Raises ``InstallationError`` naming the channel that cannot be read: the solver's does not."""
     from rattler.exceptions import GatewayError
 
@@ -483,9 +481,7 @@ class Journal:
         self.path.unlink()
 
 
-def files_changing(
-    installed: Sequence[PrefixRecord], wanted: Sequence[RepoDataRecord]
-) -> dict[str, list[str]]:
+def files_changing(installed: Sequence[PrefixRecord], wanted: Sequence[RepoDataRecord]) -> dict[str, list[str]]:
     """The names of packages that are not, or not the same, in both lists, with the files they have here."""
     before = {(record.name.normalized, record.sha256) for record in installed}
     after = {(record.name.normalized, record.sha256) for record in wanted}
@@ -553,9 +549,7 @@ class Reporter:
 
     def __init__(self, journal: Journal, cache: Path, wanted: Sequence[RepoDataRecord]) -> None:
         self.journal = journal
-        self.unpacked = {
-            r.name.normalized: cache / re.sub(r"\.(conda|tar\.bz2)$", "", r.file_name) for r in wanted
-        }
+        self.unpacked = {r.name.normalized: cache / re.sub(r"\.(conda|tar\.bz2)$", "", r.file_name) for r in wanted}
         versions = [str(r.version).split(".") for r in wanted if r.name.normalized == "python"]
         self.site = f"lib/python{'.'.join(versions[0][:2])}/site-packages/" if versions else "site-packages/"
         self.total = self.done = 0

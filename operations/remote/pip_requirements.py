@@ -24,7 +24,7 @@ def run(request: Mapping[str, Any]) -> int:
     os.umask(0o022)
     python = request["python"]
     try:
-        site = subprocess.run(  # noqa: S603
+        site = subprocess.run(
             [python, "-I", "-c", SITE], capture_output=True, text=True, check=True
         )
         remove_remains(Path(site.stdout.strip()))
@@ -75,7 +75,7 @@ def pip_environment(indexes: Sequence[str]) -> dict[str, str]:
 def follow(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, list[str]]:
     """Run pip and pass on what a person waits for; its status and all its lines."""
     lines = []
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         command,
         env=environment,
         stdout=subprocess.PIPE,

@@ -19,7 +19,8 @@ SMALL = 200_000
 
 LEFTOVERS = (
     "-name 'pyinfra*' -o -name 'py_rattler*' -o -name playbook -o -path '/var/lib/apt/lists/*Packages*'"
-    " -o -path '/var/cache/apt/*.deb' -o -path '/var/cache/apt/*.bin' -o -path '*/.cache/pip' -o -path /dev/shm/playbook"
+    " -o -path '/var/cache/apt/*.deb' -o -path '/var/cache/apt/*.bin' -o -path '*/.cache/pip'"
+    " -o -path /dev/shm/playbook"
     " -o -path '/etc/ssh/ssh_host_*' -o -path /var/lib/visomaster/secrets -o -path /root/.ssh"
     " -o \\( -path /etc/machine-id -size +0 \\)"
 )
@@ -71,7 +72,10 @@ def comparable(image: str) -> dict[str, Any]:
     found = json.loads(docker("image", "inspect", image))[0]["Config"]
     keys = ("Entrypoint", "ExposedPorts", "Healthcheck", "Labels", "User", "Volumes", "WorkingDir")
     environment = sorted(item for item in found["Env"] if not item.startswith("PATH="))
-    labels = {**found["Labels"], "org.opencontainers.image.revision": ""}  # a bake is kept while nothing it reads changes
+    labels = {
+        **found["Labels"],
+        "org.opencontainers.image.revision": "",
+    }  # a bake is kept while nothing it reads changes
     return {**{key: found.get(key) for key in keys}, "Labels": labels, "Env": environment, "Cmd": found["Cmd"] or []}
 
 
@@ -105,7 +109,9 @@ def test_an_edit_of_a_service_template_is_a_small_layer(bookworm: Build, tmp_pat
 def layers(image: str) -> list[tuple[str, int, str]]:
     """(digest, bytes, what made it) of every layer that holds something, first one first."""
     digests = json.loads(docker("image", "inspect", image))[0]["RootFS"]["Layers"]
-    history = docker("history", "--no-trunc", "--human=false", "--format", "{{.Size}}\t{{.CreatedBy}}", image).splitlines()
+    history = docker(
+        "history", "--no-trunc", "--human=false", "--format", "{{.Size}}\t{{.CreatedBy}}", image
+    ).splitlines()
     steps = [line.partition("\t")[::2] for line in reversed(history)]
     made = [(int(size), step) for size, step in steps if step.startswith(("RUN", "COPY")) or not step]
     assert len(made) == len(digests), (len(made), len(digests))

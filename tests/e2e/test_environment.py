@@ -105,10 +105,7 @@ class Host:
     def tree(self) -> dict[str, str]:
         """Every file of the prefix with the digest of its content."""
         files = [path for path in self.prefix.rglob("*") if path.is_file()]
-        return {
-            str(file.relative_to(self.prefix)): hashlib.sha256(file.read_bytes()).hexdigest()
-            for file in files
-        }
+        return {str(file.relative_to(self.prefix)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import base, desktop
+from sandbox import base
 from tests.e2e.machine import ROOT, Container, container, docker, host_suite, pyinfra, run
 
 REPOSITORY = "visomaster-test/desktop"
@@ -34,7 +34,9 @@ def edited(tmp_path: Path) -> Path:
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", ".cache", "__pycache__"))
     table = copy / "spec/service.py"
     before = table.read_text()
-    after = before.replace('FLUXBOX = Service(name="fluxbox", priority=20,', 'FLUXBOX = Service(name="fluxbox", priority=21,')
+    after = before.replace(
+        'FLUXBOX = Service(name="fluxbox", priority=20,', 'FLUXBOX = Service(name="fluxbox", priority=21,'
+    )
     assert after != before
     table.write_text(after)
     return copy
@@ -112,7 +114,18 @@ class TestSsh:
         known = ROOT / ".state/known_hosts"
         if known.exists():
             run(["ssh-keygen", "-f", known, "-R", f"[127.0.0.1]:{port}"])
-        return ("127.0.0.1", "--ssh-port", port, "--ssh-user", "root", "--ssh-key", str(key), "deploy.py", "-y", *settings)
+        return (
+            "127.0.0.1",
+            "--ssh-port",
+            port,
+            "--ssh-user",
+            "root",
+            "--ssh-key",
+            str(key),
+            "deploy.py",
+            "-y",
+            *settings,
+        )
 
     @pytest.fixture(scope="class")
     def applied(self, box: Container, address: tuple[str, ...]) -> Container:

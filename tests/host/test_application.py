@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from spec import paths
 from spec.variant import ModelsAt
 from tests.host.described import Described

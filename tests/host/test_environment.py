@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from operations.cuda import BASE_IMAGE_FOLDERS
 from operations.facts.cuda import CudaLibraries
 from spec import paths
@@ -49,5 +50,7 @@ def test_cuda_libraries_load_by_their_soname(host: Any, described: Described) ->
 
 def test_nothing_of_the_installer_stays(host: Any) -> None:
     """rattler and pyinfra build the host; they are not part of it."""
-    found = host.run("find / -xdev \\( -name 'py_rattler*' -o -name 'pyinfra*' \\) -not -path '/proc/*' 2>/dev/null").stdout
+    found = host.run(
+        "find / -xdev \\( -name 'py_rattler*' -o -name 'pyinfra*' \\) -not -path '/proc/*' 2>/dev/null"
+    ).stdout
     assert found.split() == []

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+
 from spec import paths
 from spec.variant import Access
 from tests.host.described import Described

@@ -13,7 +13,9 @@ from spec.packages import DESKTOP, SYSTEM
 
 
 def release(host: Any) -> Release:
-    fields = dict(line.split("=", 1) for line in host.file("/etc/os-release").content_string.splitlines() if "=" in line)
+    fields = dict(
+        line.split("=", 1) for line in host.file("/etc/os-release").content_string.splitlines() if "=" in line
+    )
     return Release.of({key.lower(): value.strip('"') for key, value in fields.items()})
 
 

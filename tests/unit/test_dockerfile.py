@@ -20,7 +20,9 @@ def test_the_committed_file_is_current() -> None:
 
 def test_every_variant_is_a_target_with_its_port() -> None:
     stages = re.split(r"^FROM ", render("visomaster"), flags=re.MULTILINE)
-    ports = {stage.split("\n")[0].split(" AS ")[1]: re.findall(r"^EXPOSE (\d+)", stage, re.MULTILINE) for stage in stages[1:]}
+    ports = {
+        stage.split("\n")[0].split(" AS ")[1]: re.findall(r"^EXPOSE (\d+)", stage, re.MULTILINE) for stage in stages[1:]
+    }
     assert {name: ports[name] for name in VARIANTS} == {name: [str(v.port)] for name, v in VARIANTS.items()}
 
 

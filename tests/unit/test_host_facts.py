@@ -73,9 +73,7 @@ def test_vnc_passwords_that_are_taken(password: str) -> None:
     assert read_environment({"VNC_PASSWORD": password}, host()).vnc_password == password
 
 
-@pytest.mark.parametrize(
-    "password", ["", "123456789", "a\tb", "a\nb", "pässwd", "\x7f", "__SKIP__", "__COMM__"]
-)
+@pytest.mark.parametrize("password", ["", "123456789", "a\tb", "a\nb", "pässwd", "\x7f", "__SKIP__", "__COMM__"])
 def test_vnc_passwords_that_are_refused_without_being_repeated(password: str) -> None:
     with pytest.raises(Problem, match="VNC_PASSWORD") as refusal:
         read_environment({"VNC_PASSWORD": password}, host())
@@ -129,9 +127,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(paths, "SETTINGS", tmp_path / "settings.json")
     for module in (store, environment):
         monkeypatch.setattr(module, "ROOT", ME)
-    monkeypatch.setattr(
-        store, "ensure_directory", lambda path, mode: ensure_directory(path, mode=mode, owner=ME)
-    )
+    monkeypatch.setattr(store, "ensure_directory", lambda path, mode: ensure_directory(path, mode=mode, owner=ME))
     return tmp_path
 
 

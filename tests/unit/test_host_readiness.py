@@ -43,9 +43,7 @@ def test_window_numbers(printed: str, windows: list[str]) -> None:
     ],
 )
 def test_windows(title: str, state: str, expected: tuple[str, bool]) -> None:
-    printed = (
-        f"\nxwininfo: Window id: 0x600003 {title}\n\n  Width: 10\n  Map State: {state}\n  Override Redirect\n"
-    )
+    printed = f"\nxwininfo: Window id: 0x600003 {title}\n\n  Width: 10\n  Map State: {state}\n  Override Redirect\n"
     assert display.parse_window(printed) == expected
 
 
@@ -122,9 +120,7 @@ def test_an_open_server_on_loopback_tells_its_screen() -> None:
         (lambda connection: None, rfb.PASSWORD, "closed the connection"),
     ],
 )
-def test_everything_else_is_not_ready(
-    serve: Callable[[socket.socket], None], security: int, said: str
-) -> None:
+def test_everything_else_is_not_ready(serve: Callable[[socket.socket], None], security: int, said: str) -> None:
     with server(serve) as address, pytest.raises(NotReady, match=said):
         rfb.handshake(address, security)
 
@@ -156,9 +152,7 @@ def test_what_stands_on_a_missing_part_is_missing(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.usefixtures("two_parts")
-def test_waiting_says_each_thing_once(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_waiting_says_each_thing_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ready, "POLL", 0.01)
     assert ready.wait_until_ready(host(), 0.1, ready.print_lines) == 1
     assert len(capsys.readouterr().out.splitlines()) == 2

@@ -62,9 +62,7 @@ def test_xvfb_demands_the_cookie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert programs.xvfb(host()).variables == {"__EGL_VENDOR_LIBRARY_FILENAMES": str(tmp_path / "mesa.json")}
 
 
-def test_stale_locks_go_but_a_living_display_is_left_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_stale_locks_go_but_a_living_display_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(paths, "X11_LOCKS", tmp_path)
     monkeypatch.setattr(paths, "X11_SOCKETS", tmp_path)
     endpoint, lock = tmp_path / "X1", tmp_path / ".X1-lock"
@@ -85,9 +83,7 @@ def test_the_last_workspace_is_put_aside(monkeypatch: pytest.MonkeyPatch, tmp_pa
     programs.put_workspace_aside()
     (tmp_path / "last_workspace.json").write_text("mine")
     programs.put_workspace_aside()
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
-        ("last_workspace.previous.json", "mine")
-    ]
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("last_workspace.previous.json", "mine")]
 
 
 def test_a_service_sees_no_more_of_the_environment_than_it_may() -> None:

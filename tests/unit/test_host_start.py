@@ -23,9 +23,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(paths, "START_LOCK", tmp_path / "start.lock")
     monkeypatch.setattr(paths, "XAUTHORITY", tmp_path / "Xauthority")
     monkeypatch.setattr(paths, "SUPERVISOR_SOCKET", tmp_path / "supervisor.sock")
-    monkeypatch.setattr(
-        start, "ensure_directory", lambda path, mode: ensure_directory(path, mode=mode, owner=ME)
-    )
+    monkeypatch.setattr(start, "ensure_directory", lambda path, mode: ensure_directory(path, mode=mode, owner=ME))
     return tmp_path
 
 

@@ -90,9 +90,7 @@ def test_package_has_the_same_bytes_whenever_it_is_made(folder: Path) -> None:
 
 def test_package_says_what_it_holds(folder: Path) -> None:
     (folder / "link").symlink_to("a.txt")
-    with tarfile.open(
-        fileobj=io.BytesIO(conda.archive(package(folder, depends=("python",)))), mode="r:bz2"
-    ) as tar:
+    with tarfile.open(fileobj=io.BytesIO(conda.archive(package(folder, depends=("python",)))), mode="r:bz2") as tar:
         members = {member.name: member for member in tar.getmembers()}
         texts = {name: tar.extractfile(name) for name in ("info/index.json", "info/paths.json")}
         index, paths = (json.load(file) for file in texts.values() if file)

@@ -48,7 +48,10 @@ REFUSED = [
     ({"variant": "big"}, r"variant: 'big' is unknown, expected one of: default, alt, s-def, s-alt"),
     ({"layers": "system,dekstop"}, r"layers: 'dekstop' is unknown, expected one of: system, environment,"),
     ({"layers": ""}, r"layers: expected a list written a,b"),
-    ({"application": "viso"}, r"application: 'viso' is unknown, expected one of: fusion, sandbox, visomaster or the path"),
+    (
+        {"application": "viso"},
+        r"application: 'viso' is unknown, expected one of: fusion, sandbox, visomaster or the path",
+    ),
     ({"application": 7}, r"application must be a non-empty string, got 7"),
     ({"accelerator": "rocm"}, r"accelerator: 'rocm' is unknown to visomaster, expected one of: cu124, cu118, cpu"),
     ({"source": "https://example.org/x.git"}, r"source: expected URL@COMMIT or a folder"),

@@ -87,9 +87,7 @@ class Server:
                 return
             served = _Transport(connection)
             served.add_server_key(self.key)
-            served.start_server(
-                event=threading.Event(), server=_Door()
-            )  # an event: do not wait for the client
+            served.start_server(event=threading.Event(), server=_Door())  # an event: do not wait for the client
             open_transports.append(served)
 
 
@@ -166,9 +164,7 @@ def test_packets_through_a_jump_host_are_sent_at_once(
         jump.close()
 
 
-def test_testinfra_holds_to_the_same_keys(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_testinfra_holds_to_the_same_keys(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own client would take any key: here a new host is remembered and a changed one refused."""
     monkeypatch.setattr(transport, "KNOWN_HOSTS", tmp_path / "state/known_hosts")
     monkeypatch.setattr(testinfra.backend.paramiko.paramiko, "SSHClient", transport.Client)

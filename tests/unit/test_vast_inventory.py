@@ -79,9 +79,7 @@ def test_a_direct_port_is_preferred(account: FakeVast) -> None:
     assert (data["ssh_hostname"], data["ssh_port"], data["ssh_user"]) == ("192.0.2.45", 20022, "root")
 
 
-@pytest.mark.parametrize(
-    "ports", [None, [], {}, {"8080/tcp": [{"HostPort": "1"}]}, {"22/tcp": None}, "missing"]
-)
+@pytest.mark.parametrize("ports", [None, [], {}, {"8080/tcp": [{"HostPort": "1"}]}, {"22/tcp": None}, "missing"])
 def test_without_a_direct_port_the_proxy_serves(account: FakeVast, ports: object) -> None:
     """`ports` comes in many shapes that all mean "none"."""
     account.instances = [instance(7, ports=ports)]
@@ -254,9 +252,7 @@ def test_a_list_that_does_not_end_is_refused(account: FakeVast) -> None:
     assert refusal(account) == "Vast.ai: the list of instances goes round in circles"
 
 
-@pytest.mark.parametrize(
-    "key", ["actual_status", "label", "image_uuid", "gpu_name", "image_runtype", "public_ipaddr"]
-)
+@pytest.mark.parametrize("key", ["actual_status", "label", "image_uuid", "gpu_name", "image_runtype", "public_ipaddr"])
 def test_a_missing_field_is_named(account: FakeVast, key: str) -> None:
     """Vast changed its answer: guessing would reach the wrong machine."""
     account.instances = [instance(7)]
