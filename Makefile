@@ -8,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs shell password bake image dockerfile verify test drills lint format lock bench-desktop clean
+.PHONY: help up down logs shell password bake image dockerfile verify test drills lint format lock bench-desktop bench-fetch bench-start clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +37,8 @@ bake: .venv/.installed ## A finished image by pyinfra alone (BASE=, VARIANT=, AP
 image: .venv/.installed ## A finished image by the Dockerfile (BASE=, VARIANT=, APPLICATION=)
 	$(BIN)/python -m spec.dockerfile $(APPLICATION) \
 	| DOCKER_BUILDKIT=1 docker build --file - --build-arg BASE=$(BASE) --target $(VARIANT) \
-	  --tag visomaster:$$($(BIN)/python -m spec.variant $(VARIANT)) .
+	  --build-arg REVISION=$$(git rev-parse HEAD) \
+	  --tag visomaster:$$($(BIN)/python -c 'from spec.variant import VARIANTS; print(VARIANTS["$(VARIANT)"].tags()[0])') .
 
 dockerfile: .venv/.installed ## Render Dockerfile from templates/Dockerfile.j2 and the tables in spec/
 	$(BIN)/python -m spec.dockerfile >Dockerfile.new && mv Dockerfile.new Dockerfile
@@ -73,6 +74,12 @@ endif
 
 bench-desktop: .venv/.installed ## x11vnc beside Xtigervnc: frames, latency, processor time
 	$(BIN)/python -m bench.desktop
+
+bench-fetch: .venv/.installed ## visomaster-fetch beside aria2, curl, wget and a plain loop
+	$(BIN)/python bench/fetch.py
+
+bench-start: .venv/.installed ## From `docker run` to ready, beside the same programs started by hand
+	$(BIN)/python -m bench.start
 
 clean: ## Remove the images and containers that the sandbox made, and .venv
 	$(PYTHON) -m sandbox clean

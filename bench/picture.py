@@ -35,7 +35,7 @@ without these the interpreter ends with "deallocating None" within seconds.
 
 def frames() -> list[QImage]:
     """Return the pictures that follow one another: soft shapes, fine grain, and something that moves."""
-    numbers = random.Random(1)  # noqa: S311 - the same pictures in every run
+    numbers = random.Random(1)
     soft, grain = _noise(numbers, 32, 18), _noise(numbers, 640, 360)
     return [_frame(number, soft, grain) for number in range(FRAMES)]
 

@@ -266,7 +266,8 @@ def _indexed(content: bytes, row: int, palette: bytes, bits: int) -> Callable[[]
 def _jpeg(content: bytes) -> Callable[[], Bright]:
     def decode() -> Bright:
         image = Image.open(io.BytesIO(content)).convert("L")
-        return lambda x, y: bool(image.getpixel((x, y)) > 128)
+        width, grey = image.width, image.tobytes()
+        return lambda x, y: grey[y * width + x] > 128
 
     return decode
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from visomaster_host.programs import X11VNC_TUNING
@@ -58,7 +59,7 @@ class Process:
         self.name = name
         self.log = Path(tempfile.gettempdir()) / f"{name}.log"
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - the bench's own argument lists
+            self._process = subprocess.Popen(
                 argv,
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -87,9 +88,13 @@ class Process:
             self._process.wait()
 
     def status(self) -> dict[str, str]:
-        """Return what /proc says about it, see proc(5): VmRSS, Threads, …"""
-        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
-        return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        """Return what /proc says about it, see proc(5): VmRSS, Threads, …; Files is how many it has open."""
+        folder = Path(f"/proc/{self._process.pid}")
+        lines = (line.partition(":") for line in (folder / "status").read_text().splitlines())
+        return {
+            "Files": str(len(list((folder / "fd").iterdir()))),
+            **{name: value.strip() for name, _, value in lines},
+        }
 
     def processor_seconds(self) -> float:
         """Return the processor time its threads have used so far, see proc(5)."""
@@ -108,7 +113,7 @@ class Displays:
 
     def __enter__(self) -> Displays:
         for display in (":10", ":11"):
-            wait(lambda display=display: _answers(f"/tmp/.X11-unix/X{display[1:]}"), f"X server {display}")  # noqa: S108
+            wait(partial(_answers, f"/tmp/.X11-unix/X{display[1:]}"), f"X server {display}")
             settings = {"DISPLAY": display, "QT_QPA_PLATFORM": "xcb", "QT_QPA_UPDATE_IDLE_TIME": "0"}
             argv = (PYTHON, "-m", "bench.picture")
             self._pictures[display] = Process(f"picture{display[1:]}", argv, **settings)
@@ -126,13 +131,13 @@ class Displays:
     def serving(self, server: Server) -> Iterator[list[Process]]:
         """Run `server` and yield its processes once it lets viewers in."""
         if not server.options:
-            wait(lambda: _answers(server.port), server.name)
+            wait(partial(_answers, server.port), server.name)
             yield [self._tigervnc]
             return
         argv = ("x11vnc", "-display", server.display, "-rfbport", str(server.port), "-localhost", "-nopw")
         process = Process("x11vnc", (*argv, *server.options))
         try:
-            wait(lambda: _answers(server.port), server.name)
+            wait(partial(_answers, server.port), server.name)
             yield [process, self._xvfb]
         finally:
             process.stop()

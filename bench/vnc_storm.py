@@ -1,7 +1,8 @@
 """Whether one server survives bad viewers, and whether a good one notices. Runs inside the container.
 
-While a good viewer watches a moving picture, others connect and are killed at any moment: in the handshake, in the
-middle of an update, all at once; one stops reading and keeps its connection. Prints one line of JSON.
+While a good viewer watches a moving picture, others connect and are killed at any moment, in the handshake and in the
+middle of an update; one never gets past the first byte of the handshake; one asks for the whole screen again and again
+and reads nothing. Prints one line of JSON for each server.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 from bench import marker
 from bench.rfb_client import RAW, Viewer
@@ -30,10 +32,10 @@ PICTURE, RATE = (960, 540), 30
 PAUSE = 0.3
 """Seconds at most until a killed viewer comes back."""
 SETTLE_SECONDS = 40
-DEAF_SECONDS = 30
-"""How long a viewer that stopped reading keeps its connection: longer than the 20 s after which x11vnc gives up."""
-OLDEST_FIRST_CONNECTION = 3
-"""Seconds that a new viewer waits for the first update before its attempt counts as failed."""
+STUBBORN_SECONDS = 30
+"""How long one who says or reads nothing keeps the connection: longer than the 20 s after which x11vnc gives up."""
+FIRST_ANSWER = 3
+"""Seconds after which a server that does not greet counts as one that refuses."""
 
 
 @dataclass(kw_only=True)
@@ -43,13 +45,16 @@ class Tally:
     killed: int = 0
     refused: int = 0
     deaf: int = 0
-    gaps: list[int] = field(default_factory=list)
+    mute: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, name: str) -> None:
         """Count one more of `name`."""
         with self.lock:
             setattr(self, name, getattr(self, name) + 1)
+
+
+Trouble = Callable[[Server, float, Tally], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +67,13 @@ class Outcome:
     killed: int
     refused: int
     deaf: int
+    mute: int
     reconnected: int
     fps: float
-    fps_slowest_second: int
     longest_gap_ms: int
-    memory_before: str
-    memory_after: str
-    threads_before: str
-    threads_after: str
+    memory: str
+    threads: str
+    files: str
 
 
 def kill_abruptly(viewer: socket.socket) -> None:
@@ -80,7 +84,7 @@ def kill_abruptly(viewer: socket.socket) -> None:
 
 def storm(server: Server, until: float, tally: Tally, seed: int) -> None:
     """Connect and be killed, again and again."""
-    numbers = random.Random(seed)  # noqa: S311 - the same storm in every run
+    numbers = random.Random(seed)
     while time.monotonic() < until:
         try:
             if numbers.random() < 0.2:
@@ -95,7 +99,7 @@ def storm(server: Server, until: float, tally: Tally, seed: int) -> None:
 
 def half_a_handshake(server: Server, numbers: random.Random) -> None:
     """Be killed before the connection is made; after the version, or after nothing at all."""
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=OLDEST_FIRST_CONNECTION)
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=FIRST_ANSWER)
     if numbers.random() < 0.5:
         connection.recv(12)
         connection.sendall(b"RFB 003.008\n"[: numbers.randrange(1, 13)])
@@ -122,13 +126,28 @@ def be_deaf(server: Server, until: float, tally: Tally) -> None:
             tally.add("refused")
             time.sleep(0.1)
             continue
-        deaf_until = min(until, time.monotonic() + DEAF_SECONDS)
+        deaf_until = min(until, time.monotonic() + STUBBORN_SECONDS)
         with contextlib.suppress(OSError):  # the server may well close it
             while time.monotonic() < deaf_until:
                 viewer.request(incremental=False)
                 time.sleep(0.5)
         kill_abruptly(viewer.connection)
         tally.add("deaf")
+
+
+def be_mute(server: Server, until: float, tally: Tally) -> None:
+    """Say one byte of the handshake and keep the connection; then be killed and begin again."""
+    while time.monotonic() < until:
+        try:
+            connection = socket.create_connection(("127.0.0.1", server.port), timeout=FIRST_ANSWER)
+            connection.recv(12)
+            connection.sendall(b"R")
+            time.sleep(max(0.0, min(STUBBORN_SECONDS, until - time.monotonic())))
+            kill_abruptly(connection)
+            tally.add("mute")
+        except OSError:
+            tally.add("refused")
+            time.sleep(0.1)
 
 
 def watch_well(server: Server, until: float) -> tuple[list[float], int]:
@@ -150,18 +169,16 @@ def watch_well(server: Server, until: float) -> tuple[list[float], int]:
     return seen, connections - 1
 
 
-def endure(server: Server, seconds: float, *, deaf: bool) -> Outcome:
+def endure(server: Server, seconds: float, troubles: Sequence[Trouble]) -> Outcome:
     """Let the storm blow over one server."""
     tally = Tally()
     with Displays() as displays, displays.serving(server) as processes:
         with displays.showing(server, *PICTURE, RATE):
             before = processes[0].status()
             until = time.monotonic() + seconds
-            jobs: list[tuple[Callable[..., None], tuple[object, ...]]]
-            jobs = [(storm, (server, until, tally, seed)) for seed in range(STORMERS)]
-            if deaf:
-                jobs.append((be_deaf, (server, until, tally)))
-            threads = [threading.Thread(target=job, args=arguments, daemon=True) for job, arguments in jobs]
+            jobs = [partial(storm, server, until, tally, seed) for seed in range(STORMERS)]
+            jobs += [partial(trouble, server, until, tally) for trouble in troubles]
+            threads = [threading.Thread(target=job, daemon=True) for job in jobs]
             for thread in threads:
                 thread.start()
             seen, again = watch_well(server, until)
@@ -206,28 +223,31 @@ def outcome(
         killed=tally.killed,
         refused=tally.refused,
         deaf=tally.deaf,
+        mute=tally.mute,
         reconnected=again,
         fps=statistics.median(per_second) if per_second else 0,
-        fps_slowest_second=min(per_second, default=0),
         longest_gap_ms=round(max(gaps, default=seconds) * 1000),
-        memory_before=before["VmRSS"],
-        memory_after=after.get("VmRSS", "-"),
-        threads_before=before["Threads"],
-        threads_after=after.get("Threads", "-"),
+        memory=change(before, after, "VmRSS"),
+        threads=change(before, after, "Threads"),
+        files=change(before, after, "Files"),
     )
+
+
+def change(before: Mapping[str, str], after: Mapping[str, str], name: str) -> str:
+    """Return one figure of the server's status before the storm and after it."""
+    return f"{before[name]} → {after.get(name, '-')}"
 
 
 def main() -> int:
     """Let the storm blow over the servers named; 1 when one of them did not survive."""
     options = argparse.ArgumentParser(prog="bench.vnc_storm")
     options.add_argument("--seconds", type=float, default=300)
-    options.add_argument("--no-deaf", dest="deaf", action="store_false", help="no viewer that stops reading")
     options.add_argument("--try", dest="extra", action="append", default=[])
     given = options.parse_args()
     servers = [Server(name=words, options=(*QUIET, *words.split())) for words in given.extra]
     survived = True
-    for server in servers or (SHIPPED, TIGERVNC):
-        result = endure(server, given.seconds, deaf=given.deaf)
+    for server in (*servers, SHIPPED, TIGERVNC):
+        result = endure(server, given.seconds, (be_deaf, be_mute))
         print(json.dumps(asdict(result)), flush=True)
         survived &= result.survived
     return 0 if survived else 1

@@ -45,6 +45,7 @@ rm -rf "$dest.new"
 mkdir -p "$dest.new"
 for deb in "$scratch"/debs/*.deb; do
     run dpkg-deb -x "$deb" "$scratch/root"
+    # shellcheck disable=SC2016 # dpkg-deb fills these in, not the shell
     dpkg-deb -W --showformat='package ${Package} ${Version}\n' "$deb" >>"$dest.new/.unpacked"
 done
 cd "$scratch/root"

@@ -59,7 +59,7 @@ class Program:
 
     def bake(self, base: str, hub: Hub) -> tuple[int, str]:
         """Status and output of baking its models onto `base`, which has everything else."""
-        values = {"application": self.profile, "layers": "models", "repository": self.repository}
+        values = {"application": self.profile, "layers": "programs,models", "repository": self.repository}
         values |= {"mirrors": f"{ORIGIN}=http://127.0.0.1:{hub.port}", "docker_run_args": '["--network", "host"]'}
         data = [word for key, value in values.items() for word in ("--data", f"{key}={value}")]
         done = pyinfra(f"@bake/{base}", "deploy.py", "-y", *data, timeout=300)
@@ -109,7 +109,7 @@ def test_models_that_cannot_be_had_leave_no_image(program: Program, hub: Hub, ba
     old, before = program.latest(), containers()
     hub.contents = {"good": CONTENTS["good"], "wrong": bytes(len(CONTENTS["wrong"]))}
     status, output = program.bake(baked, hub)
-    assert status == 1
+    assert status == 1, output
     assert "Traceback" not in output
     assert (program.latest(), program.images()) == (old, set())
     assert containers() <= before

@@ -28,12 +28,12 @@ ARGUMENTS = [
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(program: str | None = CHROMIUM) -> Iterator[Browser]:
     """The browser; it has a new profile of its own."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=program, headless=True, args=ARGUMENTS)
         try:
             yield browser
         finally:

@@ -42,6 +42,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def ask(port: int, target: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
+    """One request to `port` of loopback, sent as it is written."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, target, headers=dict(headers or {}))
+        response = connection.getresponse()
+        names = {name.lower(): value for name, value in response.getheaders()}
+        body = b"" if response.status == 101 else response.read()
+        return Answer(status=response.status, headers=names, body=body)
+    finally:
+        connection.close()
+
+
 class StandIn:
     """A local service that answers every request with what it was sent, and takes every websocket."""
 
@@ -118,15 +131,7 @@ class Portal:
 
     def get(self, target: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
         """One request, sent as it is written."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.request(method, target, headers=dict(headers or {}))
-            response = connection.getresponse()
-            names = {name.lower(): value for name, value in response.getheaders()}
-            body = b"" if response.status == 101 else response.read()
-            return Answer(status=response.status, headers=names, body=body)
-        finally:
-            connection.close()
+        return ask(self.port, target, headers, method)
 
     def inside(self, target: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
         """One request of a program that is logged in."""

@@ -13,7 +13,7 @@ from visomaster_host.fetch.part import UNIT, Part
 from visomaster_host.fetch.progress import Entry
 from visomaster_host.fetch.schedule import Claim, Job, Policy, Schedule
 from visomaster_host.fetch.store import Layout, Stopped, StoreError, Verified, prepare_folder
-from visomaster_host.fetch.transfer import BUFFER, Body, Client, Mismatch, Permanent, RangeRefused, Transient
+from visomaster_host.fetch.transfer import BUFFER, BUFFERS, Body, Client, Mismatch, Permanent, RangeRefused, Transient
 
 TICK = 0.25  # seconds between two looks of the watch
 QUIET = 40  # ticks without any work and without anything to wait for, before that is called a defect
@@ -225,7 +225,9 @@ class Engine:
             if job.broken or job.over or self.ending is not None:
                 return position - body.start
             took = time.monotonic() - began
-            size = min(BUFFER, 2 * size) if took < 0.1 else max(SMALLEST_READ, size // 2) if took > 1.0 else size
+            del data, useful  # two buffers for each connection otherwise
+            most = min(BUFFER, BUFFERS // self.schedule.allowed)
+            size = min(most, 2 * size) if took < 0.1 else max(SMALLEST_READ, size // 2) if took > 1.0 else size
         if end is None:
             part.set_size(position)
         elif position < end:
@@ -339,7 +341,7 @@ class Engine:
 
 
 class _Growth:
-    """Adds connections for as long as they add speed: a line that is full with 16 gets no 17th."""
+    """Adds connections for as long as they add speed: a line that is full with 16 gets no 32."""
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
@@ -352,7 +354,7 @@ class _Growth:
         Not when this program keeps a processor busy: then the line is not what it waits for.
         """
         schedule, span = self.schedule, now - self.since
-        if span < 3 * TICK or schedule.busy < schedule.allowed:
+        if span < 2 * TICK or schedule.busy < schedule.allowed:
             return
         speed, busy = (received - self.bytes) / span, (time.process_time() - self.processor) / span
         if speed > 1.2 * self.best and busy < 1.0:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from visomaster_host.fetch.manifest import ModelFile
+from visomaster_host.fetch.owner import adopt
 from visomaster_host.fetch.store import Layout, StoreError, prepare_folder
 
 # The program lists this folder at start and fails when it is missing.
@@ -58,6 +59,7 @@ def _link(layout: Layout, file: ModelFile) -> bool:
     try:
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(target)
+        adopt(temporary, link.parent)
         os.replace(temporary, link)
     except OSError as error:
         raise StoreError(f"{link}: {error.strerror}") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def adopt(made: int | Path, parent: Path) -> None:
-    """Give `made` (an open file or a folder) to the owner of the folder `parent`; only root can and does."""
+    """Give `made` (an open file, a folder or a link) to the owner of the folder `parent`; only root can and does."""
     if os.geteuid() != 0:
         return
     owner = parent.stat()

@@ -1,0 +1,180 @@
+"""Measure how long a container takes until its desktop can be used: `make bench-start`, or
+
+    python -m bench.start [--runs 10] [--image IMAGE]
+
+Beside the desktop as it is shipped runs the bare minimum: the same Xvfb, x11vnc, websockify, Caddy, Fluxbox and program
+of the same image, started by a shell script that checks nothing, keeps no log, asks nobody for a token and restarts
+nothing. Both take turns, so that a busy machine is equally unfair to them. Times are from `docker run` until this
+machine gets the answer through the container's published port; the table shows medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import os
+import shlex
+import socket
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from bench.desktop import machine
+from sandbox.desktop import bake
+from sandbox.engine import docker, ensure_engine
+from sandbox.shell import LABEL, SandboxError, say
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results" / "start.md"
+BY_HAND = HERE / "start_by_hand.sh"
+PORT = 11111
+TOKEN = "sixteen-or-more-characters"
+LIMIT = 60.0
+"""Seconds after which a start counts as failed."""
+POLL = 0.01
+GOAL = 1.3
+
+STEPS = {
+    "health": "portal answers (`/health` 200)",
+    "vnc": "VNC greets, through the portal",
+    "ready": "program on the screen (`/ready` 200)",
+}
+WAYS = {"shipped": (), "by hand": (f"--volume={BY_HAND}:/srv/by-hand.sh:ro", "--entrypoint=/srv/by-hand.sh")}
+UPGRADE = (
+    "GET /vnc/websockify HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+).encode()
+Times = Mapping[str, float]
+
+
+@contextlib.contextmanager
+def started(image: str, options: tuple[str, ...]) -> Iterator[tuple[int, float]]:
+    """Run a container of `image`; yields its port on this machine and when `docker run` was asked for."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    name = f"vm-bench-start-{os.getpid()}"
+    words = ("--detach", f"--name={name}", f"--label={LABEL}=1", f"--publish=127.0.0.1:{port}:{PORT}")
+    begun = time.monotonic()
+    docker("run", *words, f"--env=OPEN_BUTTON_TOKEN={TOKEN}", *options, image)
+    try:
+        yield port, begun
+    finally:
+        docker("rm", "--force", "--volumes", name)
+
+
+def status_of(port: int, target: str) -> int:
+    """The status of one request; 0 when nobody answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", target)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
+
+
+def greets(port: int) -> bool:
+    """Whether a websocket brings a VNC server's greeting."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(UPGRADE)
+            answer = b""
+            while b"RFB 003" not in answer and (more := connection.recv(4096)):
+                answer += more
+            return b"RFB 003" in answer
+    except OSError:
+        return False
+
+
+def seconds_until(condition: Callable[[], bool], begun: float) -> float:
+    """Seconds from `begun` until `condition`. Raises SandboxError when it takes too long."""
+    while time.monotonic() - begun < LIMIT:
+        if condition():
+            return time.monotonic() - begun
+        time.sleep(POLL)
+    raise SandboxError(f"a container was not ready after {LIMIT:.0f} s")
+
+
+def measured(image: str, way: str) -> Times:
+    """The times of one start."""
+    with started(image, WAYS[way]) as (port, begun), ThreadPoolExecutor(3) as pool:
+        conditions: dict[str, Callable[[], bool]] = {
+            "health": lambda: status_of(port, "/health") == 200,
+            "vnc": lambda: greets(port),
+            "ready": lambda: status_of(port, "/ready") == 200,
+        }
+        futures = {step: pool.submit(seconds_until, condition, begun) for step, condition in conditions.items()}
+        return {step: future.result() for step, future in futures.items()}
+
+
+def table(lines: Mapping[str, list[Times]]) -> str:
+    """The medians as Markdown, the least and the most in brackets."""
+    rows = [f"| seconds until | shipped | by hand | ratio |\n|{' --- |' * 4}"]
+    for step, title in STEPS.items():
+        own, bare = ([line[step] for line in lines[way]] for way in WAYS)
+        ratio = statistics.median(own) / statistics.median(bare)
+        rows.append(f"| {title} | {_figures(own)} | {_figures(bare)} | {ratio:.2f} |")
+    return "\n".join(rows)
+
+
+def _figures(values: list[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def report(lines: Mapping[str, list[Times]], load: float) -> str:
+    """The page: how it was measured, and the table."""
+    command = shlex.join(["python", "-m", "bench.start", *sys.argv[1:]])
+    return "\n".join(
+        [
+            "# From `docker run` to a desktop, beside the bare minimum\n",
+            f"- Command: `{command}`, {time.strftime('%Y-%m-%d')}",
+            f"- Machine: {machine()}; load before the first run {load:.1f}",
+            f"- Medians of {len(lines['shipped'])} starts each, in turns; the least and the most in brackets."
+            f" Goal: a ratio of {GOAL} at most.",
+            "- By hand: `bench/start_by_hand.sh`, the same programs of the same image without supervision, logs,"
+            " login or checks.\n",
+            table(lines),
+            "",
+        ]
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    options = argparse.ArgumentParser(prog="python -m bench.start", description=__doc__)
+    options.add_argument("--runs", type=int, default=10)
+    options.add_argument("--image", help="an image of the variant alt, instead of the one `make up` bakes")
+    options.add_argument("--write", type=Path, help=f"where the table goes ({RESULTS.relative_to(HERE.parent)})")
+    return options
+
+
+def main() -> int:
+    """Run the bench, print the table and write it down."""
+    options = parser().parse_args()
+    lines: dict[str, list[Times]] = {way: [] for way in WAYS}
+    try:
+        ensure_engine()
+        image = options.image or bake("alt")
+        load = os.getloadavg()[0]
+        for number in range(options.runs):
+            for way, own in lines.items():
+                own.append(measured(image, way))
+                figures = ", ".join(f"{step} {seconds:.2f}" for step, seconds in own[-1].items())
+                say(f"run {number + 1}  {way:8}  {figures}")
+    except SandboxError as error:
+        say(f"error: {error}")
+        return 1
+    page = report(lines, load)
+    print(page)
+    (options.write or RESULTS).write_text(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

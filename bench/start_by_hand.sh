@@ -1,0 +1,34 @@
+#!/bin/sh
+# The programs of a desktop with a portal, started as one would try them by hand; see bench/start.py.
+export DISPLAY=:1 LANG=C.UTF-8
+unpacked=/usr/local/lib/visomaster/debian
+www=/tmp/www
+mkdir $www
+cat >/tmp/Caddyfile <<END
+{
+	admin off
+	auto_https off
+}
+:11111 {
+	respond /health ok
+	handle_path /vnc/websockify {
+		reverse_proxy 127.0.0.1:6080
+	}
+	handle_path /vnc/* {
+		root * $unpacked/usr/share/novnc
+		file_server
+	}
+	root * $www
+	file_server
+}
+END
+Xvfb $DISPLAY -screen 0 1920x1080x24 -nolisten tcp &
+caddy run --config /tmp/Caddyfile --adapter caddyfile &
+PYTHONPATH=$unpacked/usr/lib/python3/dist-packages python3 -m websockify 127.0.0.1:6080 127.0.0.1:5900 &
+until xdpyinfo -queryExtensions >/dev/null 2>&1; do sleep 0.02; done
+fluxbox -rc /etc/visomaster/fluxbox/init &
+x11vnc -forever -shared -localhost -nopw -rfbport 5900 -noipv6 -rfbportv6 -1 -q &
+(cd /app/VisoMaster && exec /opt/conda/envs/visomaster/bin/python main.py) &
+until xwininfo -name 'VisoMaster Sandbox' >/dev/null 2>&1; do sleep 0.05; done
+touch $www/ready
+wait

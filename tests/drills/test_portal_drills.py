@@ -1,0 +1,56 @@
+"""A browser is connected while the desktop's parts are killed: it is left alone and shows the screen again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox import desktop
+from tests.e2e.browser_portal import Portal, portal, until, visitor
+from tests.portal import browser, pictures
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+LOST_WITHIN = 15
+"""Seconds in which noVNC must notice that its connection is gone."""
+BACK_WITHIN = 60
+"""Seconds in which the browser must show the host's screen again."""
+
+
+@pytest.fixture(scope="module")
+def desk() -> Iterator[Portal]:
+    """A ready desktop behind a portal: the very image `make up VARIANT=alt` runs."""
+    with portal(desktop.bake("alt")) as box:
+        box.wait_ready()
+        yield box
+
+
+@pytest.fixture(scope="module")
+def page(desk: Portal) -> Iterator[Page]:
+    """The desktop in a browser, connected once and never touched again."""
+    with visitor() as chromium, browser.page(chromium, complain=False) as opened:
+        desk.enter(opened)
+        desk.open_desktop(opened)
+        yield opened
+
+
+@pytest.mark.parametrize("service", ["caddy", "websockify", "x11vnc", "xvfb"])
+def test_the_page_reconnects_by_itself(
+    desk: Portal, page: Page, service: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """kill -9, and the program's window is back in the browser without a hand."""
+    until(lambda: desk.shown(page), "the host's picture in the browser")
+    process = desk.output("supervisorctl", "pid", service).strip()
+    begun = time.monotonic()
+    desk.output("kill", "-9", process)
+    page.wait_for_function(f"!document.querySelector('{pictures.CANVAS}')", timeout=1000 * LOST_WITHIN)
+    lost = time.monotonic() - begun
+    desk.wait_ready(BACK_WITHIN)
+    until(lambda: desk.shown(page), "the host's picture again", seconds=BACK_WITHIN)
+    took = time.monotonic() - begun
+    with capsys.disabled():
+        print(f"\n    {service}: noticed {lost:.1f} s, connected again {took:.1f} s after kill -9", end=" ")

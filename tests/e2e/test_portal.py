@@ -1,0 +1,291 @@
+"""The portal of real images as its visitors meet it: a person with a browser, Vast's probe, and strangers.
+
+PORTAL_TEST_PICTURES=FOLDER keeps pictures of what the browser showed.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from sandbox import desktop
+from sandbox.engine import docker_command
+from spec import paths
+from tests.e2e.browser_portal import PICTURES, Portal, portal, slow_assets, until, visitor
+from tests.e2e.dockerfile import Build, built
+from tests.e2e.machine import docker, host_suite, run
+from tests.portal import browser, pictures, rig
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+TOKEN = """50% "sure" & it's {env.HOME} <b>+ü"""
+"""Characters that end strings, escapes and placeholders somewhere."""
+QUOTED = quote(TOKEN, safe="")
+LABEL = "C.4711"
+MOST_BYTES = 60_000_000
+"""Bytes that the portal may add to the image of the desktop."""
+RATE = 200_000
+"""Bytes a second for each connection of a slowed fetch: 46 MB then take some 20 s."""
+BUFFERS = 64 * 1024 * 1024 // 8
+"""Bytes that a killed fetch may lose: 64 connections, a buffer each, of what they hold in this time."""
+LOGS = ("visomaster_app", "visomaster_app_err", "x11vnc", "websockify", "caddy", "portal")
+
+
+@pytest.fixture(scope="module")
+def alt(engine_going: None) -> Iterator[Build]:
+    """A browser's desktop with its models."""
+    yield from built("bookworm", target="alt")
+
+
+@pytest.fixture(scope="module")
+def s_def(engine_going: None) -> Iterator[Build]:
+    """The same without models; every layer but the last ones is shared."""
+    yield from built("bookworm", target="s-def")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One browser for all pages; each page has a past of its own."""
+    with visitor() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ready(alt: Build) -> Iterator[Portal]:
+    """A ready desktop of an instance of Vast's, whose owner chose a token."""
+    with portal(alt.tag, f"--env=OPEN_BUTTON_TOKEN={TOKEN}", label=LABEL) as box:
+        box.wait_ready()
+        yield box
+
+
+@pytest.fixture(scope="module")
+def page(chromium: Browser, ready: Portal) -> Iterator[Page]:
+    """The desktop in a browser, by the link that the owner was given."""
+    with browser.page(chromium, complain=False) as opened:
+        ready.enter(opened)
+        browser.save(opened, PICTURES, "alt-index")
+        ready.open_desktop(opened)
+        yield opened
+
+
+def test_the_portal_is_a_small_layer(alt: Build) -> None:
+    """noVNC and websockify as packages would bring 163 MB."""
+    history = docker("history", "--no-trunc", "--human=false", "--format", "{{.Size}}\t{{.CreatedBy}}", alt.tag)
+    sizes = [int(line.partition("\t")[0]) for line in history.splitlines() if "layers=access" in line]
+    print(f"\nthe portal adds {sum(sizes):,} bytes")
+    assert len(sizes) == 1 and sum(sizes) < MOST_BYTES
+
+
+def test_the_desktop_is_in_the_browser(ready: Portal, page: Page) -> None:
+    """The pixels of the canvas are the screen's, with the program's window, and all of them fit the window."""
+    until(lambda: ready.shown(page), "the host's picture in the browser")
+    browser.save(page, PICTURES, "alt-desktop")
+    box = page.locator(pictures.CANVAS).bounding_box()
+    assert box is not None
+    assert (box["width"], box["height"]) == (1280, 720)
+
+
+def test_keys_and_clicks_reach_the_program(ready: Portal, page: Page) -> None:
+    """What is typed and clicked in the browser is in the program's own log."""
+    box = page.locator(pictures.CANVAS).bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 1300 * 2 / 3, box["y"] + 500 * 2 / 3)
+    until(lambda: re.search(r"^CLICK 1300 500$", program_log(ready), re.MULTILINE) is not None, "the click")
+    page.keyboard.type("Grüße & 42", delay=20)
+    until(lambda: "TEXT 'Grüße & 42'" in program_log(ready), "the text")
+    until(lambda: ready.shown(page), "the host's picture in the browser")
+    browser.save(page, PICTURES, "alt-typed")
+
+
+def program_log(box: Portal) -> str:
+    return box.output("cat", f"{paths.PORTAL_LOGS}/visomaster_app.log")
+
+
+def test_every_log_opens(ready: Portal, chromium: Browser) -> None:
+    """All that are listed, by their names; they show what the files hold."""
+    with browser.page(chromium) as opened:
+        ready.enter(opened)
+        opened.goto(f"{ready.url}/logs/")
+        browser.save(opened, PICTURES, "alt-logs")
+        listed = opened.locator("td a").all_inner_texts()
+        assert {f"{name}.log" for name in LOGS} <= set(listed)
+        for name in listed:
+            opened.goto(f"{ready.url}/logs/")
+            opened.get_by_role("link", name=name, exact=True).click()
+            assert opened.url == f"{ready.url}/logs/{name}"
+            folder = "/var/log" if "/" in name else paths.PORTAL_LOGS
+            last = ready.output("tail", "--lines=1", f"{folder}/{name}").strip()
+            opened.get_by_text(last[:60]).last.wait_for(timeout=5000) if last else None
+        browser.save(opened, PICTURES, "alt-log")
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+PAGES = {"index": "/", "websocket": "/vnc/websockify", "log": "/logs/x11vnc.log"}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_who_gets_in(ready: Portal, name: str) -> None:
+    """Each way to log in, right and wrong; tests/portal has the whole table."""
+    login, wrong = ready.login, "x" * 32
+    attempts: Mapping[str, tuple[str, Mapping[str, str], bool]] = {
+        "nothing": ("", {}, False),
+        "query right": (f"?token={QUOTED}", {}, True),
+        "query wrong": (f"?token={wrong}", {}, False),
+        "cookie right": ("", {"Cookie": f"{LABEL}_auth_token={login.session}"}, True),
+        "cookie wrong": ("", {"Cookie": f"{LABEL}_auth_token={wrong}"}, False),
+        "cookie of another instance": ("", {"Cookie": f"C.1_auth_token={login.session}"}, False),
+        "bearer right": ("", {"Authorization": f"Bearer {TOKEN}".encode().decode("latin-1")}, True),
+        "bearer wrong": ("", {"Authorization": f"Bearer {wrong}"}, False),
+        "basic right": ("", basic("vastai", TOKEN), True),
+        "basic wrong user": ("", basic("root", TOKEN), False),
+        "basic wrong password": ("", basic("vastai", wrong), False),
+    }
+    inside = 101 if name == "websocket" else 200
+    upgrade = rig.websocket_headers() if name == "websocket" else {}
+    found = {}
+    for way, (query, sent, _) in attempts.items():
+        found[way] = ready.get(PAGES[name] + query, {**upgrade, **sent}).status
+    assert found == {way: inside if good else 401 for way, (_, _, good) in attempts.items()}
+
+
+def test_the_probe_and_the_browser(ready: Portal) -> None:
+    """Vast's console asks without a browser's headers first, and is answered directly; a browser gets a cookie."""
+    target = f"/?token={QUOTED}"
+    probe = ready.get(target, {"Accept": "application/json, text/plain, */*"})
+    assert (probe.status, "set-cookie" in probe.headers) == (200, False)
+    visit = ready.get(target, {"Accept": "text/html"})
+    assert (visit.status, visit.headers["location"]) == (302, "/")
+    assert visit.headers["set-cookie"].startswith(f"{LABEL}_auth_token={ready.login.session};")
+
+
+def test_the_host_tests_pass(ready: Portal) -> None:
+    """Among them: 11111 is the only public port, and no service but supervisord is root's."""
+    host_suite(f"docker://{ready.name}")
+    assert run([docker_command(), "port", ready.name, "5901/tcp"]).returncode != 0
+
+
+def test_no_secret_is_left_anywhere(ready: Portal, page: Page) -> None:
+    """After all of the above: no log, page, process or file that the desktop's user can read holds one."""
+    login = ready.login
+    needles = (TOKEN, QUOTED, login.session, login.basic.partition(" ")[2])
+    inside = {"Cookie": f"{login.cookie}={login.session}"}
+    listed = re.findall(r'href="\.\./logs/([^"]+)"', ready.get("/logs/", inside).body.decode())
+    assert len(listed) >= len(LOGS)
+    answers = [ready.get(path, inside) for path in ("/", "/status/", "/status/status.json", "/logs/")]
+    answers += [ready.get(f"/logs/{name}?raw", inside) for name in listed]
+    assert {answer.status for answer in answers} == {200}
+    said = b"".join(answer.body for answer in answers) + docker("logs", ready.name).encode()
+    said += ready.output("ps", "axww", "-o", "user,args").encode()
+    assert [needle for needle in needles if needle.encode() in said] == []
+    # As the desktop's user, the patterns on standard input: arguments would find themselves.
+    search = (
+        "grep --recursive --devices=skip --files-with-matches --text --no-messages --fixed-strings --file=-"
+        " /app/VisoMaster /etc /home /run /tmp /usr/local /var /dev/shm /proc/[0-9]*/cmdline /proc/[0-9]*/environ"
+    )
+    for user in (paths.USER, "nobody"):
+        command = [docker_command(), "exec", "--interactive", f"--user={user}", ready.name, "sh", "-c", search]
+        found = run(command, input="\n".join(needles) + "\n")
+        assert found.stdout == ""
+
+
+def test_a_bad_configuration_and_no_token(alt: Build) -> None:
+    """What cannot be used is said on the page, the default portal is up, and `1` is no token but asks for one."""
+    options = ("--env=OPEN_BUTTON_TOKEN=1", "--env=PORTAL_CONFIG=localhost:8080:18080:/../etc:Jupyter")
+    with portal(alt.tag, *options) as box:
+        until(lambda: box.status("/health") == 200, "the portal", seconds=30)
+        assert [box.status(f"/?token={token}") for token in ("1", "", "1" * 16)] == [401, 401, 401]
+        assert re.fullmatch(r"[A-Za-z0-9]{32}", box.token)
+        report = box.report()
+        assert len(report["notices"]) == 1 and report["notices"][0].startswith("PORTAL_CONFIG")
+        assert "./vnc/" in [service.get("href") for service in report["services"]]
+        box.wait_ready()
+
+
+# -- models that arrive after the portal
+
+
+@pytest.fixture(scope="module")
+def fetching(s_def: Build) -> Iterator[Portal]:
+    """A host that has just been started and fetches its models slowly."""
+    with (
+        slow_assets(RATE) as address,
+        portal(s_def.tag, f"--env=VISOMASTER_MIRRORS={desktop.mirrors(address)}") as box,
+    ):
+        yield box
+
+
+def progress(page: Page) -> int:
+    return int(page.get_by_role("progressbar").get_attribute("aria-valuenow") or 0)
+
+
+def test_the_fetch_is_seen_and_survives_a_kill(fetching: Portal, chromium: Browser) -> None:
+    """Portal first, progress while it fetches, `docker kill` and on from there, the program after the last file."""
+    took = until(lambda: fetching.status("/health") == 200, "the portal", seconds=30)
+    with browser.page(chromium, complain=False) as opened:
+        fetching.enter(opened)
+        until(lambda: fetching.status("/ready") == 503, "not ready yet")
+        seen = watch(opened, steps=3)
+        browser.save(opened, PICTURES, "s-def-fetching")
+        assert fetching.status("/ready") == 503
+        before = on_disk(fetching)
+        docker("kill", fetching.name)
+        docker("start", fetching.name)
+        until(lambda: fetching.status("/health") == 200, "the portal after the kill", seconds=30)
+        opened.goto(fetching.url)  # the cookie still opens it
+        until(lambda: (fetch_of(fetching) or {}).get("status") == "running", "the fetch after the kill")
+        after = fetch_of(fetching)["bytes_done"]
+        assert after >= before - BUFFERS
+        assert program_log(fetching) == ""
+        opened.wait_for_selector("#ready.good", timeout=90_000)
+        browser.save(opened, PICTURES, "s-def-ready")
+        until(lambda: fetching.status("/ready") == 200, "ready")
+        fetching.open_desktop(opened)
+        until(lambda: fetching.shown(opened), "the host's picture in the browser")
+    print(f"\nportal after {took:.1f} s; seen {seen} %; killed with {before:,} bytes, went on from {after:,}")
+    assert re.match(r"MODELS 6 of 7$", program_log(fetching), re.MULTILINE), "it started before its models were there"
+
+
+def watch(page: Page, steps: int, seconds: float = 40) -> list[int]:
+    """The percentages the page shows by itself, until there are `steps` of them."""
+    seen: list[int] = []
+    deadline = time.monotonic() + seconds
+    while len(seen) < steps and time.monotonic() < deadline:
+        if (now := progress(page)) not in seen:
+            seen.append(now)
+        page.wait_for_timeout(100)
+    assert len(seen) == steps and seen == sorted(seen) and seen[-1] < 100, seen
+    return seen
+
+
+def on_disk(box: Portal) -> int:
+    """Bytes of models that the store holds, finished or not."""
+    return 1024 * int(box.output("du", "--summarize", "--block-size=1024", paths.MODELS).split()[0])
+
+
+def fetch_of(box: Portal) -> Any:
+    return box.report()["fetch"] if box.status("/health") == 200 else None
+
+
+def test_the_host_tests_pass_with_models_of_the_start(fetching: Portal) -> None:
+    host_suite(f"docker://{fetching.name}")
+
+
+def test_what_the_fetch_made_belongs_to_the_desktops_user(fetching: Portal) -> None:
+    """They may replace a model, or fetch one more by themselves."""
+    folders = (paths.PROGRAM, paths.MODELS, paths.DEPENDENCIES)
+    assert fetching.output("find", *folders, "!", "-user", paths.USER) == ""
+    again = subprocess.run(
+        [docker_command(), "exec", f"--user={paths.USER}", fetching.name, "visomaster-fetch", "--check"], check=False
+    )
+    assert again.returncode == 0
