@@ -1,6 +1,6 @@
 #!/bin/sh
 # The programs of a desktop with a portal, started as one would try them by hand; see bench/start.py.
-export DISPLAY=:1 LANG=C.UTF-8
+export DISPLAY=:1 LANG=C.UTF-8 X11VNC_AVOID_WINDOWS=never
 unpacked=/usr/local/lib/visomaster/debian
 www=/tmp/www
 mkdir $www

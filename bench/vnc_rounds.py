@@ -170,9 +170,12 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Measure, and print a line for each sample."""
     options = parser().parse_args()
+    servers = candidates(options.extra, quick=options.quick)
     with Displays() as displays:
         for number in range(options.rounds):
-            for server in candidates(options.extra, quick=options.quick):
+            # Another one begins in each round: nobody always meets the same moment of what else goes on.
+            first = number % len(servers)
+            for server in servers[first:] + servers[:first]:
                 with displays.serving(server) as processes:
                     for case in (case for case in CASES if case.name in options.cases):
                         sample = measure(displays, server, processes, case, options.seconds)

@@ -13,7 +13,6 @@ import itertools
 import json
 import random
 import socket
-import statistics
 import struct
 import sys
 import threading
@@ -211,11 +210,6 @@ def outcome(
 ) -> Outcome:
     """Put together what is printed."""
     gaps = [later - sooner for sooner, later in itertools.pairwise(seen)]
-    first = seen[0] if seen else 0.0
-    per_second = [0] * (int(seconds) - 1)
-    for moment in seen:
-        if int(moment - first) < len(per_second):
-            per_second[int(moment - first)] += 1
     return Outcome(
         server=server.name,
         seconds=seconds,
@@ -225,7 +219,7 @@ def outcome(
         deaf=tally.deaf,
         mute=tally.mute,
         reconnected=again,
-        fps=statistics.median(per_second) if per_second else 0,
+        fps=round(len(seen) / seconds, 1),
         longest_gap_ms=round(max(gaps, default=seconds) * 1000),
         memory=change(before, after, "VmRSS"),
         threads=change(before, after, "Threads"),

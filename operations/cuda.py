@@ -31,8 +31,9 @@ def on_loader_path(environment: str, sonames: tuple[str, ...]) -> Generator[Stri
     """Put the CUDA libraries of the Conda environment `environment` (or of the base image) on the loader path and
     prove it by loading each of `sonames`.
 
-    onnxruntime and TensorRT open them by soname at run time, without any search path of their own. Fails in one
-    line when a library is there twice (the program would load either) or does not load.
+    onnxruntime and TensorRT open them by soname at run time, without any search path of their own. Where packages of
+    the base image (NVIDIA's) brought a second copy of what the environment has, those packages are removed: the
+    program would load either. Fails in one line when a library is still there twice or does not load.
     """
     question = {
         "configuration": LOADER_CONFIGURATION,
@@ -40,6 +41,9 @@ def on_loader_path(environment: str, sonames: tuple[str, ...]) -> Generator[Stri
         "sonames": sonames,
     }
     found = host.get_fact(CudaLibraries, **question)
+    if found.surplus:
+        yield streamed(remove_command(found.surplus))
+        found = host.get_fact(CudaLibraries, **question)
     for library, copies in sorted(found.copies.items()):
         yield refused(f"cuda: lib{library} is there {len(copies)} times: {', '.join(copies)}; keep one")
         return
@@ -48,6 +52,12 @@ def on_loader_path(environment: str, sonames: tuple[str, ...]) -> Generator[Stri
         return
     yield StringCommand(configure_command(found.folders))
     yield streamed(shlex.join(["python3", "-c", _LOAD, *sonames]))
+
+
+def remove_command(packages: tuple[str, ...]) -> str:
+    """The shell command that removes distribution packages, and those that need them."""
+    purge = shlex.join(["apt-get", "-qq", "-y", "purge", *packages])
+    return f"echo {shlex.quote('cuda: removing second copies: ' + ' '.join(packages))} && {purge} >/dev/null"
 
 
 def configure_command(folders: tuple[str, ...]) -> str:

@@ -14,11 +14,13 @@ _REPORT = (Path(__file__).parent.parent / "remote" / "cuda_libraries.py").read_t
 
 @dataclass(frozen=True, kw_only=True)
 class CudaReport:
-    """`folders` hold CUDA libraries, `copies` maps a library to its files where it has more than one, `configured`
-    is what the loader's configuration lists, `unloadable` are the sonames that do not load."""
+    """`folders` hold CUDA libraries, `copies` maps a library to its files where it has more than one, `surplus` are the
+    distribution packages that brought second copies of the environment's, `configured` is what the loader's
+    configuration lists, `unloadable` are the sonames that do not load."""
 
     folders: tuple[str, ...] = ()
     copies: dict[str, list[str]]
+    surplus: tuple[str, ...] = ()
     configured: tuple[str, ...] = ()
     unloadable: tuple[str, ...] = ()
 
@@ -42,6 +44,7 @@ class CudaLibraries(FactBase[CudaReport]):
         return CudaReport(
             folders=tuple(report["folders"]),
             copies=report["copies"],
+            surplus=tuple(report["surplus"]),
             configured=tuple(report["configured"]),
             unloadable=tuple(report["unloadable"]),
         )

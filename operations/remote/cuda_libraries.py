@@ -10,6 +10,7 @@ import ctypes
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterable
 
@@ -28,6 +29,12 @@ def find(folders: Iterable[str]) -> dict[str, set[str]]:
                 if library:
                     found.setdefault(library[1], set()).add(os.path.realpath(os.path.join(folder, name)))
     return found
+
+
+def owners(paths: Iterable[str]) -> set[str]:
+    """The distribution packages that brought `paths`; a file that no package brought has none."""
+    found = subprocess.run(["dpkg-query", "-S", *paths], capture_output=True, text=True, check=False)
+    return {line.partition(":")[0] for line in found.stdout.splitlines() if not line.startswith("diversion ")}
 
 
 def loadable(soname: str) -> bool:
@@ -49,9 +56,12 @@ def read(path: str) -> str:
 
 
 def main(configuration: str, folders: str, sonames: str) -> None:
-    """Print the report."""
-    found = find(filter(None, folders.split(",")))
+    """Print the report. The first folder is the environment, which keeps its own copies."""
+    environment, *others = filter(None, folders.split(","))
+    found, own = find([environment, *others]), find([environment])
+    second = [path for library, paths in found.items() if library in own for path in paths - own[library]]
     report = {
+        "surplus": sorted(owners(second)) if second else [],
         "folders": sorted({os.path.dirname(path) for paths in found.values() for path in paths}),
         "copies": {family: sorted(paths) for family, paths in found.items() if len(paths) > 1},
         "configured": read(configuration).split(),

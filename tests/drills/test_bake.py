@@ -111,9 +111,11 @@ def test_models_that_cannot_be_had_leave_no_image(program: Program, hub: Hub, ba
     status, output = program.bake(baked, hub)
     assert status == 1, output
     assert "Traceback" not in output
+    for said in ("missing.onnx: 404 Not Found from http://127.0.0.1:", "wrong.onnx: its sha256 is "):
+        assert f"visomaster-fetch: model_assets/{said}" in output
+    assert "visomaster-fetch: model_assets/good.onnx" not in output
     assert (program.latest(), program.images()) == (old, set())
     assert containers() <= before
-    print(output)
 
     hub.contents = CONTENTS
     status, output = program.bake(baked, hub)

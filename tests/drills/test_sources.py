@@ -55,3 +55,22 @@ def test_a_cuda_library_that_is_there_twice(resting: Box) -> None:
     finally:
         resting.output("rm", "-r", "/usr/local/cuda")
     assert unchanged(resting.apply("environment"))
+
+
+def test_a_cuda_library_that_a_package_of_the_base_image_brought(resting: Box) -> None:
+    """As in NVIDIA's images: the package goes, the environment's own copy stays the only one."""
+    lib, package = "/usr/local/cuda-12.4/targets/x86_64-linux/lib", "/tmp/cuda-cudart"
+    resting.output(
+        *("sh", "-euc"),
+        f"install -D $(find /opt/conda -name libcudart.so.12 -type f) {package}{lib}/libcudart.so.12.4.127;"
+        f"mkdir {package}/DEBIAN; ln -s cuda-12.4 {package}/usr/local/cuda;"
+        f"ln -s targets/x86_64-linux/lib {package}/usr/local/cuda-12.4/lib64;"
+        f"printf 'Package: cuda-cudart-12-4\\nVersion: 12.4.127\\nArchitecture: amd64\\nMaintainer: none\\n"
+        f"Description: a copy\\n' >{package}/DEBIAN/control;"
+        f"dpkg-deb -b {package} /tmp/cudart.deb >/dev/null; dpkg -i /tmp/cudart.deb >/dev/null; rm -r {package} /tmp/cudart.deb",
+    )
+    applied = resting.apply("environment")
+    assert applied.returncode == 0, applied.stderr
+    assert "cuda: removing second copies: cuda-cudart-12-4" in applied.stderr
+    assert resting.run("test", "-e", lib).returncode != 0
+    assert unchanged(resting.apply("environment"))

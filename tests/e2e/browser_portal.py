@@ -111,11 +111,11 @@ class Portal(Container):
     def open_desktop(self, page: Page) -> None:
         """Follow the index's link and wait until noVNC has the screen."""
         page.get_by_role("link", name="Open the desktop").click()
-        page.wait_for_function(f"document.querySelector('{pictures.CANVAS}')?.width === 1920", timeout=15_000)
+        page.wait_for_function(f"document.querySelector('{pictures.CANVAS}')?.width === 1920", timeout=30_000)
 
     def screen(self) -> Image.Image:
         """The screen as the host has it."""
-        display = ("--env=DISPLAY=:1", f"--env=XAUTHORITY={paths.RUN}/desktop/Xauthority")
+        display = ("--env=DISPLAY=:1", "--env=XAUTHORITY=/run/visomaster/desktop/Xauthority")
         picture = docker("exec", f"--user={paths.USER}", *display, self.name, paths.PYTHON, "-c", PHOTOGRAPH)
         return Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
 
@@ -149,7 +149,7 @@ def slow_assets(rate: int) -> Iterator[str]:
         yield f"http://{docker('inspect', '--format', form, server.name)}:{assets.INNER_PORT}"
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 15) -> float:
+def until(condition: Callable[[], bool], what: str, seconds: float = 30) -> float:
     """Wait for `condition`; returns the seconds it took. Raises `AssertionError` when they are over."""
     begin = time.monotonic()
     while time.monotonic() - begin < seconds:

@@ -24,17 +24,20 @@ CANARY = {"VNC_PASSWORD": "c4n4ryPw", "OPEN_BUTTON_TOKEN": "canary-token-0123456
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One planned operation: `commands` are all texts it would send, commands of a shell and contents of files."""
+    """One planned operation: `commands` are all texts it would send, commands of a shell and contents of files.
 
-    name: str
+    It has several `names` where pyinfra runs it at once on hosts that call it differently.
+    """
+
+    names: tuple[str, ...]
     function: str
     arguments: Mapping[str, Any]
     commands: tuple[str, ...]
 
     @property
-    def part(self) -> str:
-        """The part of the host it belongs to, as its deploy is called."""
-        return self.name.partition(" | ")[0]
+    def name(self) -> str:
+        """What a person sees while it runs."""
+        return " / ".join(self.names)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,7 @@ class Fake:
     def entry(self) -> tuple[str, dict[str, object]]:
         """The host as an inventory lists it."""
         identifier, _, version = self.release.rpartition("-")
-        answers = {"/etc/os-release": [f"ID={identifier}", f'VERSION_ID="{version}"'], "dpkg-query": [""]}
+        answers = {"/etc/os-release": [f"ID={identifier}", f'VERSION_ID="{version}"'], "db:Status-Status": [""]}
         return f"@fake/{self.name}", {"fake_responses": answers, **self.data}
 
 
@@ -80,7 +83,8 @@ def plan(folder: Path, hosts: Sequence[Fake]) -> dict[str, list[Operation]]:
 
 
 def _operations(records: list[dict[str, Any]]) -> list[Operation]:
-    return [Operation(**{**record, "commands": tuple(record["commands"])}) for record in records]
+    lists = ("names", "commands")
+    return [Operation(**{**record, **{key: tuple(record[key]) for key in lists}}) for record in records]
 
 
 def on(release: Release, name: str, **data: object) -> Fake:

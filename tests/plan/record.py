@@ -7,11 +7,10 @@ commands it would run on that host, with the text it would send.
 from __future__ import annotations
 
 import inspect
-import io
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pyinfra import host, state
 from pyinfra.api.command import FileUploadCommand, PyinfraCommand, StringCommand
@@ -25,9 +24,8 @@ def _operation(op_hash: str) -> dict[str, Any]:
     called = inspect.getclosurevars(planned.command_generator).nonlocals
     function = called["func"]
     arguments = inspect.signature(function).bind(*called["args"], **called["kwargs"]).arguments
-    (name,) = state.op_meta[op_hash].names
     return {
-        "name": name,
+        "names": sorted(state.op_meta[op_hash].names),
         "function": f"{function.__module__.rpartition('.')[2]}.{function.__name__}",
         "arguments": arguments,
         "commands": [text for command in planned.command_generator() for text in _texts(command)],
@@ -47,14 +45,13 @@ def _texts(command: PyinfraCommand) -> list[str]:
             return [repr(command)]
 
 
-def _content(source: str | io.IOBase) -> str:
-    content = Path(source).read_bytes() if isinstance(source, str) else _rewound(source)
+def _content(source: str | IO[Any]) -> str:
+    if isinstance(source, str):
+        content = Path(source).read_bytes()
+    else:
+        source.seek(0)
+        content = source.read()
     return content if isinstance(content, str) else content.decode("utf-8", errors="replace")
-
-
-def _rewound(source: io.IOBase) -> Any:
-    source.seek(0)
-    return source.read()  # type: ignore[attr-defined]
 
 
 with Path(os.environ["PLAN_RECORD"]).open("a", encoding="utf-8") as file:

@@ -22,7 +22,6 @@ LOOK = "cat /etc/os-release"
 
 PROFILE = """
 title = "Own"
-entry = "main.py"
 manifest = "models.json"
 system = ["libgl1"]
 [source]

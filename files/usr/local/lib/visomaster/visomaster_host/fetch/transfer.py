@@ -29,7 +29,7 @@ MAX_HOPS = 10
 # 256 kB one whole fetch took a third more processor time than with 1 MB.
 BUFFER = 1024 * 1024
 # All connections' buffers together: this program may use 100 MB, 35 of which Python and requests take.
-BUFFERS = 32 * 1024 * 1024
+BUFFERS = 16 * 1024 * 1024
 
 
 class Transient(Exception):
