@@ -24,9 +24,7 @@ def run(request: Mapping[str, Any]) -> int:
     os.umask(0o022)
     python = request["python"]
     try:
-        site = subprocess.run(
-            [python, "-I", "-c", SITE], capture_output=True, text=True, check=True
-        )
+        site = subprocess.run([python, "-I", "-c", SITE], capture_output=True, text=True, check=True)
         remove_remains(Path(site.stdout.strip()))
         print(f"packages: {request['missing']} to install", flush=True)
         with tempfile.TemporaryDirectory(prefix="visomaster-pip.") as work:

@@ -67,7 +67,8 @@ def test_a_cuda_library_that_a_package_of_the_base_image_brought(resting: Box) -
         f"ln -s targets/x86_64-linux/lib {package}/usr/local/cuda-12.4/lib64;"
         f"printf 'Package: cuda-cudart-12-4\\nVersion: 12.4.127\\nArchitecture: amd64\\nMaintainer: none\\n"
         f"Description: a copy\\n' >{package}/DEBIAN/control;"
-        f"dpkg-deb -b {package} /tmp/cudart.deb >/dev/null; dpkg -i /tmp/cudart.deb >/dev/null; rm -r {package} /tmp/cudart.deb",
+        f"dpkg-deb -b {package} /tmp/cudart.deb >/dev/null; dpkg -i /tmp/cudart.deb >/dev/null;"
+        f"rm -r {package} /tmp/cudart.deb",
     )
     applied = resting.apply("environment")
     assert applied.returncode == 0, applied.stderr

@@ -149,6 +149,18 @@ def slow_assets(rate: int) -> Iterator[str]:
         yield f"http://{docker('inspect', '--format', form, server.name)}:{assets.INNER_PORT}"
 
 
+def press_keys(page: Page, text: str) -> None:
+    """Press and release the key of each character, as somebody whose keyboard has them all.
+
+    Playwright's own `type` knows an American one and puts other characters into the page without any key.
+    """
+    session = page.context.new_cdp_session(page)
+    for letter in text:
+        for kind in ("keyDown", "keyUp"):
+            session.send("Input.dispatchKeyEvent", {"type": kind, "key": letter, "code": "KeyA", "text": letter})
+    session.detach()
+
+
 def until(condition: Callable[[], bool], what: str, seconds: float = 30) -> float:
     """Wait for `condition`; returns the seconds it took. Raises `AssertionError` when they are over."""
     begin = time.monotonic()
