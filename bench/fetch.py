@@ -230,7 +230,8 @@ def table(shape: str, found: dict[str, list[Sample]]) -> str:
         best = min(sample.wall for sample in samples)
         cpu = statistics.median(sample.cpu for sample in samples)
         memory = max(sample.memory for sample in samples)
-        lines.append(f"| {name} | {wall:.2f} | {runs} | {wall / ours_wall:.2f} | {best:.1f} | {cpu:.1f} | {memory:.0f} |")
+        ratio = wall / ours_wall
+        lines.append(f"| {name} | {wall:.2f} | {runs} | {ratio:.2f} | {best:.1f} | {cpu:.1f} | {memory:.0f} |")
     return "\n".join(lines) + "\n"
 
 

@@ -33,8 +33,8 @@ MOST_BYTES = 60_000_000
 """Bytes that the portal may add to the image of the desktop."""
 RATE = 200_000
 """Bytes a second for each connection of a slowed fetch: 46 MB then take some 20 s."""
-BUFFERS = 64 * 1024 * 1024 // 8
-"""Bytes that a killed fetch may lose: 64 connections, a buffer each, of what they hold in this time."""
+LOST = 1_000_000
+"""Bytes that a kill may cost here: what all connections together receive in half a second."""
 LOGS = ("visomaster_app", "visomaster_app_err", "x11vnc", "websockify", "caddy", "portal")
 
 
@@ -124,8 +124,9 @@ def test_every_log_opens(ready: Portal, chromium: Browser) -> None:
             assert opened.url == f"{ready.url}/logs/{name}"
             folder = "/var/log" if "/" in name else paths.PORTAL_LOGS
             last = ready.output("tail", "--lines=1", f"{folder}/{name}").strip()
-            opened.get_by_text(last[:60]).last.wait_for(timeout=5000) if last else None
-        browser.save(opened, PICTURES, "alt-log")
+            if last:
+                opened.get_by_text(last[:60]).last.wait_for(timeout=5000)
+            browser.save(opened, PICTURES, f"alt-log-{name.replace('/', '-')}")
 
 
 def basic(user: str, password: str) -> dict[str, str]:
@@ -258,7 +259,7 @@ def test_the_fetch_is_seen_and_survives_a_kill(fetching: Portal, chromium: Brows
         opened.goto(fetching.url)  # the cookie still opens it
         until(lambda: (fetch_of(fetching) or {}).get("status") == "running", "the fetch after the kill")
         after = fetch_of(fetching)["bytes_done"]
-        assert after >= before - BUFFERS
+        assert after > before - LOST
         assert "MODELS" not in program_log(fetching), "it started before its models were there"
         opened.wait_for_selector("#ready.good", timeout=90_000)
         browser.save(opened, PICTURES, "s-def-ready")

@@ -4,13 +4,13 @@ import sys
 from collections.abc import Callable
 
 
-class Problem(Exception):  # noqa: N818 - it names what a person is told
+class Problem(Exception):
     """Something the reader can correct; its text is one line that names the field or file and what was
     expected.
     """
 
 
-class NotReady(Exception):  # noqa: N818 - a state, not an error
+class NotReady(Exception):
     """A part of the host does not work (yet); its text is one line that says what was missing."""
 
 
