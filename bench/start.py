@@ -82,7 +82,7 @@ def status_of(port: int, target: str) -> int:
 def greets(port: int) -> bool:
     """Whether a websocket brings a VNC server's greeting."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.2) as connection:
             connection.sendall(UPGRADE)
             answer = b""
             while b"RFB 003" not in answer and (more := connection.recv(4096)):

@@ -44,10 +44,11 @@ def test_the_page_reconnects_by_itself(
 ) -> None:
     """kill -9, and the program's window is back in the browser without a hand."""
     until(lambda: desk.shown(page), "the host's picture in the browser")
+    page.evaluate(f"document.querySelector('{pictures.CANVAS}').id = 'before'")
     process = desk.output("supervisorctl", "pid", service).strip()
     begun = time.monotonic()
     desk.output("kill", "-9", process)
-    page.wait_for_function(f"!document.querySelector('{pictures.CANVAS}')", timeout=1000 * LOST_WITHIN)
+    page.wait_for_function("!document.getElementById('before')", timeout=1000 * LOST_WITHIN)
     lost = time.monotonic() - begun
     desk.wait_ready(BACK_WITHIN)
     until(lambda: desk.shown(page), "the host's picture again", seconds=BACK_WITHIN)

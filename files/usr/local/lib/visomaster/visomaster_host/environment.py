@@ -111,9 +111,7 @@ def read_settings() -> Settings:
     except PermissionError:
         raise Problem(f"{paths.SETTINGS} is readable by root only: run this as root") from None
     except (ValueError, TypeError) as error:
-        raise Problem(
-            f"{paths.SETTINGS} is damaged ({error}): it is written anew by the next start"
-        ) from None
+        raise Problem(f"{paths.SETTINGS} is damaged ({error}): it is written anew by the next start") from None
 
 
 def drop_secrets(variables: MutableMapping[str, str]) -> None:
@@ -129,9 +127,7 @@ def _vnc_password(value: str | None) -> str | None:
         length = f"got {len(value)}" if len(value) == 0 or len(value) > VNC_PASSWORD_LENGTH else "got others"
         raise Problem(f"VNC_PASSWORD must be 1 to {VNC_PASSWORD_LENGTH} printable ASCII characters, {length}")
     if value.startswith(_X11VNC_COMMENTS):
-        raise Problem(
-            f"VNC_PASSWORD must not be {' or '.join(_X11VNC_COMMENTS)}: x11vnc reads that as a comment"
-        )
+        raise Problem(f"VNC_PASSWORD must not be {' or '.join(_X11VNC_COMMENTS)}: x11vnc reads that as a comment")
     return value
 
 

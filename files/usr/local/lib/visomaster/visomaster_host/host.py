@@ -35,9 +35,7 @@ class Host:
         _require(self.models in ("build", "start"), "models", self.models, '"build" or "start"')
         _require(0 < self.port < 65536, "port", self.port, "a TCP port")
         _require(_SCREEN.fullmatch(self.screen) is not None, "screen", self.screen, "WIDTHxHEIGHTxDEPTH")
-        _require(
-            _DISPLAY.fullmatch(self.display) is not None, "display", self.display, 'an X display such as ":1"'
-        )
+        _require(_DISPLAY.fullmatch(self.display) is not None, "display", self.display, 'an X display such as ":1"')
         _require(
             bool(self.window_title.strip()),
             "window_title",

@@ -30,6 +30,7 @@ APPLICATION_PID = DESKTOP / "application.pid"
 PORTAL = RUN / "portal"
 SUPERVISOR_SOCKET = Path("/run/supervisor.sock")
 
+PACKAGES = Path("/usr/local/lib/visomaster")
 WEBSOCKIFY = Path("/usr/local/lib/visomaster/debian/usr/lib/python3/dist-packages")
 
 X11_LOCKS = Path("/tmp")  # noqa: S108 - fixed by X

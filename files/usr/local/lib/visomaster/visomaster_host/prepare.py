@@ -21,9 +21,7 @@ def prepare(host: Host, checked: Environment) -> None:
     try:
         user = owner_of(USER)
     except KeyError:
-        raise Problem(
-            f"there is no user {USER!r}: the host has not been set up, run the deploy first"
-        ) from None
+        raise Problem(f"there is no user {USER!r}: the host has not been set up, run the deploy first") from None
     ensure_directory(paths.RUN, mode=0o755)
     make_log_directories()
     ensure_directory(paths.DESKTOP, mode=0o700, owner=user)

@@ -59,12 +59,8 @@ def checks_for(host: Host) -> tuple[Check, ...]:
         Check(name="websocket", probe=probe.websocket, after="vnc", service="websockify"),
         Check(name="portal", probe=probe.caddy, service="caddy"),
     )
-    fetched = (
-        (Check(name="models", probe=models, service="visomaster_fetch"),) if host.models == "start" else ()
-    )
-    application = (
-        Check(name="application", probe=display.application_window, after="x", service="visomaster_app"),
-    )
+    fetched = (Check(name="models", probe=models, service="visomaster_fetch"),) if host.models == "start" else ()
+    application = (Check(name="application", probe=display.application_window, after="x", service="visomaster_app"),)
     return (*desktop, *(portal if host.access == "portal" else ()), *fetched, *application)
 
 

@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> int:
         raise Problem(f"{launch.argv[0]} is not installed: not found in {variables['PATH']}")
     os.chdir(program.directory)
     give_up_root(program.user)
-    end_with_supervisord()
+    end_with_parent(signal.SIGTERM)
     if program.once:
         return run_once((path, *launch.argv[1:]), variables)
     return become(path, launch.argv, variables)
@@ -101,15 +101,15 @@ def give_up_root(user: str) -> None:
     os.umask(0o022)
 
 
-def end_with_supervisord() -> None:
-    """Have the kernel end this process when supervisord is gone, even by kill -9.
+def end_with_parent(number: signal.Signals) -> None:
+    """Have the kernel send `number` to this process when its parent is gone, even by kill -9.
 
-    Left alone, it would keep the display and the port from the next supervisord's services. To be called
+    Left alone, a service would keep the display and the port from the next supervisord's services. To be called
     after root was given up: changing users takes the wish back.
     """
     import ctypes
 
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
         raise Problem(f"prctl: {os.strerror(ctypes.get_errno())}")
 
 

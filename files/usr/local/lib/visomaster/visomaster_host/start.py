@@ -141,9 +141,7 @@ def launch_supervisord() -> str:
         if process.poll() is not None:
             raise Problem(f"supervisord ended with status {process.returncode}: see {paths.SUPERVISORD_LOG}")
         if time.monotonic() > deadline:
-            raise Problem(
-                f"supervisord does not answer after {ANSWERS_WITHIN:.0f} s: see {paths.SUPERVISORD_LOG}"
-            )
+            raise Problem(f"supervisord does not answer after {ANSWERS_WITHIN:.0f} s: see {paths.SUPERVISORD_LOG}")
         time.sleep(POLL)
     return f"started supervisord (process {supervisor.pid()}); visomaster-credentials tells how to log in"
 
@@ -165,9 +163,7 @@ def take_lock(within: float = LOCK_WITHIN) -> int:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 os.close(lock)
-                raise Problem(
-                    f"another visomaster-start holds {paths.START_LOCK} for over {within:.0f} s"
-                ) from None
+                raise Problem(f"another visomaster-start holds {paths.START_LOCK} for over {within:.0f} s") from None
             time.sleep(POLL)
 
 

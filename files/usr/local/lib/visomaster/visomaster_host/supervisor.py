@@ -82,9 +82,7 @@ def _call(method: str, *arguments: str) -> Any:
         response = connection.getresponse()
         body = response.read()
         if response.status != 200:
-            raise Problem(
-                f"supervisord on {paths.SUPERVISOR_SOCKET} answered {response.status} {response.reason}"
-            )
+            raise Problem(f"supervisord on {paths.SUPERVISOR_SOCKET} answered {response.status} {response.reason}")
         return xmlrpc.client.loads(body)[0][0]
     except xmlrpc.client.Fault as fault:
         raise Problem(f"supervisord refused {method}: {fault.faultString}") from None

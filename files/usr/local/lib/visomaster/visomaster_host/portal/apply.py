@@ -121,10 +121,15 @@ def _services(places: Places) -> Path:
 def _replace_services(
     services: config.PortalConfig, login: Login, places: Places, wanted: Wanted, notices: list[str]
 ) -> None:
-    """Validate the new services beside the old ones, then put them in place."""
+    """Validate the new services beside the old ones, then put them in place.
+
+    The default ones hold nothing of the user's that Caddy could refuse, and nothing could take their place: Caddy
+    itself then says what is wrong. Asking it first would make every start of the portal wait for two of Caddy.
+    """
     new = places.run / "services.caddy.new"
     write_atomic(new, render.services_file(services, login.cookie).encode(), mode=0o400, owner=places.caddy)
-    _validate(login, places, wanted, new)
+    if services != config.DEFAULT:
+        _validate(login, places, wanted, new)
     new.replace(_services(places))
     _describe(places, {"services": render.links(services), "notices": notices})
 

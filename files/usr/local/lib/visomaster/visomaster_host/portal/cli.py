@@ -76,9 +76,7 @@ def apply_settings() -> int:
     # Caddy's admin endpoint is off, and a new token is a new environment: a restart, of a second, is what it
     # takes.
     command = ["supervisorctl", "-s", f"unix://{paths.SUPERVISOR_SOCKET}", "restart", "caddy"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=_RESTART_TIMEOUT, check=False
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_RESTART_TIMEOUT, check=False)
     if done.returncode != 0:
         raise Problem(f"caddy could not be restarted: {(done.stdout + done.stderr).strip()}")
     return 0

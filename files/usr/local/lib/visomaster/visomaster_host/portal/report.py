@@ -32,7 +32,8 @@ class Check:
 
 
 class Readiness:
-    """The host's checks, run at most once per `fresh` seconds however many ask.
+    """The host's checks, run at most once per `fresh` seconds however many ask (`eager` while it is not ready: somebody
+    waits for it).
 
     /ready is open to everybody: who asks while the checks run gets the last answer, unless it is older than
     `stale` seconds; then (and before the first answer) it waits `patience` seconds and is told that the host
@@ -44,30 +45,35 @@ class Readiness:
         checks: Callable[[], tuple[Check, ...]],
         *,
         fresh: float = 1.0,
+        eager: float = 0.2,
         stale: float = 10.0,
         patience: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._checks, self._clock = checks, clock
-        self._fresh, self._stale, self._patience = fresh, stale, patience
+        self._fresh, self._eager, self._stale, self._patience = fresh, min(eager, fresh), stale, patience
         self._running = threading.Lock()
         self._last: tuple[float, tuple[Check, ...]] | None = None
 
     def checks(self) -> tuple[Check, ...]:
         """The checks' results, not older than `stale`; one failed check when they cannot be had in time."""
-        if (last := self._newer_than(self._fresh)) is not None:
+        if (last := self._fresh_one()) is not None:
             return last
         recent = self._newer_than(self._stale)
         if not self._running.acquire(timeout=0 if recent is not None else self._patience):
             return recent or (Check(name="checks", ok=False, detail="the checks take too long"),)
         try:
-            if (last := self._newer_than(self._fresh)) is not None:  # made while we waited
+            if (last := self._fresh_one()) is not None:  # made while we waited
                 return last
             results = self._checks()
             self._last = (self._clock(), results)
             return results
         finally:
             self._running.release()
+
+    def _fresh_one(self) -> tuple[Check, ...] | None:
+        last = self._last
+        return self._newer_than(self._fresh if last is not None and ready(last[1]) else self._eager)
 
     def _newer_than(self, age: float) -> tuple[Check, ...] | None:
         last = self._last
