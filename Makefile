@@ -8,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs shell password bake image dockerfile verify test drills lint format lock bench-desktop bench-fetch bench-start clean
+.PHONY: help up down logs shell password bake image dockerfile verify test drills lint format lock manifest bench-desktop bench-fetch bench-start clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,9 +47,11 @@ verify: .venv/.installed ## Check a host: HOST=docker://NAME, ssh://NAME, parami
 	$(BIN)/pytest tests/host --hosts=$(HOST) -q
 
 test: .venv/.installed ## All tests: unit, plan, host, end to end
+	$(BIN)/python -m sandbox tools
 	$(BIN)/pytest tests --ignore=tests/host --ignore=tests/drills
 
 drills: .venv/.installed ## Slower drills: killed services, full disks, broken downloads
+	$(BIN)/python -m sandbox tools
 	$(BIN)/pytest tests/drills
 
 lint: .venv/.installed ## ruff, mypy, shellcheck
@@ -71,6 +73,9 @@ else
 	$(COMPILE) --output-file requirements.txt
 	$(COMPILE) --group dev --output-file requirements-dev.txt
 endif
+
+manifest: .venv/.installed ## The model manifest of an application's checkout: APP=NAME CHECKOUT=FOLDER
+	$(BIN)/python -m spec.manifest $(CHECKOUT) --output VisoMaster/models/$(APP).json
 
 bench-desktop: .venv/.installed ## x11vnc beside Xtigervnc: frames, latency, processor time
 	$(BIN)/python -m bench.desktop

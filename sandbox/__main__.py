@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("logs", help="follow the output of what up runs")
     commands.add_parser("shell", help="a root shell in what up runs")
     commands.add_parser("credentials", help="tell how to log in to what up runs")
+    commands.add_parser("tools", help="install what the tests look with: a browser, an X server, …")
     commands.add_parser("venv", help="make .venv with the locked packages and this project")
     commands.add_parser("clean", help="remove every container and image with the sandbox's label, or made from one")
     return top
@@ -49,6 +50,11 @@ def _run(options: argparse.Namespace) -> list[str]:
         from sandbox import venv
 
         return [str(venv.make())]
+    if options.command == "tools":
+        from sandbox import tools
+
+        tools.provide()
+        return []
     # Imported here: these modules need each other's results only for their own command.
     from sandbox import assets, base, channel
 

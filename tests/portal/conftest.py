@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 from visomaster_host.portal.apply import Wanted
 
+from sandbox import tools
 from tests.portal import rig
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without Caddy there is nothing to try."""
-    if rig.CADDY is None:
-        for item in items:
-            if "tests/portal" in item.nodeid:
-                item.add_marker(pytest.mark.skip(reason="needs caddy (apt-get install caddy, or PORTAL_TEST_CADDY)"))
+@pytest.fixture(scope="session", autouse=True)
+def looking_glass() -> None:
+    """Caddy, noVNC, a browser and what else these tests need."""
+    tools.provide()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -19,8 +18,10 @@ from visomaster_host.files import Owner
 from visomaster_host.portal import apply, auth, pages, tls
 from visomaster_host.portal.report import Check, Readiness, Sources
 
+from sandbox import tools
+
 SHARE = Path(__file__).resolve().parents[2] / "files/usr/local/share/visomaster/portal"
-CADDY = os.environ.get("PORTAL_TEST_CADDY") or shutil.which("caddy")
+CADDY = os.environ.get("PORTAL_TEST_CADDY") or str(tools.UNPACKED / "usr/bin/caddy")
 ME = Owner(uid=os.getuid(), gid=os.getgid())
 TOKEN = "correct-horse-battery-staple"
 READY = (Check(name="x", ok=True, detail="answers"), Check(name="models", ok=True, detail="fetched"))
@@ -174,7 +175,7 @@ def places(folder: Path, port: int, websockify: int, pages_port: int) -> apply.P
         novnc=Path(os.environ.get("PORTAL_TEST_NOVNC", novnc)),
         certificates=folder / "certificates",
         instance=tls.Pair(certificate=folder / "instance.crt", key=folder / "instance.key"),
-        program=CADDY or "caddy",
+        program=CADDY,
         port=port,
         websockify=f"127.0.0.1:{websockify}",
         pages=f"127.0.0.1:{pages_port}",

@@ -18,10 +18,6 @@ from tests.portal import browser, rig
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytest.importorskip("playwright", reason="needs the playwright package")
-if browser.CHROMIUM is None:
-    pytest.skip("needs chromium (apt-get install chromium)", allow_module_level=True)
-
 BELOW = """(() => {
     const log = document.getElementById("log");
     return log.scrollHeight - log.scrollTop - log.clientHeight;

@@ -7,7 +7,6 @@ PORTAL_TEST_UNPACKED=FOLDER is where noVNC and websockify were unpacked to (oper
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -20,21 +19,13 @@ import pytest
 from visomaster_host.portal.apply import Wanted
 from visomaster_host.programs import NO_IPV6, X11VNC_TUNING
 
-from tests.portal import browser, rig
+from sandbox import tools
+from tests.portal import browser, pictures, rig
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytest.importorskip("playwright", reason="needs the playwright package")
-pytest.importorskip("PIL", reason="needs the pillow package")
-from tests.portal import pictures
-
-UNPACKED = Path(os.environ.get("PORTAL_TEST_UNPACKED", "/usr/local/lib/visomaster/debian"))
-NEEDED = ("Xvfb", "x11vnc", "xterm", "xclip", "xwd", "xdpyinfo", "chromium")
-MISSING = [name for name in NEEDED if shutil.which(name) is None]
-if not (UNPACKED / "usr/share/novnc").is_dir():
-    MISSING.append("noVNC (PORTAL_TEST_UNPACKED)")
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
+UNPACKED = Path(os.environ.get("PORTAL_TEST_UNPACKED", tools.UNPACKED))
 DISPLAY = ":79"
 PUT = """text => {
     const field = document.getElementById("noVNC_clipboard_text");

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -17,13 +16,12 @@ from typing import NoReturn
 
 from visomaster_host import paths
 from visomaster_host.host import Host, read_host
+from visomaster_host.kernel import end_with_parent
 from visomaster_host.problems import NotReady, Problem, reporting
 from visomaster_host.programs import PREPARED, PROGRAMS, Need, Program
 
 POLL = 0.05
 """Seconds between two looks at something that is not there yet."""
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 TRY_AGAIN_AFTER = 30
 """Seconds after which a failed one-shot program is started again."""
@@ -101,18 +99,6 @@ def give_up_root(user: str) -> None:
     os.umask(0o022)
 
 
-def end_with_parent(number: signal.Signals) -> None:
-    """Have the kernel send `number` to this process when its parent is gone, even by kill -9.
-
-    Left alone, a service would keep the display and the port from the next supervisord's services. To be called
-    after root was given up: changing users takes the wish back.
-    """
-    import ctypes
-
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
-        raise Problem(f"prctl: {os.strerror(ctypes.get_errno())}")
-
-
 def become(path: str, command: tuple[str, ...], variables: Mapping[str, str]) -> NoReturn:
     """Replace this process by `command`."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and exec would hand that on
@@ -124,6 +110,8 @@ def run_once(command: Sequence[str], variables: Mapping[str, str]) -> int:
 
     A failure is returned only after a while: supervisord starts the service again at once.
     """
+    import subprocess
+
     status = subprocess.run(command, env=variables).returncode
     if status != 0:
         print(f"visomaster-service: failed with status {status}, next try in {TRY_AGAIN_AFTER} s", flush=True)

@@ -11,7 +11,7 @@ import os
 import runpy
 import signal
 
-from visomaster_host.service import end_with_parent
+from visomaster_host.kernel import end_with_parent
 
 if __name__ == "__main__":
     os.register_at_fork(after_in_child=lambda: end_with_parent(signal.SIGKILL))

@@ -8,8 +8,6 @@ and `header` matchers can all be talked into that). What is compared is what was
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from dataclasses import dataclass, field
 
@@ -37,6 +35,9 @@ class Login:
 
 def login_for(token: str, container_label: str) -> Login:
     """What to accept for `token` on the instance `container_label` (may be empty). Raises `TokenError`."""
+    import base64
+    import hashlib
+
     check_token(token)
     return Login(
         cookie=cookie_name(container_label),

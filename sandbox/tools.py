@@ -1,0 +1,48 @@
+"""What the tests look with: a browser, an X server and clients, and the programs the portal is made of."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from sandbox.shell import CACHE, apt_install, as_root, lock, run, step
+
+PROGRAMS = {
+    "Xvfb": "xvfb",
+    "chromium": "chromium",
+    "openssl": "openssl",
+    "ssh-keygen": "openssh-client",
+    "x11vnc": "x11vnc",
+    "xauth": "xauth",
+    "xclip": "xclip",
+    "xdpyinfo": "x11-utils",
+    "xterm": "xterm",
+    "xwd": "x11-apps",
+}
+"""Each program and the package that brings it."""
+
+UNPACKED = CACHE / "tools"
+UNPACKED_PACKAGES = ("caddy", "novnc", "python3-websockify")
+"""Unpacked, not installed: caddy's package starts a web server, the other two bring nodejs and numpy."""
+
+
+def provide() -> None:
+    """Install and unpack what is missing; quick when nothing is."""
+    with lock("tools"):
+        missing = sorted({package for program, package in PROGRAMS.items() if shutil.which(program) is None})
+        if missing:
+            apt_install(missing)
+        if not (UNPACKED / "usr/bin/caddy").is_file():
+            _unpack()
+
+
+def _unpack() -> None:
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="tools-") as folder, step("unpacking caddy and noVNC"):
+        run(as_root(["apt-get", "-qq", "update"]), timeout=600, log=CACHE / "apt.log")
+        root = Path(folder) / "root"
+        run(["sh", "-c", f"cd {folder} && apt-get -qq download {' '.join(UNPACKED_PACKAGES)}"], timeout=300)
+        for archive in sorted(Path(folder).glob("*.deb")):
+            run(["dpkg-deb", "-x", archive, root], timeout=60)
+        shutil.rmtree(UNPACKED, ignore_errors=True)
+        root.rename(UNPACKED)
