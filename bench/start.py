@@ -47,6 +47,7 @@ UPGRADE = (
     "GET /vnc/websockify HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
 ).encode()
+CLOSED = b"\r\n\r\n\x88"
 Times = Mapping[str, float]
 
 
@@ -79,12 +80,15 @@ def status_of(port: int, target: str) -> int:
 
 
 def greets(port: int) -> bool:
-    """Whether a websocket brings a VNC server's greeting."""
+    """Whether a websocket brings a VNC server's greeting.
+
+    websockify says that there is none yet with a websocket's closing frame, and waits for ours.
+    """
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=0.2) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
             connection.sendall(UPGRADE)
             answer = b""
-            while b"RFB 003" not in answer and (more := connection.recv(4096)):
+            while b"RFB 003" not in answer and CLOSED not in answer and (more := connection.recv(4096)):
                 answer += more
             return b"RFB 003" in answer
     except OSError:

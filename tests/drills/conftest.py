@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
-from sandbox import assets, desktop, engine
+from sandbox import desktop
 from tests.drills.box import Box
-from tests.e2e.machine import container, docker
+from tests.e2e.conftest import asset_server, baked, engine_going
+from tests.e2e.machine import container
+
+__all__ = ["asset_server", "baked", "engine_going"]
 
 MakeBox = Callable[..., Box]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _engine() -> None:
-    """A Docker engine that answers, and its client first on PATH for pyinfra's own connector."""
-    client = engine.ensure_engine()
-    os.environ["DOCKER"] = client
-    os.environ["PATH"] = f"{Path(client).parent}:{os.environ['PATH']}"
-
-
-@pytest.fixture(scope="session")
-def asset_server() -> Iterator[str]:
-    """The asset server's address for containers; removed at the end unless `make up` runs a desktop."""
-    assets.up()
-    yield assets.bridge_url()
-    if not docker("ps", "--quiet", "--filter", f"label={desktop.UP_LABEL}"):
-        assets.down()
-
-
-@pytest.fixture(scope="session")
-def baked(asset_server: str) -> str:
-    """The default variant baked on bookworm: the very image `make up` runs."""
-    return desktop.bake("default")
 
 
 @pytest.fixture(scope="module")
