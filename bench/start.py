@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import http.client
 import os
+import re
 import shlex
 import socket
 import statistics
@@ -47,7 +48,8 @@ UPGRADE = (
     "GET /vnc/websockify HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
 ).encode()
-CLOSED = b"\r\n\r\n\x88"
+REFUSED = re.compile(rb"HTTP/1.1 (?!101)\d|.*\r\n\r\n\x88", re.DOTALL)
+"""No websocket: websockify is not there; or one that it closes at once (and keeps open until we do): x11vnc is not."""
 Times = Mapping[str, float]
 
 
@@ -80,19 +82,18 @@ def status_of(port: int, target: str) -> int:
 
 
 def greets(port: int) -> bool:
-    """Whether a websocket brings a VNC server's greeting.
-
-    websockify says that there is none yet with a websocket's closing frame, and waits for ours.
-    """
+    """Whether a websocket brings a VNC server's greeting."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
             connection.sendall(UPGRADE)
             answer = b""
-            while b"RFB 003" not in answer and CLOSED not in answer and (more := connection.recv(4096)):
+            while not REFUSED.match(answer) and (more := connection.recv(4096)):
                 answer += more
-            return b"RFB 003" in answer
+                if b"RFB 003" in answer:
+                    return True
     except OSError:
-        return False
+        pass
+    return False
 
 
 def seconds_until(condition: Callable[[], bool], begun: float) -> float:
