@@ -27,7 +27,8 @@ job = json.loads(sys.stdin.read())
 program = types.ModuleType(job["name"])
 sys.modules[job["name"]] = program
 exec(compile(job["source"], job["name"] + ".py", "exec"), program.__dict__)
-sys.exit(program.run(job["request"]))
+status = program.run(job["request"])
+getattr(program, "leave", sys.exit)(status)
 """.strip()
 
 

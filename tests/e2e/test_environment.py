@@ -73,7 +73,8 @@ class Host:
         """Run the installer; the lines it prints."""
         process = self.start(self.request(*specs, **changes))
         out, err = process.communicate(timeout=60)
-        assert (process.returncode, err) == (0, "")
+        assert process.returncode == 0, err
+        assert err == ""
         return out.splitlines()
 
     def fails(self, *specs: str, **changes: Any) -> str:

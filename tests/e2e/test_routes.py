@@ -47,10 +47,15 @@ def edited(tmp_path: Path) -> Path:
     return copy
 
 
-def process_ids(box: Container) -> dict[str, str]:
-    """The main process of every service."""
-    lines = box.output("supervisorctl", "status").splitlines()
-    return {line.split()[0]: line.split()[3].rstrip(",") for line in lines}
+def process_ids(box: Container, seconds: float = 60) -> dict[str, str]:
+    """The main process of every service, once all of them are past their `startsecs`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        lines = [line.split() for line in box.run("supervisorctl", "status").stdout.splitlines()]
+        if lines and all(line[1] == "RUNNING" for line in lines):
+            return {line[0]: line[3].rstrip(",") for line in lines}
+        assert time.monotonic() < deadline, lines
+        time.sleep(0.5)
 
 
 def assert_one_service_reloads(box: Container, edited: Path, *arguments: str) -> None:
