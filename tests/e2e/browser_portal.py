@@ -111,7 +111,7 @@ class Portal(Container):
     def open_desktop(self, page: Page) -> None:
         """Follow the index's link and wait until noVNC has the screen."""
         page.get_by_role("link", name="Open the desktop").click()
-        page.wait_for_function(f"document.querySelector('{pictures.CANVAS}')?.width === 1920", timeout=30_000)
+        page.wait_for_function(f"document.querySelector('{pictures.CANVAS}')?.width === 1920", timeout=90_000)
 
     def screen(self) -> Image.Image:
         """The screen as the host has it."""
@@ -161,7 +161,7 @@ def press_keys(page: Page, text: str) -> None:
     session.detach()
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 30) -> float:
+def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> float:
     """Wait for `condition`; returns the seconds it took. Raises `AssertionError` when they are over."""
     begin = time.monotonic()
     while time.monotonic() - begin < seconds:

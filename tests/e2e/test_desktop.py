@@ -42,7 +42,7 @@ async def screenshot(client: Any) -> Any:
     return await client.screenshot()
 
 
-def wait_for_line(box: Container, pattern: str, seconds: float = 5) -> str:
+def wait_for_line(box: Container, pattern: str, seconds: float = 20) -> str:
     """The first line of the program's log that matches."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -270,7 +270,7 @@ def test_the_fetch_is_seen_and_survives_a_kill(fetching: Portal, chromium: Brows
     assert re.findall(r"^MODELS .*$", program_log(fetching), re.MULTILINE)[:1] == ["MODELS 6 of 7"]
 
 
-def watch(page: Page, steps: int, seconds: float = 40) -> list[int]:
+def watch(page: Page, steps: int, seconds: float = 90) -> list[int]:
     """The percentages the page shows by itself, until there are `steps` of them."""
     seen: list[int] = []
     deadline = time.monotonic() + seconds

@@ -69,7 +69,7 @@ def assert_one_service_reloads(box: Container, edited: Path, *arguments: str) ->
     assert {name for name in before if before[name] != after[name]} == {"fluxbox"}
 
 
-def wait_for_sshd(port: int, seconds: float = 20) -> None:
+def wait_for_sshd(port: int, seconds: float = 60) -> None:
     """Wait until sshd greets: a fresh box makes its host keys first."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -84,7 +84,8 @@ class TestDockerConnector:
     """`pyinfra @docker/IMAGE deploy.py`: pyinfra's own connector."""
 
     @pytest.fixture(scope="class")
-    def image(self, base_image: str, settings: tuple[str, ...]) -> Iterator[str]:
+    @classmethod
+    def image(cls, base_image: str, settings: tuple[str, ...]) -> Iterator[str]:
         result = pyinfra(f"@docker/{base_image}", "deploy.py", "-y", *settings)
         assert result.returncode == 0, result.stderr
         last = result.stderr.strip().splitlines()[-1]
@@ -95,7 +96,8 @@ class TestDockerConnector:
         docker("rmi", found[1])
 
     @pytest.fixture(scope="class")
-    def box(self, image: str) -> Iterator[Container]:
+    @classmethod
+    def box(cls, image: str) -> Iterator[Container]:
         with container(image, "--entrypoint=visomaster-start") as box:
             box.wait_ready()
             yield box
@@ -114,13 +116,15 @@ class TestSsh:
     """`pyinfra HOST deploy.py`: a rented box, which runs sshd and nothing of ours."""
 
     @pytest.fixture(scope="class")
-    def key(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @classmethod
+    def key(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = tmp_path_factory.mktemp("key") / "id_ed25519"
         assert run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path]).returncode == 0
         return path
 
     @pytest.fixture(scope="class")
-    def box(self, key: Path) -> Iterator[Container]:
+    @classmethod
+    def box(cls, key: Path) -> Iterator[Container]:
         public = key.with_suffix(".pub").read_text().strip()
         image = base.rented_image("bookworm")
         with container(image, f"--env=AUTHORIZED_KEY={public}", "--publish=127.0.0.1::22") as box:
@@ -128,7 +132,8 @@ class TestSsh:
             yield box
 
     @pytest.fixture(scope="class")
-    def address(self, box: Container, key: Path, settings: tuple[str, ...]) -> tuple[str, ...]:
+    @classmethod
+    def address(cls, box: Container, key: Path, settings: tuple[str, ...]) -> tuple[str, ...]:
         """pyinfra's arguments that reach the box."""
         port = docker("port", box.name, "22/tcp").rpartition(":")[2]
         # A box that was removed gave its address to this one; its key is forgotten as a person would do it.
@@ -149,7 +154,8 @@ class TestSsh:
         )
 
     @pytest.fixture(scope="class")
-    def applied(self, box: Container, address: tuple[str, ...]) -> Container:
+    @classmethod
+    def applied(cls, box: Container, address: tuple[str, ...]) -> Container:
         """The box after one run, its desktop started by it."""
         result = pyinfra(*address)
         assert result.returncode == 0, result.stderr

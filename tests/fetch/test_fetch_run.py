@@ -23,7 +23,7 @@ from tests.fetch.world import HOST, LARGE, SMALL, World
 CONNECTIONS = 16
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 30.0) -> None:
     """Poll with a bound."""
     deadline = time.monotonic() + seconds
     while not true():

@@ -232,7 +232,7 @@ def caddy(prepared: apply.Prepared, log: Path, port: int) -> Iterator[None]:
         process.wait(10)
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 10) -> None:
+def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
     """Return when `port` takes connections. Raises `RuntimeError` when `process` ends or time is over."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
