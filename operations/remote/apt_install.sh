@@ -39,4 +39,10 @@ echo "apt: fetching $# packages and what they need"
 run apt-get -q install -y --no-install-recommends --download-only "$@"
 echo "apt: $(grep -oE 'Need to get .*|[0-9]+ upgraded, [0-9]+ newly installed' "$scratch/log" | tr '\n' ';' | sed 's/;$//')"
 run apt-get -q install -y --no-install-recommends --no-download -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-unsafe-io "$@"
+# An image's layers keep whole seconds, and fontconfig's cache notes when each folder changed to the nanosecond: every
+# program of an image would read all fonts anew when it starts, in 0.2 s.
+if command -v fc-cache >/dev/null; then
+    find /usr/share/fonts -type d | while read -r folder; do touch -d "@$(stat -c %Y "$folder")" "$folder"; done
+    fc-cache -f
+fi
 echo "apt: installed"

@@ -26,17 +26,18 @@ def variables(host: Host) -> dict[str, str]:
     return {"DISPLAY": host.display, "XAUTHORITY": str(paths.XAUTHORITY)}
 
 
-def server(host: Host) -> str:
-    """The X server lets us in with its cookie and answers. Raises `NotReady`.
-
-    Its socket is no sign of that: it is there some 60 ms before the server answers. But without it nobody needs to be
-    asked, which costs a process each time, just when everything else starts.
-    """
-    endpoint = paths.X11_SOCKETS / f"X{host.display_number}"
+def listening(host: Host) -> str:
+    """An X server listens. Raises `NotReady`. Enough for a client, which then waits for its answer, some 60 ms."""
     with socket.socket(socket.AF_UNIX) as knock:
         knock.settimeout(ANSWER_WITHIN)
-        if knock.connect_ex(str(endpoint)) != 0:
+        if knock.connect_ex(str(paths.X11_SOCKETS / f"X{host.display_number}")) != 0:
             raise NotReady(f"no X server listens on display {host.display}")
+    return f"something listens on display {host.display}"
+
+
+def server(host: Host) -> str:
+    """The X server lets us in with its cookie and answers. Raises `NotReady`."""
+    listening(host)
     _ask(host, "xdpyinfo", "-queryExtensions")
     return f"display {host.display} answers"
 

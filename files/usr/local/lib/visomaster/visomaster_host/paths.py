@@ -31,6 +31,7 @@ PORTAL = RUN / "portal"
 SUPERVISOR_SOCKET = Path("/run/supervisor.sock")
 
 PACKAGES = Path("/usr/local/lib/visomaster")
+SUPERVISORD = PACKAGES / "visomaster_host/supervisord"
 WEBSOCKIFY = Path("/usr/local/lib/visomaster/debian/usr/lib/python3/dist-packages")
 
 X11_LOCKS = Path("/tmp")  # noqa: S108 - fixed by X

@@ -201,7 +201,7 @@ def put_workspace_aside() -> None:
 
 
 PREPARED = Need(probe=prepared, within=None)
-X_SERVER = Need(probe=display.server, within=30)
+X_SERVER = Need(probe=display.listening, within=30)
 WINDOW_MANAGER = Need(probe=display.window_manager, within=30)
 MODELS = Need(probe=models, within=None)
 

@@ -7,7 +7,6 @@ root and becomes the service's program. Its own output and the program's go to t
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import time
@@ -20,7 +19,7 @@ from visomaster_host.kernel import end_with_parent
 from visomaster_host.problems import NotReady, Problem, reporting
 from visomaster_host.programs import PREPARED, PROGRAMS, Need, Program
 
-POLL = 0.05
+POLL = 0.02
 """Seconds between two looks at something that is not there yet."""
 
 TRY_AGAIN_AFTER = 30
@@ -46,7 +45,7 @@ def run(arguments: list[str]) -> int:
         wait_for(need, host)
     launch = program.launch(host)
     variables = environment(program, launch.variables, os.environ)
-    path = shutil.which(launch.argv[0], path=variables["PATH"])
+    path = which(launch.argv[0], variables["PATH"])
     if path is None:
         raise Problem(f"{launch.argv[0]} is not installed: not found in {variables['PATH']}")
     os.chdir(program.directory)
@@ -55,6 +54,12 @@ def run(arguments: list[str]) -> int:
     if program.once:
         return run_once((path, *launch.argv[1:]), variables)
     return become(path, launch.argv, variables)
+
+
+def which(program: str, folders: str) -> str | None:
+    """Where `program` is in the colon-separated `folders`. shutil's own would cost each start a tenth of its time."""
+    found = (os.path.join(folder, program) for folder in folders.split(":"))
+    return program if "/" in program else next((path for path in found if os.access(path, os.X_OK)), None)
 
 
 def wait_for(need: Need, host: Host) -> None:

@@ -42,7 +42,7 @@ INITS = frozenset({"catatonit", "docker-init", "dumb-init", "tini"})
 program.
 """
 
-SUPERVISORD = ("/usr/bin/supervisord", "-n", "-c", str(paths.SUPERVISORD_CONFIG))
+SUPERVISORD = (str(paths.SUPERVISORD), "-n", "-c", str(paths.SUPERVISORD_CONFIG))
 
 
 def main(argv: list[str] | None = None) -> int:
