@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -98,6 +99,8 @@ def _run(desktop: Desktop, image: str) -> None:
     port = desktop.variant.port
     options += [f"--publish=127.0.0.1:{port}:{port}"]
     options += [f"--env=VISOMASTER_MIRRORS={mirrors(assets.bridge_url())}"]
+    # As Vast tells a container its address outside: what visomaster-credentials prints can be opened.
+    options += ["--env=PUBLIC_IPADDR=127.0.0.1", f"--env=VAST_TCP_PORT_{port}={port}"]
     with step(f"starting {desktop.container}"):
         docker("run", "--detach", *options, image)
 
@@ -110,15 +113,15 @@ def wait(container: str) -> None:
 
 
 def tell(desktop: Desktop) -> None:
-    """Say where the desktop is and how to get in. The password itself is printed only when it is asked for."""
-    variant = desktop.variant
-    match variant.access:
+    """Say where the desktop is and how to get in. A VNC password is printed only when it is asked for; a portal's
+    address holds its token, which opens nothing beyond this machine."""
+    match desktop.variant.access:
         case Access.VNC:
-            address = f"VNC client:  127.0.0.1:{variant.port}"
+            way = f"with a VNC client at 127.0.0.1:{desktop.variant.port}"
         case Access.PORTAL:
-            address = f"browser:     http://127.0.0.1:{variant.port}/"
-    print(f"\n  The desktop is ready. Open it with a {address}")
-    print("  How to get in:  make password\n  How to end it:  make down\n")
+            found = docker("exec", desktop.container, "visomaster-credentials", "--json")
+            way = f"in a browser:\n  {json.loads(found)['url']}"
+    print(f"\n  The desktop is ready. Open it {way}\n  How to get in:  make password\n  How to end it:  make down\n")
 
 
 def running_container() -> str:

@@ -114,7 +114,8 @@ def test_a_wrong_setting_is_refused_by_name(name: str, value: str) -> None:
 def test_the_public_address_comes_from_vast() -> None:
     variables = {"PUBLIC_IPADDR": "203.0.113.7", "VAST_TCP_PORT_5901": "40123", "ENABLE_HTTPS": "True"}
     settings = read_environment(variables, host()).settings
-    assert settings == Settings(public_address="203.0.113.7:40123", enable_https=True)
+    ports = {"5901": "40123"}
+    assert settings == Settings(public_address="203.0.113.7:40123", outside_ports=ports, enable_https=True)
 
 
 def test_secrets_do_not_show_in_a_representation() -> None:

@@ -243,3 +243,10 @@ def assert_harmless(config: PortalConfig) -> None:
     assert all(SAFE_LINE.fullmatch(line) for line in rendered.splitlines())
     for link in links(config):
         assert re.match(r"\./", str(link.get("href", "./")))
+
+
+def test_a_service_on_another_port_is_linked_where_it_is_published() -> None:
+    """Vast gives each port another number outside, and tells it in VAST_TCP_PORT_<port>."""
+    config = parse("localhost:8384:8384:/:Syncthing|localhost:6006:6006:/:TensorBoard")
+    found = [(link["name"], link["port"]) for link in links(config, {"8384": "40123"}) if link["kind"] == "port"]
+    assert found == [("Syncthing", 40123), ("TensorBoard", 6006)]

@@ -27,6 +27,7 @@ VNC_PASSWORD_LENGTH = 8
 """
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_OUTSIDE_PORT = "VAST_TCP_PORT_"
 _VNC_PASSWORD = re.compile(r"[ -~]{1,8}")
 _LABEL = re.compile(r"[A-Za-z0-9._-]{0,256}")
 _X11VNC_COMMENTS = ("__SKIP__", "__COMM__")  # x11vnc reads a password line with these as a comment
@@ -35,7 +36,7 @@ _X11VNC_COMMENTS = ("__SKIP__", "__COMM__")  # x11vnc reads a password line with
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What is not secret by itself, as text; empty means not given. Kept root-only: a mirror's URL may hold a
-    login.
+    login. `outside_ports` are the ports under which Vast publishes the container's ports, both as text.
     """
 
     container_label: str = ""
@@ -43,6 +44,7 @@ class Settings:
     mirrors: str = ""
     models_dir: str = ""
     public_address: str = ""
+    outside_ports: Mapping[str, str] = field(default_factory=dict)
     enable_https: bool = False
 
 
@@ -80,6 +82,7 @@ def read_environment(variables: Mapping[str, str], host: Host) -> Environment:
             mirrors=variables.get("VISOMASTER_MIRRORS", ""),
             models_dir=_directory("MODELS_DIR", variables.get("MODELS_DIR", "")),
             public_address=_public_address(variables, host.port),
+            outside_ports=_outside_ports(variables),
             enable_https=_switch("ENABLE_HTTPS", variables.get("ENABLE_HTTPS", "")),
         ),
     )
@@ -162,8 +165,15 @@ def _switch(name: str, value: str) -> bool:
 
 def _public_address(variables: Mapping[str, str], port: int) -> str:
     """`address:port` as seen from outside where Vast tells it, else empty."""
-    address, outside = variables.get("PUBLIC_IPADDR"), variables.get(f"VAST_TCP_PORT_{port}")
+    address, outside = variables.get("PUBLIC_IPADDR"), variables.get(f"{_OUTSIDE_PORT}{port}")
     return f"{address}:{outside}" if address and outside else ""
+
+
+def _outside_ports(variables: Mapping[str, str]) -> dict[str, str]:
+    """VAST_TCP_PORT_<inside>=<outside>, those that are ports."""
+    named = [name for name in variables if name.startswith(_OUTSIDE_PORT)]
+    found = {name.removeprefix(_OUTSIDE_PORT): variables[name] for name in named}
+    return {inside: outside for inside, outside in found.items() if inside.isdecimal() and outside.isdecimal()}
 
 
 def _generate(length: int) -> str:

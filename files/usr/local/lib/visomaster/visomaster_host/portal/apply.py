@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ class Wanted:
     token: str = field(repr=False)
     container_label: str = ""
     portal_config: str = ""
+    outside_ports: Mapping[str, str] = field(default_factory=dict)
     enable_https: bool = False
 
 
@@ -94,6 +96,7 @@ def stored() -> Wanted:
         token=read_secret(PORTAL_TOKEN) or "",
         container_label=settings.container_label,
         portal_config=settings.portal_config,
+        outside_ports=settings.outside_ports,
         enable_https=settings.enable_https,
     )
 
@@ -131,7 +134,7 @@ def _replace_services(
     if services != config.DEFAULT:
         _validate(login, places, wanted, new)
     new.replace(_services(places))
-    _describe(places, {"services": render.links(services), "notices": notices})
+    _describe(places, {"services": render.links(services, wanted.outside_ports), "notices": notices})
 
 
 def _keep_services(login: Login, places: Places, wanted: Wanted, notices: list[str]) -> None:

@@ -7,6 +7,7 @@ prefixes and ports do, and `config` has checked those against an alphabet withou
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from visomaster_host.portal.config import OwnPage, PortalConfig, Proxied, Service
 
@@ -59,14 +60,14 @@ def _indented(text: str) -> str:
     return "\n".join(f"\t{line}" for line in text.splitlines())
 
 
-def links(config: PortalConfig) -> list[dict[str, object]]:
+def links(config: PortalConfig, outside_ports: Mapping[str, str] | None = None) -> list[dict[str, object]]:
     """What the index page shows, in order: a name with either an `href` relative to the index, or a `port`
-    and `path`.
+    and `path`. `outside_ports` says under which ports others are published.
     """
-    return [_link(service) for service in config.services]
+    return [_link(service, outside_ports or {}) for service in config.services]
 
 
-def _link(service: Service) -> dict[str, object]:
+def _link(service: Service, outside_ports: Mapping[str, str]) -> dict[str, object]:
     if isinstance(service, OwnPage):
         # Relative, and never empty: an empty href would keep a query that the index was opened with.
         return {"name": service.name, "kind": "page", "href": "." + service.path}
@@ -79,4 +80,5 @@ def _link(service: Service) -> dict[str, object]:
             "port": service.port,
             "auth": service.auth,
         }
-    return {"name": service.name, "kind": "port", "port": service.port, "path": service.path}
+    port = int(outside_ports.get(str(service.port), service.port))
+    return {"name": service.name, "kind": "port", "port": port, "path": service.path}
