@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
-from operations.facts.dpkg import MissingPackages
+from operations.facts.dpkg import AptSources, MissingPackages
+from operations.remote.conda_environment import swap_prefix
 from operations.stream import streamed
+from spec.packages import Repository
 
-_INSTALL = (Path(__file__).parent / "remote" / "apt_install.sh").read_text(encoding="utf-8")
+_REMOTE = Path(__file__).parent / "remote"
+_INSTALL = (_REMOTE / "apt_install.sh").read_text(encoding="utf-8")
+_REPOSITORY = (_REMOTE / "apt_repository.sh").read_text(encoding="utf-8")
 
 
 @operation()
@@ -27,6 +31,34 @@ def installed(names: tuple[str, ...]) -> Generator[FunctionCommand]:
         host.noop(f"{len(names)} packages are installed")
         return
     yield streamed(install_command(missing))
+
+
+@operation()
+def repository(wanted: Repository, mirrors: Mapping[str, str]) -> Generator[FunctionCommand]:
+    """Let apt take packages from `wanted`, whose key must have the stated fingerprint.
+
+    `mirrors` maps URL prefixes to where they are reached. Needs curl and gpg on the host. A key that is another one is
+    refused before anything is written.
+    """
+    sources = sources_text(wanted, mirrors)
+    if host.get_fact(AptSources, repository=wanted.name) == sources:
+        host.noop(f"apt knows {wanted.name}")
+        return
+    words = (wanted.name, swap_prefix(wanted.key_url, mirrors), wanted.fingerprint, sources)
+    yield streamed(shlex.join(["sh", "-c", _REPOSITORY, "apt-repository", *words]))
+
+
+def sources_text(wanted: Repository, mirrors: Mapping[str, str]) -> str:
+    """The repository in apt's deb822 form, see sources.list(5). A suite that ends in a slash has no component."""
+    fields = {
+        "Types": "deb",
+        "URIs": swap_prefix(wanted.url, mirrors),
+        "Suites": wanted.suite,
+        "Components": wanted.component,
+        "Signed-By": f"/etc/apt/keyrings/{wanted.name}.asc",
+    }
+    lines = "".join(f"{name}: {value}\n" for name, value in fields.items() if value)
+    return f"# Its key has the fingerprint {wanted.fingerprint}.\n{lines}"
 
 
 def install_command(names: list[str]) -> str:

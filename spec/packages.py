@@ -1,5 +1,11 @@
 """The distribution packages of each part, by their Debian 12 names (`spec.distribution` knows the other names)."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spec.distribution import Release
+
 SYSTEM = (
     "bash",
     "bzip2",
@@ -20,7 +26,6 @@ DESKTOP = (
     "fluxbox",
     "fonts-dejavu-core",
     "x11-utils",  # xdpyinfo, xprop, xwininfo: how readiness is asked
-    "xauth",
     "xvfb",
 )
 
@@ -31,3 +36,31 @@ PORTAL = ("caddy", "openssl", "x11vnc")
 PORTAL_UNPACKED = ("novnc", "python3-websockify")
 PORTAL_UNPACKED_PATHS = ("usr/lib/python3/dist-packages/websockify", "usr/share/novnc")
 """Packages of which the portal needs these paths alone: `operations.debian_files` says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repository:
+    """An apt repository of somebody else, and the fingerprint of the one key that signs it."""
+
+    name: str
+    url: str
+    suite: str
+    component: str
+    key_url: str
+    fingerprint: str
+
+
+CADDY = Repository(
+    name="caddy-stable",
+    url="https://dl.cloudsmith.io/public/caddy/stable/deb/debian",
+    suite="any-version",
+    component="main",
+    key_url="https://dl.cloudsmith.io/public/caddy/stable/gpg.key",
+    fingerprint="65760C51EDEA2017CEA2CA15155B6D79CA56EA34",
+)
+"""Caddy's own: https://caddyserver.com/docs/install#debian-ubuntu-raspbian"""
+
+LACKS_CADDY = frozenset({Release.JAMMY})
+"""Releases without a package of Caddy."""
+
+REPOSITORY_TOOLS = ("curl", "gpg")

@@ -22,3 +22,15 @@ class MissingPackages(FactBase[list[str]]):
     def process(self, output: Iterable[str]) -> list[str]:
         installed = {line.split()[1] for line in output if line.startswith("installed ")}
         return [name for name in self._wanted if name not in installed]
+
+
+class AptSources(FactBase[str]):
+    """The description of `repository` that apt reads, empty when there is none or its key is missing."""
+
+    def command(self, repository: str) -> StringCommand:
+        sources, key = f"/etc/apt/sources.list.d/{repository}.sources", f"/etc/apt/keyrings/{repository}.asc"
+        # The empty line: pyinfra does not process a fact whose command prints nothing.
+        return StringCommand(f"echo; if test -s {key} && test -e {sources}; then cat {sources}; fi")
+
+    def process(self, output: Iterable[str]) -> str:
+        return "".join(f"{line}\n" for line in list(output)[1:])
