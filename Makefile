@@ -16,7 +16,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.installed: requirements-dev.txt pyproject.toml
-	$(PYTHON) -m sandbox venv
+	@$(PYTHON) -m sandbox venv >/dev/null
 
 up: .venv/.installed ## Try it on this machine: engine, base image, bake, run, wait until ready (VARIANT=default)
 	@$(BIN)/python -m sandbox up --variant $(VARIANT)
