@@ -51,7 +51,10 @@ def run(options: argparse.Namespace) -> None:
     release = Release(variant=VARIANTS[options.variant], repository=options.repository, commit=commit)
     match options.command:
         case "image":
-            more = (*(release.cache_options if options.cache else ()), *(image.ATTEST_OPTIONS if options.attest else ()))
+            more = (
+                *(release.cache_options if options.cache else ()),
+                *(image.ATTEST_OPTIONS if options.attest else ()),
+            )
             image.build(release, options.application, options.base, (*more, *options.options))
         case "verify":
             image.verify(release, options.gpu)

@@ -77,7 +77,9 @@ def verify(release: Release, gpu: str) -> None:
     `gpu` is `all` (the container gets this machine's GPUs), `none` (there is none, and the program needs one: it is not
     expected to open its window) or empty (the program needs none). Raises `ReleaseError`.
     """
-    image = _output(["image", "inspect", "--format={{.Id}}", release.references[0]])
+    image = _output(["images", "--quiet", "--no-trunc", release.references[0]])
+    if not image:
+        raise ReleaseError(f"{release.references[0]}: there is no such image here, run `make image`")
     record = VERIFIED / release.variant.name
     record.unlink(missing_ok=True)
     tests = [sys.executable, "-m", "pytest", "tests/host", "-q", *(["--no-gpu"] if gpu == "none" else [])]

@@ -37,7 +37,7 @@ STORE = "io.containerd.snapshotter.v1"
 def main() -> int:
     """Do it; exit status 1 with one line when this is no runner, or it does not become fit."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
-        print("runner: GITHUB_ACTIONS is not `true`: this removes software, and is for GitHub's runners", file=sys.stderr)
+        print("runner: GITHUB_ACTIONS is not `true`: this removes software from GitHub's runners", file=sys.stderr)
         return 1
     try:
         free_disk(Path("/"))

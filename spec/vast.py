@@ -115,7 +115,7 @@ def cli_filters() -> str:
     return " ".join(words)
 
 
-def page(repository: str = "YOUR_NAME/visomaster") -> str:
+def page(repository: str = "your_name/visomaster") -> str:
     """docs/vast.md."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -125,7 +125,7 @@ def page(repository: str = "YOUR_NAME/visomaster") -> str:
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - Markdown, from our own tables
     )
-    templates = [Template(variant=variant, repository=repository.lower()) for variant in VARIANTS.values()]
+    templates = [Template(variant=variant, repository=repository) for variant in VARIANTS.values()]
     return environment.get_template("vast.md.j2").render(
         templates=templates, repository=repository, filters=cli_filters(), onstart=ONSTART, url=URL
     )

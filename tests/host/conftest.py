@@ -41,7 +41,7 @@ def described(host: Any) -> Described:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--no-gpu`: what does not work without a GPU is not expected to."""
-    parser.addoption("--no-gpu", action="store_true", help="the host has no GPU, and its program does not start without")
+    parser.addoption("--no-gpu", action="store_true", help="the host has no GPU, and its program needs one")
 
 
 @pytest.fixture(scope="session")
