@@ -54,8 +54,8 @@ publish: ## image, verify-image and push in one go
 	@$(MAKE) --no-print-directory push
 
 login: ## Log in to Docker Hub, or to REGISTRY=, with DOCKERHUB_USERNAME and DOCKERHUB_TOKEN of the environment
-	@printf '%s' "$${DOCKERHUB_TOKEN:?expected an access token of Docker Hub}" \
-	| docker login --username "$${DOCKERHUB_USERNAME:?expected a name of Docker Hub}" --password-stdin $(REGISTRY)
+	@: "$${DOCKERHUB_USERNAME:?expected a name of Docker Hub}" "$${DOCKERHUB_TOKEN:?expected an access token of it}"; \
+	printf '%s' "$$DOCKERHUB_TOKEN" | docker login --username "$$DOCKERHUB_USERNAME" --password-stdin $(REGISTRY)
 
 runner: ## On GitHub's runner alone: free disk, and the image store that keeps SBOM and provenance
 	@$(PYTHON) -m release.runner

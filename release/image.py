@@ -14,7 +14,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from spec import dockerfile
 from spec.here import ROOT
@@ -97,6 +96,8 @@ def push(release: Release) -> str:
 
     Raises `ReleaseError` when none has passed, or it is of another commit than `release`.
     """
+    if "/" not in release.repository:
+        raise ReleaseError(f"repository: expected NAME/visomaster, as on Docker Hub, got {release.repository!r}")
     image = _verified(release)
     digests = set()
     for reference in release.references:
@@ -157,7 +158,6 @@ def _docker(
         input=text,
         stdout=subprocess.PIPE if capture else None,
         text=True,
-        cwd=Path("/"),
         env={**os.environ, **(environment or {})},
         check=False,
     )

@@ -106,6 +106,15 @@ def test_an_image_of_another_commit_is_not_pushed(engine: Engine) -> None:
     assert engine.words("push") == []
 
 
+def test_a_name_without_an_account_is_refused(engine: Engine) -> None:
+    """It would be Docker's own library."""
+    nameless = Release(variant=VARIANTS["alt"], repository="visomaster", commit=COMMIT)
+    image.verify(nameless, "")
+    with pytest.raises(ReleaseError, match="repository: expected NAME/visomaster, as on Docker Hub, got 'visomaster'"):
+        image.push(nameless)
+    assert engine.words("push") == []
+
+
 def test_names_that_lead_to_different_images_are_an_error(engine: Engine) -> None:
     image.verify(ALT, "")
     engine.digests = [DIGEST, "sha256:" + "e" * 64]
