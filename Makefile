@@ -3,18 +3,20 @@ VARIANT ?= default
 APPLICATION ?= visomaster
 BASE ?= debian:bookworm-slim
 HOST ?=
+REPOSITORY ?= visomaster
 export PYINFRA_PROGRESS ?= off
 PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs shell password bake image dockerfile verify test drills lint format lock manifest bench-desktop bench-fetch bench-start clean
+.PHONY: help up down logs shell password bake image dockerfile verify verify-image push publish login runner template \
+	vast-page test drills lint format lock manifest bench-desktop bench-fetch bench-start clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.installed: requirements-dev.txt pyproject.toml
-	$(PYTHON) -m sandbox venv
+	@$(PYTHON) -m sandbox venv >/dev/null
 
 up: .venv/.installed ## Try it on this machine: engine, base image, bake, run, wait until ready (VARIANT=default)
 	@$(BIN)/python -m sandbox up --variant $(VARIANT)
@@ -34,11 +36,35 @@ password: .venv/.installed ## How to get into what `make up` runs
 bake: .venv/.installed ## A finished image by pyinfra alone (BASE=, VARIANT=, APPLICATION=)
 	$(BIN)/pyinfra @bake/$(BASE) deploy.py -y --data variant=$(VARIANT) --data application=$(APPLICATION)
 
-image: .venv/.installed ## A finished image by the Dockerfile (BASE=, VARIANT=, APPLICATION=)
-	$(BIN)/python -m spec.dockerfile $(APPLICATION) \
-	| DOCKER_BUILDKIT=1 docker build --file - --build-arg BASE=$(BASE) --target $(VARIANT) \
-	  --build-arg REVISION=$$(git rev-parse HEAD) \
-	  --tag visomaster:$$($(BIN)/python -c 'from spec.variant import VARIANTS; print(VARIANTS["$(VARIANT)"].tags()[0])') .
+RELEASE := $(BIN)/python -m release --variant "$(VARIANT)" --repository "$(REPOSITORY)"
+
+image: .venv/.installed ## A finished image by the Dockerfile (BASE=, VARIANT=, APPLICATION=, REPOSITORY=, CACHE=registry, ATTEST=yes)
+	@$(RELEASE) image --application "$(APPLICATION)" --base "$(BASE)" --cache "$(CACHE)" --attest "$(ATTEST)" \
+	  --options "$(BUILD_OPTIONS)"
+
+verify-image: .venv/.installed ## Run the host tests on what `make image` made (GPU=all: with GPUs, GPU=none: without)
+	@$(RELEASE) verify --gpu "$(GPU)"
+
+push: .venv/.installed ## Push what `make verify-image` found good (VARIANT=, REPOSITORY=NAME/visomaster)
+	@$(RELEASE) push
+
+publish: ## image, verify-image and push in one go
+	@$(MAKE) --no-print-directory image
+	@$(MAKE) --no-print-directory verify-image
+	@$(MAKE) --no-print-directory push
+
+login: ## Log in to Docker Hub, or to REGISTRY=, with DOCKERHUB_USERNAME and DOCKERHUB_TOKEN of the environment
+	@: "$${DOCKERHUB_USERNAME:?expected a name of Docker Hub}" "$${DOCKERHUB_TOKEN:?expected an access token of it}"; \
+	printf '%s' "$$DOCKERHUB_TOKEN" | docker login --username "$$DOCKERHUB_USERNAME" --password-stdin $(REGISTRY)
+
+runner: ## On GitHub's runner alone: free disk, and the image store that keeps SBOM and provenance
+	@$(PYTHON) -m release.runner
+
+template: .venv/.installed ## The JSON of a template for Vast's API (VARIANT=, REPOSITORY=NAME/visomaster)
+	@$(BIN)/python -m spec.vast "$(VARIANT)" "$(REPOSITORY)"
+
+vast-page: .venv/.installed ## Render docs/vast.md from templates/vast.md.j2 and the tables in spec/
+	$(BIN)/python -m spec.vast >docs/vast.md.new && mv docs/vast.md.new docs/vast.md
 
 dockerfile: .venv/.installed ## Render Dockerfile from templates/Dockerfile.j2 and the tables in spec/
 	$(BIN)/python -m spec.dockerfile >Dockerfile.new && mv Dockerfile.new Dockerfile
@@ -54,11 +80,15 @@ drills: .venv/.installed ## Slower drills: killed services, full disks, broken d
 	$(BIN)/python -m sandbox tools
 	$(BIN)/pytest tests/drills
 
-lint: .venv/.installed ## ruff, mypy, shellcheck
+lint: .venv/.installed ## ruff, mypy, shellcheck, hadolint, actionlint, zizmor, docker compose
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/shellcheck --shell=sh operations/remote/*.sh .ci/run
+	$(BIN)/hadolint Dockerfile sandbox/images/*/Dockerfile
+	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck
+	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/docker-compose --file compose.yaml --profile '*' config --quiet
 
 format: .venv/.installed ## Let ruff put the code in order
 	$(BIN)/ruff check --fix .

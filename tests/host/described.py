@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,3 +22,9 @@ class Described:
     services: tuple[Service, ...]
     manifest: list[dict[str, Any]]
     cuda_libraries: tuple[str, ...]
+
+
+def missing(host: Any) -> frozenset[str]:
+    """The parts that `visomaster-ready` says are missing."""
+    report = json.loads(host.run("visomaster-ready --json").stdout)
+    return frozenset(check["name"] for check in report["checks"] if not check["ok"])

@@ -97,6 +97,49 @@ def test_a_token_with_others_is_refused(token: str) -> None:
         read_environment({"OPEN_BUTTON_TOKEN": token}, host(access="portal"))
 
 
+SECRETS = [("VNC_PASSWORD", "vnc", "hunter2"), ("OPEN_BUTTON_TOKEN", "portal", "sixteen or longer")]
+
+
+@pytest.mark.parametrize(("name", "access", "secret"), SECRETS)
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_secret_may_come_as_a_file(tmp_path: Path, name: str, access: str, secret: str, end: str) -> None:
+    (tmp_path / "secret").write_text(secret + end)
+    given = read_environment({f"{name}_FILE": str(tmp_path / "secret")}, host(access=access))
+    assert secret in (given.vnc_password, given.portal_token)
+
+
+@pytest.mark.parametrize(("name", "access", "secret"), SECRETS)
+def test_a_secret_given_twice_is_refused(tmp_path: Path, name: str, access: str, secret: str) -> None:
+    (tmp_path / "secret").write_text(secret)
+    with pytest.raises(Problem, match=f"{name} and {name}_FILE are both set, expected one of them"):
+        read_environment({name: secret, f"{name}_FILE": str(tmp_path / "secret")}, host(access=access))
+
+
+@pytest.mark.parametrize(("name", "access", "secret"), SECRETS)
+def test_a_secret_file_that_is_not_there_is_refused(tmp_path: Path, name: str, access: str, secret: str) -> None:
+    """Never a generated secret instead of the one that was meant."""
+    with pytest.raises(Problem, match=f"{name}_FILE: cannot read .*: No such file"):
+        read_environment({f"{name}_FILE": str(tmp_path / "none")}, host(access=access))
+
+
+@pytest.mark.parametrize(
+    ("name", "access", "content"),
+    [
+        ("VNC_PASSWORD", "vnc", b""),
+        ("VNC_PASSWORD", "vnc", b"two\nlines\n"),
+        ("VNC_PASSWORD", "vnc", b"too long for VNC"),
+        ("OPEN_BUTTON_TOKEN", "portal", b""),
+        ("OPEN_BUTTON_TOKEN", "portal", b"1\n"),
+        ("OPEN_BUTTON_TOKEN", "portal", b"sixteen or longer\nand another\n"),
+        ("OPEN_BUTTON_TOKEN", "portal", b"\xff" * 16),
+    ],
+)
+def test_a_secret_file_with_anything_else_is_refused(tmp_path: Path, name: str, access: str, content: bytes) -> None:
+    (tmp_path / "secret").write_bytes(content)
+    with pytest.raises(Problem, match=name):
+        read_environment({f"{name}_FILE": str(tmp_path / "secret")}, host(access=access))
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

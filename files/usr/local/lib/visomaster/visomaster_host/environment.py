@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from visomaster_host import paths
 from visomaster_host.files import ROOT, write_atomic
@@ -20,7 +21,8 @@ from visomaster_host.problems import Problem
 from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret, write_secret
 
 SECRET_VARIABLES = ("VNC_PASSWORD", "OPEN_BUTTON_TOKEN")
-"""Taken out of the environment before anything is started with it."""
+"""Taken out of the environment before anything is started with it. With `_FILE` behind it each names a file that holds
+the secret, as engines mount them under /run/secrets."""
 
 VNC_PASSWORD_LENGTH = 8
 """VNC's DES challenge uses eight characters and ignores the rest: a longer password is weaker than it looks.
@@ -74,8 +76,8 @@ def read_environment(variables: Mapping[str, str], host: Host) -> Environment:
     Only the secret that `host`'s access uses is looked at.
     """
     return Environment(
-        vnc_password=_vnc_password(variables.get("VNC_PASSWORD")) if host.access == "vnc" else None,
-        portal_token=_portal_token(variables.get("OPEN_BUTTON_TOKEN")) if host.access == "portal" else None,
+        vnc_password=_vnc_password(_secret(variables, "VNC_PASSWORD")) if host.access == "vnc" else None,
+        portal_token=_portal_token(_secret(variables, "OPEN_BUTTON_TOKEN")) if host.access == "portal" else None,
         settings=Settings(
             container_label=_label(variables.get("VAST_CONTAINERLABEL", "")),
             portal_config=variables.get("PORTAL_CONFIG", ""),
@@ -121,6 +123,24 @@ def drop_secrets(variables: MutableMapping[str, str]) -> None:
     """Take the secrets out of `variables`, so that no program started from here sees them."""
     for name in SECRET_VARIABLES:
         variables.pop(name, None)
+
+
+def _secret(variables: Mapping[str, str], name: str) -> str | None:
+    """The secret `name` from the environment or from the file that `name`_FILE names; None when neither is given."""
+    file = variables.get(f"{name}_FILE")
+    if file is None:
+        return variables.get(name)
+    if name in variables:
+        raise Problem(f"{name} and {name}_FILE are both set, expected one of them")
+    try:
+        value = Path(file).read_text(encoding="utf-8").removesuffix("\n")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise Problem(f"{name}_FILE: cannot read {file!r}: {reason}") from None
+    if name == "OPEN_BUTTON_TOKEN" and len(value) < SHORTEST_TOKEN:
+        # Only Vast's variable says `1` for "please generate": a file is meant as the secret.
+        raise Problem(f"{name}_FILE: expected {SHORTEST_TOKEN} or more characters in {file!r}, got {len(value)}")
+    return value
 
 
 def _vnc_password(value: str | None) -> str | None:

@@ -1,0 +1,70 @@
+"""Command line of the release: `python -m release --help`. The Makefile's targets call it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from release import image
+from release.image import Release, ReleaseError
+from spec.published import repository_commit
+from spec.variant import VARIANTS
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    top = argparse.ArgumentParser(prog="python -m release", description="Build, check and push the image of a variant.")
+    top.add_argument("--variant", required=True, choices=list(VARIANTS))
+    top.add_argument("--repository", required=True, help="the image's name before its tag")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    build = commands.add_parser("image", help="build it")
+    build.add_argument("--application", required=True)
+    build.add_argument("--base", required=True, help="the base image")
+    build.add_argument("--cache", choices=["", "registry"], help="keep BuildKit's cache beside the images")
+    build.add_argument("--attest", choices=["", "yes"], help="add SBOM and provenance")
+    build.add_argument("--options", default="", type=shlex.split, help="more options of `docker build`")
+    verify = commands.add_parser("verify", help="run the host tests on a container of it")
+    verify.add_argument("--gpu", choices=["", "all", "none"])
+    commands.add_parser("push", help="push what was verified")
+    return top
+
+
+def main() -> int:
+    """Run one command; exit status 1 with one line when it fails."""
+    options = parser().parse_args()
+    try:
+        run(options)
+    except (ReleaseError, ValueError) as error:
+        print(f"release: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command of `options`. Raises `ReleaseError` or `ValueError`."""
+    commit = repository_commit()
+    if commit is None:
+        raise ReleaseError("git: this is no checkout, and images are named after its commit")
+    release = Release(variant=VARIANTS[options.variant], repository=options.repository, commit=commit)
+    match options.command:
+        case "image":
+            more = (
+                *(release.cache_options if options.cache else ()),
+                *(image.ATTEST_OPTIONS if options.attest else ()),
+            )
+            image.build(release, options.application, options.base, (*more, *options.options))
+        case "verify":
+            image.verify(release, options.gpu)
+        case "push":
+            digest = image.push(release)
+            print(digest)
+            if "GITHUB_STEP_SUMMARY" in os.environ:
+                with Path(os.environ["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as file:
+                    file.write(image.summary(release, digest))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""One variant as an image of Docker Hub: built, checked by the host tests, then pushed.
+
+What is pushed is what was checked, by construction: a check that passed is recorded with the image's ID, and a push
+gives the published names to that ID. With the containerd image store an ID covers the SBOM and provenance as well.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from spec import dockerfile
+from spec.here import ROOT
+from spec.image import repository as checked_repository
+from spec.variant import VARIANTS, Variant
+
+VERIFIED = ROOT / ".state" / "verified"
+"""One file a variant with the ID of its image that passed the host tests."""
+
+REVISION = "org.opencontainers.image.revision"
+_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
+
+
+class ReleaseError(RuntimeError):
+    """A step failed; the message is one line for the person at the terminal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """The image of `variant` at `commit` (40 hexadecimal digits), named in `repository`."""
+
+    variant: Variant
+    repository: str
+    commit: str
+
+    def __post_init__(self) -> None:
+        """Refuse a name that only the registry would refuse, hours later."""
+        checked_repository(self.repository)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Every published name: the commit's first, so that the moving one never names what is not there."""
+        return tuple(f"{self.repository}:{tag}" for tag in reversed(self.variant.tags(self.commit)))
+
+    @property
+    def cache_options(self) -> tuple[str, ...]:
+        """BuildKit's options for a cache beside the images. Layers are shared, so every host's cache is read."""
+        hosts = dict.fromkeys(variant.host.name for variant in VARIANTS.values())
+        sources = [f"--cache-from=type=registry,ref={self.repository}:cache-{host}" for host in hosts]
+        return (*sources, f"--cache-to=type=registry,ref={self.repository}:cache-{self.variant.host.name},mode=max")
+
+
+ATTEST_OPTIONS = ("--sbom=true", "--provenance=mode=max")
+
+
+def build(release: Release, application: str, base: str, options: Sequence[str]) -> None:
+    """Build the image of `release` from the Dockerfile of `application` on `base`, with more `options` of the builder.
+
+    Raises `ReleaseError`, and `ValueError` when the application is refused.
+    """
+    names = [f"--tag={reference}" for reference in release.references]
+    arguments = [f"--build-arg=BASE={base}", f"--build-arg=REVISION={release.commit}"]
+    command = ["build", "--file=-", f"--target={release.variant.name}", *arguments, *names, *options, str(ROOT)]
+    _docker(command, text=dockerfile.render(application), environment={"DOCKER_BUILDKIT": "1"})
+
+
+def verify(release: Release, gpu: str) -> None:
+    """Run the host tests on a container of the built image, and record its ID when they pass.
+
+    `gpu` is `all` (the container gets this machine's GPUs), `none` (there is none, and the program needs one: it is not
+    expected to open its window) or empty (the program needs none). Raises `ReleaseError`.
+    """
+    image = _output(["images", "--quiet", "--no-trunc", release.references[0]])
+    if not image:
+        raise ReleaseError(f"{release.references[0]}: there is no such image here, run `make image`")
+    record = VERIFIED / release.variant.name
+    record.unlink(missing_ok=True)
+    tests = [sys.executable, "-m", "pytest", "tests/host", "-q", *(["--no-gpu"] if gpu == "none" else [])]
+    with _container(image, ["--gpus=all"] if gpu == "all" else []) as name:
+        status = subprocess.run([*tests, f"--hosts=docker://{name}"], cwd=ROOT, check=False).returncode
+        if status:
+            _docker(["logs", name])
+            raise ReleaseError(f"{release.references[0]}: the host tests failed, see above")
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(f"{image}\n", encoding="utf-8")
+
+
+def push(release: Release) -> str:
+    """Push the image that passed the host tests under every name of `release`; returns `repository@digest`.
+
+    Raises `ReleaseError` when none has passed, or it is of another commit than `release`.
+    """
+    if "/" not in release.repository:
+        raise ReleaseError(f"repository: expected NAME/visomaster, as on Docker Hub, got {release.repository!r}")
+    image = _verified(release)
+    digests = set()
+    for reference in release.references:
+        _docker(["tag", image, reference])
+        digests |= set(_DIGEST.findall(_docker(["push", reference], capture=True)))
+    if len(digests) != 1:
+        raise ReleaseError(f"{release.repository}: expected one digest for all names, got {sorted(digests)}")
+    return f"{release.repository}@{digests.pop()}"
+
+
+def summary(release: Release, digest: str) -> str:
+    """The digest and the names of a pushed image, as Markdown."""
+    rows = "".join(f"| `{reference}` |\n" for reference in release.references)
+    return f"### {release.variant.name}\n\n`{digest}`\n\n| name |\n|---|\n{rows}"
+
+
+def _verified(release: Release) -> str:
+    """The ID of the image that passed the host tests, made from the commit of `release`."""
+    try:
+        image = (VERIFIED / release.variant.name).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise ReleaseError(
+            f"{release.variant.name}: no image has passed the host tests, run `make verify-image`"
+        ) from None
+    made_from = _output(["image", "inspect", f'--format={{{{index .Config.Labels "{REVISION}"}}}}', image])
+    if made_from != release.commit:
+        raise ReleaseError(
+            f"{release.variant.name}: the image that passed the host tests is of commit {made_from or '(none)'},"
+            f" expected {release.commit}: run `make image verify-image`"
+        )
+    return image
+
+
+@contextmanager
+def _container(image: str, options: Sequence[str]) -> Iterator[str]:
+    """A running container of `image`, removed at the end. VISOMASTER_MIRRORS is passed on where it is set."""
+    mirrors = ["--env=VISOMASTER_MIRRORS"] if "VISOMASTER_MIRRORS" in os.environ else []
+    name = _output(["run", "--detach", *mirrors, *options, image])
+    try:
+        yield name
+    finally:
+        _docker(["rm", "--force", "--volumes", name], capture=True)
+
+
+def _output(command: Sequence[str]) -> str:
+    return _docker(command, capture=True).strip()
+
+
+def _docker(
+    command: Sequence[str], *, text: str | None = None, capture: bool = False, environment: dict[str, str] | None = None
+) -> str:
+    """Run the Docker client, its errors shown; returns what it prints when it is captured. Raises `ReleaseError`."""
+    client = shutil.which("docker")
+    if client is None:
+        raise ReleaseError("docker: no such program: install Docker, or run `python3 -m sandbox engine`")
+    done = subprocess.run(
+        [client, *command],
+        input=text,
+        stdout=subprocess.PIPE if capture else None,
+        text=True,
+        env={**os.environ, **(environment or {})},
+        check=False,
+    )
+    if done.returncode:
+        raise ReleaseError(f"docker {command[0]}: ended with status {done.returncode}, see above")
+    return done.stdout or ""

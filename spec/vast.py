@@ -1,0 +1,152 @@
+"""Vast.ai templates, one a variant: the fields of its API, and docs/vast.md for those who paste them.
+
+`python -m spec.vast VARIANT REPOSITORY` prints the JSON for `POST /api/v0/template/`; without arguments the page.
+Fields: https://docs.vast.ai/api-reference/templates/create-template
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import jinja2
+
+from spec import image
+from spec.here import TEMPLATES
+from spec.variant import VARIANTS, Access, ModelsAt, Variant
+
+URL = "https://console.vast.ai/api/v0/template/"
+
+ONSTART = "visomaster-start"
+"""Run at every start of the container, as Vast replaces the image's entrypoint where it brings Jupyter and SSH."""
+
+ONSTART_LIMIT = 4096
+"""Characters that Vast accepts of an on-start line and arguments together."""
+
+ENV_LIMIT = 1024
+"""Characters of the Docker options."""
+
+DISK: Mapping[ModelsAt, int] = MappingProxyType({ModelsAt.BUILD: 32, ModelsAt.START: 64})
+"""GB for what the host writes. The image does not count, so models in it cost nothing."""
+
+FILTERS: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {
+        "verified": {"eq": True},
+        "reliability2": {"gte": 0.95},
+        "direct_port_count": {"gte": 64},
+        "cpu_arch": {"eq": "amd64"},
+        "cuda_max_good": {"gte": 12.4},  # the driver must know the CUDA of the image
+        "compute_cap": {"gte": 750, "lt": 1000},  # RTX 20 to 40; RTX 50 (Blackwell) needs the `fusion` application
+        "gpu_ram": {"gte": 8000},  # MB here, GB in Vast's CLI
+    }
+)
+"""Machines that work: https://docs.vast.ai/cli/reference/search-offers names the fields."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """The template of `variant`, whose image is in `repository`."""
+
+    variant: Variant
+    repository: str
+
+    def __post_init__(self) -> None:
+        """Refuse a name that a rented box could not pull."""
+        image.repository(self.repository)
+        if "/" not in self.repository:
+            raise ValueError(f"repository: expected NAME/visomaster, as on Docker Hub, got {self.repository!r}")
+
+    @property
+    def name(self) -> str:
+        """What the console lists it as."""
+        return f"VisoMaster {self.variant.name}"
+
+    @property
+    def tag(self) -> str:
+        """The moving tag."""
+        return self.variant.tags()[0]
+
+    @property
+    def env(self) -> str:
+        """The console's Docker options: ports and variables. `OPEN_BUTTON_TOKEN=1` asks Vast to generate one."""
+        port = self.variant.port
+        match self.variant.access:
+            case Access.VNC:
+                return f"-p {port}:{port}"
+            case Access.PORTAL:
+                return f"-p {port}:{port} -e OPEN_BUTTON_PORT={port} -e OPEN_BUTTON_TOKEN=1"
+
+    @property
+    def disk(self) -> int:
+        """GB to rent."""
+        return DISK[self.variant.models]
+
+    def body(self) -> dict[str, object]:
+        """The request's body."""
+        return {
+            "name": self.name,
+            "desc": f"VisoMaster on a remote desktop, {self.variant.access} access, models at {self.variant.models}",
+            "image": self.repository,
+            "tag": self.tag,
+            "env": self.env,
+            "onstart": ONSTART,
+            "runtype": "jupyter",
+            "use_ssh": True,
+            "ssh_direct": True,
+            "jup_direct": True,
+            "jupyter_dir": "/",
+            "extra_filters": {field: dict(condition) for field, condition in FILTERS.items()},
+            "recommended_disk_space": self.disk,
+            "private": True,
+        }
+
+
+def cli_filters() -> str:
+    """The filters as Vast's CLI and its search box write them."""
+    signs = {"eq": "=", "gte": ">=", "lt": "<"}
+    words = []
+    for field, condition in FILTERS.items():
+        for sign, value in condition.items():
+            shown = value // 1000 if field == "gpu_ram" and isinstance(value, int) else value
+            words.append(f"{field}{signs[sign]}{str(shown).lower()}")
+    return " ".join(words)
+
+
+def page(repository: str = "your_name/visomaster") -> str:
+    """docs/vast.md."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - Markdown, from our own tables
+    )
+    templates = [Template(variant=variant, repository=repository) for variant in VARIANTS.values()]
+    return environment.get_template("vast.md.j2").render(
+        templates=templates, repository=repository, filters=cli_filters(), onstart=ONSTART, url=URL
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Print the JSON or the page; exit status 1 with one line when an argument is refused."""
+    if not arguments:
+        sys.stdout.write(page())
+        return 0
+    name, repository = arguments
+    try:
+        if name not in VARIANTS:
+            raise ValueError(f"variant: {name!r} is unknown, expected one of {', '.join(VARIANTS)}")
+        body = Template(variant=VARIANTS[name], repository=repository).body()
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(json.dumps(body, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
