@@ -19,6 +19,7 @@ TICK = 0.25  # seconds between two looks of the watch
 QUIET = 40  # ticks without any work and without anything to wait for, before that is called a defect
 PROBES = 16  # sizes asked for at once
 SMALLEST_READ = 16 * 1024
+READ_SECONDS = 0.1  # how long one read should take: what a killed fetch loses, and how often progress shows
 
 
 class Engine:
@@ -145,7 +146,7 @@ class Engine:
         while (claim := self._next(claim, speed)) is not None:
             error: Exception | None = None
             try:
-                speed = self._fetch(claim)
+                speed = self._fetch(claim, speed)
             except (Transient, Permanent, Mismatch, OSError) as caught:
                 error = caught
             except Exception as caught:  # a defect here must not look like a fetch that never ends
@@ -174,8 +175,8 @@ class Engine:
             self._give_up(job, f"{target}: {error.strerror}")
         return job.part is not None
 
-    def _fetch(self, claim: Claim) -> float:
-        """Bring the claim's bytes; returns the speed in bytes per second."""
+    def _fetch(self, claim: Claim, speed: float) -> float:
+        """Bring the claim's bytes; takes (from the connection's last claim, else 0) and returns bytes per second."""
         job, part = claim.job, claim.job.opened
         if claim.start == claim.end:
             return 0.0
@@ -191,7 +192,7 @@ class Engine:
             self.bodies[body] = claim
         try:
             began = time.monotonic()
-            return self._copy(claim, part, body) / max(1e-3, time.monotonic() - began)
+            return self._copy(claim, part, body, int(speed * READ_SECONDS)) / max(1e-3, time.monotonic() - began)
         finally:
             with self.changed:
                 del self.bodies[body]
@@ -203,12 +204,14 @@ class Engine:
         # Size unknown: ask for one unit only; the answer tells the size, and others can help with the rest.
         return self.client.open(url, claim.start, claim.start + UNIT if claim.end is None else claim.end)
 
-    def _copy(self, claim: Claim, part: Part, body: Body) -> int:
-        """Write the answer from the claim's start to its end; returns the bytes read."""
+    def _copy(self, claim: Claim, part: Part, body: Body, size: int) -> int:
+        """Write the answer from the claim's start to its end, at first `size` bytes at once; returns the bytes read."""
         job = claim.job
         job.resolved = body.url
         end = self._agree(claim, part, body)
-        position, size, wanted = body.start, SMALLEST_READ, 0
+        position, wanted = body.start, 0
+        most = min(BUFFER, BUFFERS // self.schedule.allowed)
+        size = max(SMALLEST_READ, min(most, size))
         while end is None or position < end:
             began = time.monotonic()
             wanted = size if end is None else min(size, end - position)
@@ -227,7 +230,10 @@ class Engine:
             took = time.monotonic() - began
             del data, useful  # two buffers for each connection otherwise
             most = min(BUFFER, BUFFERS // self.schedule.allowed)
-            size = min(most, 2 * size) if took < 0.1 else max(SMALLEST_READ, size // 2) if took > 1.0 else size
+            if took < READ_SECONDS:
+                size = min(most, 2 * size)
+            elif took > 10 * READ_SECONDS:
+                size = max(SMALLEST_READ, size // 2)
         if end is None:
             part.set_size(position)
         elif position < end:
