@@ -63,7 +63,7 @@ COPY tasks/models.py /playbook/tasks/models.py
 COPY tasks/programs.py /playbook/tasks/programs.py
 
 FROM playbook AS playbook-services
-COPY files/etc/visomaster/supervisord.conf /playbook/files/etc/visomaster/supervisord.conf
+COPY files /playbook/files
 COPY tasks/services.py /playbook/tasks/services.py
 COPY templates/etc /playbook/templates/etc
 

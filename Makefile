@@ -69,8 +69,9 @@ vast-page: .venv/.installed ## Render docs/vast.md from templates/vast.md.j2 and
 dockerfile: .venv/.installed ## Render Dockerfile from templates/Dockerfile.j2 and the tables in spec/
 	$(BIN)/python -m spec.dockerfile >Dockerfile.new && mv Dockerfile.new Dockerfile
 
-verify: .venv/.installed ## Check a host: HOST=docker://NAME, ssh://NAME, paramiko://USER@HOST:PORT or local://
-	$(BIN)/pytest tests/host --hosts=$(HOST) -q
+verify: .venv/.installed ## Check a host: HOST=docker://NAME, ssh://NAME, paramiko://USER@HOST:PORT (KEY=FILE) or local://
+	@test -n "$(HOST)" || { echo "verify: say which host: make verify HOST=docker://NAME (or paramiko://, ssh://, local://)" >&2; exit 2; }
+	@$(BIN)/pytest tests/host --hosts=$(HOST) $(if $(KEY),--ssh-identity-file=$(KEY)) -qq -rN --tb=no --no-header
 
 test: .venv/.installed ## All tests: unit, plan, host, end to end
 	$(BIN)/python -m sandbox tools

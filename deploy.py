@@ -11,10 +11,13 @@ from pyinfra.facts.server import OsRelease
 
 from connectors import bake, docker_notice
 from connectors.data import project_data
+from operations.facts.neighbours import FoundNeighbours
 from spec.distribution import Release
 from spec.layer import IMAGE_LAYERS, Layer
 from spec.published import published_image
+from spec.service import services_for
 from spec.settings import read_settings
+from spec.variant import INTERNAL_PORTS
 
 data = host.data.dict()
 # Nothing starts in an image: a host that one of Docker's connectors made is complete without the last layer.
@@ -24,6 +27,13 @@ try:
     settings = read_settings(project_data(data), default_layers)
     image = published_image(settings)
     release = Release.of(host.get_fact(OsRelease))
+    if Layer.START in settings.layers:  # on a machine that runs, others may have taken what the services need
+        variant, internal = settings.variant, INTERNAL_PORTS[settings.variant.access]
+        host.get_fact(FoundNeighbours, ports=(settings.port, *internal)).refuse(
+            port=settings.port,
+            internal=internal,
+            services=[service.name for service in services_for(variant.access, variant.models)],
+        )
 except ValueError as error:
     raise DeployError(str(error)) from None
 
@@ -62,7 +72,7 @@ for layer in host.loop(settings.layers):
         case Layer.MODELS:
             from tasks.models import models
 
-            models(variant.models, settings.mirrors)
+            models(application.manifest, variant.models, settings.mirrors)
         case Layer.SERVICES:
             from tasks.services import services
 

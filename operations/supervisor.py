@@ -8,7 +8,7 @@ from collections.abc import Generator
 from pyinfra import host
 from pyinfra.api import FunctionCommand, StringCommand, operation
 
-from operations.facts.supervisor import HostStarted, PendingPrograms, ProgramFiles
+from operations.facts.supervisor import HostReady, PendingPrograms, ProgramFiles
 from operations.stream import streamed
 
 
@@ -26,22 +26,30 @@ def only_programs(folder: str, prefix: str, names: tuple[str, ...]) -> Generator
 
 
 @operation()
-def updated() -> Generator[StringCommand]:
-    """Bring a running supervisord to what its configuration files say; nothing where none runs (an image).
+def updated(names: tuple[str, ...]) -> Generator[StringCommand]:
+    """Bring a running supervisord to what its files say of our programs `names`, in the order they start; nothing where
+    none runs (an image).
 
-    Compares the daemon's state, not the changes of this run: a run that died before its reload is made good.
+    Compares the daemon's state, not the changes of this run: a run that died before its reload is made good. Of
+    somebody else's programs only those are touched whose file is gone: it could as well be an older one of ours.
     """
     pending = host.get_fact(PendingPrograms)
-    if not pending:
+    ours = [name for name, change in pending.items() if name in names or change == "disappeared"]
+    if not ours:
         host.noop("supervisord runs what its files say, or does not run")
         return
-    yield StringCommand("supervisorctl update")
+    # Clients go before the X server: `update` fails with STILL_RUNNING on a program that is just coming back by itself.
+    running = [name for name in ours if pending[name] != "available"]
+    if running:
+        last_first = sorted(running, key=lambda name: names.index(name) if name in names else len(names), reverse=True)
+        yield StringCommand("supervisorctl stop", shlex.join(last_first))
+    yield StringCommand("supervisorctl update", shlex.join(ours))
 
 
 @operation()
 def started(names: tuple[str, ...], wait: int) -> Generator[FunctionCommand]:
     """Start the host's services (`names`) and wait up to `wait` seconds until a person could use the desktop."""
-    if host.get_fact(HostStarted, names=names):
-        host.noop("services are started")
+    if host.get_fact(HostReady, names=names):
+        host.noop("services are started and the desktop is ready")
         return
     yield streamed(f"visomaster-start && visomaster-ready --wait {wait}")

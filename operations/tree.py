@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import io
 import shlex
@@ -65,18 +66,19 @@ def copied(
     dest: str,
     user: str = "root",
     group: str = "root",
-    prune: bool = True,
+    prune: str = "*",
     exclude: frozenset[str] = frozenset(),
 ) -> Generator[FileUploadCommand | StringCommand]:
     """Bring the files below the local folder `source` to the folder `dest`, owned by `user` and `group`.
 
-    Programs get mode 755, other files 644, folders 755. With `prune` files that are not in `source` are removed;
-    without it `dest` may hold files of others. `exclude` names entries at the top of `source` to leave out.
+    Programs get mode 755, other files 644, folders 755. Files that are not in `source` are removed when their path
+    matches the pattern `prune`: with a narrower one, or "" for none, `dest` may hold files of others. `exclude` names
+    entries at the top of `source` to leave out.
     """
     wanted = local_files(source, exclude)
     found = host.get_fact(FolderFiles, path=dest)
     changed = differing(wanted, found, f"{user}:{group}")
-    surplus = sorted(set(found) - set(wanted)) if prune else []
+    surplus = sorted(fnmatch.filter(set(found) - set(wanted), prune))
     if not (changed or surplus):
         host.noop(f"{dest} is up to date ({len(wanted)} files)")
         return

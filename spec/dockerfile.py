@@ -35,7 +35,7 @@ _READS: Mapping[Layer, tuple[str, ...]] = MappingProxyType(
         Layer.APPLICATION: ("VisoMaster",),  # a program of the user's own may be in there
         Layer.PROGRAMS: ("files/usr/local",),
         Layer.MODELS: ("files/usr/local", "tasks/programs.py"),  # its stage installs the programs that fetch
-        Layer.SERVICES: ("files/etc/visomaster/supervisord.conf", "templates/etc"),
+        Layer.SERVICES: ("files", "templates/etc"),
     }
 )
 """What each layer's task reads beside its own module."""

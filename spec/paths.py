@@ -15,9 +15,13 @@ MANIFEST = f"{ETC}/models.json"
 ENVIRONMENT_LOCK = f"{ETC}/environment.lock"
 SUPERVISORD_CONF = f"{ETC}/supervisord.conf"
 SUPERVISOR_PROGRAMS = "/etc/supervisor/conf.d"
+PROGRAM_PREFIX = "visomaster-"
+"""Keeps our programs' files apart from those of a box's own image."""
 ON_HOST_PACKAGE = "/usr/local/lib/visomaster/visomaster_host"
 UNPACKED = "/usr/local/lib/visomaster/debian"
 LAUNCHERS = "/usr/local/bin"
 
 USER = "visomaster"
 HOME = f"/home/{USER}"
+USERS = (USER, "caddy")
+"""As whom everything that listens runs; the distribution's package makes the second."""

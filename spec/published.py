@@ -30,16 +30,19 @@ HEALTHCHECK = Healthcheck(
 
 def published_image(settings: Settings) -> ImageConfig:
     """The names and metadata of the image that `settings` describe."""
-    return image_config(settings.variant, settings.application, settings.repository, repository_commit())
+    return image_config(settings.variant, settings.application, settings.repository, repository_commit(), settings.port)
 
 
-def image_config(variant: Variant, application: Application, repository: str, commit: str | None) -> ImageConfig:
-    """The image of `variant` with `application`, tagged in `repository`; `commit` is this repository's."""
+def image_config(
+    variant: Variant, application: Application, repository: str, commit: str | None, port: int | None = None
+) -> ImageConfig:
+    """The image of `variant` with `application`, tagged in `repository`; `commit` is this repository's, `port` another
+    public one than the variant's."""
     return ImageConfig(
         tags=tuple(f"{repository}:{tag}" for tag in variant.tags(commit)),
         entrypoint=("visomaster-start",),
         env=ENVIRONMENT,
-        exposed_ports=(variant.port,),
+        exposed_ports=(port or variant.port,),
         labels=_labels(variant, application, commit),
         healthcheck=HEALTHCHECK,
     )

@@ -9,6 +9,9 @@ from spec.variant import Access, ModelsAt
 
 LAUNCHER = f"{paths.LAUNCHERS}/visomaster-service"
 
+_FLUXBOX = "etc/visomaster/fluxbox"
+_PAGES = "usr/local/share/visomaster/portal"
+
 STOP_WITHIN = 10
 """Seconds that `docker stop` gives; supervisord stops one service after another."""
 
@@ -19,7 +22,8 @@ class Service:
 
     `priority` orders starting and, backwards, stopping; waiting for one another is the services' own matter.
     `startretries` is about half an hour of trying, each pause a second longer; after that the service is
-    FATAL.
+    FATAL. `reads` names folders below files/ that the service reads at its start, besides the on-host package, which
+    all of them are.
     """
 
     name: str
@@ -31,6 +35,7 @@ class Service:
     stopwaitsecs: int = 1
     autorestart: str = "true"
     autostart: bool = True
+    reads: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -39,11 +44,11 @@ class Service:
 
 
 XVFB = Service(name="xvfb", priority=10, stdout_logfile=f"{paths.CORE_LOGS}/xvfb.log")
-FLUXBOX = Service(name="fluxbox", priority=20, stdout_logfile=f"{paths.CORE_LOGS}/fluxbox.log")
+FLUXBOX = Service(name="fluxbox", priority=20, stdout_logfile=f"{paths.CORE_LOGS}/fluxbox.log", reads=(_FLUXBOX,))
 X11VNC = Service(name="x11vnc", priority=30, stdout_logfile=f"{paths.PORTAL_LOGS}/x11vnc.log")
 WEBSOCKIFY = Service(name="websockify", priority=40, stdout_logfile=f"{paths.PORTAL_LOGS}/websockify.log")
-PORTAL = Service(name="portal", priority=45, stdout_logfile=f"{paths.PORTAL_LOGS}/portal.log")
-CADDY = Service(name="caddy", priority=50, stdout_logfile=f"{paths.PORTAL_LOGS}/caddy.log")
+PORTAL = Service(name="portal", priority=45, stdout_logfile=f"{paths.PORTAL_LOGS}/portal.log", reads=(_PAGES,))
+CADDY = Service(name="caddy", priority=50, stdout_logfile=f"{paths.PORTAL_LOGS}/caddy.log", reads=(_PAGES,))
 FETCH = Service(
     name="visomaster_fetch",
     priority=60,

@@ -10,10 +10,11 @@ from spec import fields
 from spec.application import Accelerator, Application, FolderSource, Source, load_application, read_source
 from spec.image import repository
 from spec.layer import Layer
-from spec.variant import VARIANTS, Variant
+from spec.variant import INTERNAL_PORTS, VARIANTS, Variant
 
 KEYS = (
     "variant",
+    "port",
     "layers",
     "application",
     "accelerator",
@@ -32,11 +33,12 @@ DEFAULT_REPOSITORY = "visomaster"
 class Settings:
     """One host's checked settings.
 
-    `mirrors` maps URL prefixes to where they are really fetched from; `repository` is the image name before the
-    tag. `application` already carries the overrides of `source`, `channels` and `indexes`.
+    `port` is the only public one. `mirrors` maps URL prefixes to where they are really fetched from; `repository` is
+    the image name before the tag. `application` already carries the overrides of `source`, `channels` and `indexes`.
     """
 
     variant: Variant
+    port: int
     layers: tuple[Layer, ...]
     application: Application
     accelerator: Accelerator
@@ -56,8 +58,10 @@ def read_settings(data: Mapping[str, object], default_layers: tuple[Layer, ...] 
     if "indexes" in data:
         indexes = tuple(fields.index(item, "indexes") for item in _list(data, "indexes"))
         accelerator = replace(accelerator, indexes=indexes)
+    variant = _variant(str(data.get("variant", "default")))
     settings = Settings(
-        variant=_variant(str(data.get("variant", "default"))),
+        variant=variant,
+        port=_port(data, variant),
         layers=_layers(data, default_layers),
         application=application,
         accelerator=accelerator,
@@ -72,6 +76,15 @@ def _variant(name: str) -> Variant:
     if name not in VARIANTS:
         raise ValueError(f"variant: {name!r} is unknown, expected {fields.one_of(VARIANTS)}")
     return VARIANTS[name]
+
+
+def _port(data: Mapping[str, object], variant: Variant) -> int:
+    value = data.get("port", variant.port)
+    if not isinstance(value, int | str) or not str(value).isdecimal() or not 0 < int(value) < 65536:
+        raise ValueError(f"port: expected a number from 1 to 65535, got {value!r}")
+    if int(value) in INTERNAL_PORTS[variant.access]:
+        raise ValueError(f"port: {value} is used inside a host of variant {variant.name}, expected another one")
+    return int(value)
 
 
 def _layers(data: Mapping[str, object], default: tuple[Layer, ...]) -> tuple[Layer, ...]:
@@ -100,7 +113,7 @@ def _require_files(application: Application, accelerator: Accelerator, layers: t
     if Layer.ENVIRONMENT in layers:
         needed += [("requirements", path) for path in accelerator.requirements]
         needed += [("lock", environment.lock)] if environment.lock else []
-    if Layer.PROGRAMS in layers:
+    if Layer.PROGRAMS in layers or Layer.MODELS in layers:
         needed.append(("manifest", application.manifest))
     for field, path in needed:
         if not path.is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyinfra.api import deploy
+from pyinfra.operations import files
 from typing_extensions import assert_never
 
 from operations import debian_files, packages
@@ -18,6 +19,7 @@ def access(release: Release, kind: Access) -> None:
     match kind:
         case Access.VNC:
             packages.installed(name="Install packages", names=package_names(VNC, release))
+            files.directory(name="Remove the portal's programs", path=paths.UNPACKED, present=False)
         case Access.PORTAL:
             packages.installed(name="Install packages", names=package_names(PORTAL, release))
             debian_files.unpacked(

@@ -32,7 +32,7 @@ def application(profile: Application, mirrors: Mapping[str, str]) -> None:
                 dest=paths.PROGRAM,
                 user=paths.USER,
                 group=paths.USER,
-                prune=False,
+                prune="",
                 exclude=exclude,
             )
         case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from pyinfra.api import deploy
 from typing_extensions import assert_never
@@ -10,14 +11,16 @@ from typing_extensions import assert_never
 from operations import models as model_files
 from spec import paths
 from spec.variant import ModelsAt
+from tasks.programs import write_manifest
 
 
 @deploy("Models")
-def models(when: ModelsAt, mirrors: Mapping[str, str]) -> None:
-    """The files of the host's manifest in the store when they come at build; nothing when the first start does it.
+def models(manifest: Path, when: ModelsAt, mirrors: Mapping[str, str]) -> None:
+    """The application's `manifest` and, when they come at build, its files in the store; else the first start has them.
 
     They are linked into the program later, with the services: in a Dockerfile this layer stands beside the program's.
     """
+    write_manifest(manifest)  # by itself this layer brings a changed one
     match when:
         case ModelsAt.BUILD:
             model_files.fetched(

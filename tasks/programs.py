@@ -25,7 +25,7 @@ def programs(manifest: Path) -> None:
         name="Install the commands",
         source=FILES / "usr/local/bin",
         dest=paths.LAUNCHERS,
-        prune=False,
+        prune="visomaster-*",  # the folder is not ours alone
     )
     tree.copied(
         name="Install the portal's pages",
@@ -33,6 +33,11 @@ def programs(manifest: Path) -> None:
         dest="/usr/local/share/visomaster/portal",
     )
     bytecode.compiled(name="Compile the package", folder=paths.ON_HOST_PACKAGE)
+    write_manifest(manifest)
+
+
+def write_manifest(manifest: Path) -> None:
+    """What the fetcher works by."""
     files.put(
         name="Write the model manifest",
         src=StringIO(manifest.read_text(encoding="utf-8")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from io import StringIO
@@ -10,7 +11,7 @@ from pyinfra import host
 from pyinfra.api import deploy
 from pyinfra.operations import files
 
-from operations import models, supervisor
+from operations import models, supervisor, tree
 from spec import paths
 from spec.application import GitSource
 from spec.here import FILES, TEMPLATES
@@ -18,17 +19,15 @@ from spec.service import Service, services_for
 from spec.settings import Settings
 from spec.variant import ModelsAt
 
-PREFIX = "visomaster-"
-"""Keeps our programs' files apart from those of a box's own image."""
-
 
 @deploy("Services")
 def services(settings: Settings) -> None:
     """Everything a host needs to start: nothing is started here, but a running supervisord takes up what changed."""
     wanted = services_for(settings.variant.access, settings.variant.models)
+    facts = json.dumps(host_facts(settings, wanted), indent=2) + "\n"
     files.put(
         name="Describe the host",
-        src=StringIO(json.dumps(host_facts(settings, wanted), indent=2) + "\n"),
+        src=StringIO(facts),
         dest=paths.HOST_FACTS,
         user="root",
         group="root",
@@ -46,12 +45,13 @@ def services(settings: Settings) -> None:
         files.template(
             name=f"Configure {service.name}",
             src=str(TEMPLATES / "etc/supervisor/conf.d/program.conf.j2"),
-            dest=f"{paths.SUPERVISOR_PROGRAMS}/{PREFIX}{service.name}.conf",
+            dest=f"{paths.SUPERVISOR_PROGRAMS}/{paths.PROGRAM_PREFIX}{service.name}.conf",
             user="root",
             group="root",
             mode="644",
             jinja_env_kwargs={"trim_blocks": True, "lstrip_blocks": True},
             service=service,
+            made_from=made_from(service, facts),
         )
     if settings.variant.models is ModelsAt.BUILD:
         models.fetched(
@@ -64,10 +64,19 @@ def services(settings: Settings) -> None:
     supervisor.only_programs(
         name="Remove programs of other variants",
         folder=paths.SUPERVISOR_PROGRAMS,
-        prefix=PREFIX,
+        prefix=paths.PROGRAM_PREFIX,
         names=tuple(service.name for service in wanted),
     )
-    supervisor.updated(name="Take up what changed")
+    supervisor.updated(name="Take up what changed", names=tuple(service.name for service in wanted))
+
+
+def made_from(service: Service, facts: str) -> str:
+    """A digest of what `service` is started from. As part of its configuration it makes supervisord start the service
+    anew when a newer playbook or another variant brings other code, pages or `facts`."""
+    whole = hashlib.sha256(facts.encode())
+    for folder in ("usr/local/lib/visomaster/visomaster_host", *service.reads):
+        whole.update(tree.digest(tree.local_files(FILES / folder)).encode())
+    return whole.hexdigest()[:16]
 
 
 def host_facts(settings: Settings, wanted: tuple[Service, ...]) -> Mapping[str, object]:
@@ -79,7 +88,7 @@ def host_facts(settings: Settings, wanted: tuple[Service, ...]) -> Mapping[str, 
         "window_title": application.title,
         "access": variant.access,
         "models": variant.models,
-        "port": variant.port,
+        "port": settings.port,
         "display": ":1",
         "screen": "1920x1080x24",
         "services": [service.name for service in wanted],

@@ -7,21 +7,27 @@ from collections.abc import Iterable
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
 _CONTROL = "supervisorctl"
+_SOCKET = "/run/supervisor.sock"
+_READY = "ready"
+
+SETTLED_WITHIN = 10
 
 
-class PendingPrograms(FactBase[list[str]]):
-    """The programs that a running supervisord would add, change or remove; empty when none runs.
+class PendingPrograms(FactBase[dict[str, str]]):
+    """The programs that a running supervisord would change, each with how (`available`, `changed` or `disappeared`);
+    empty when none runs.
 
     Asks the daemon to read its files again, which touches no running program.
     """
 
-    default = list
+    default = dict
 
     def command(self) -> StringCommand:
         return StringCommand(f"if {_CONTROL} pid >/dev/null 2>&1; then {_CONTROL} reread; fi")
 
-    def process(self, output: Iterable[str]) -> list[str]:
-        return [line for line in output if line.endswith((": available", ": changed", ": disappeared"))]
+    def process(self, output: Iterable[str]) -> dict[str, str]:
+        changes = (line.rpartition(": ") for line in output)
+        return {name: change for name, _, change in changes if change in ("available", "changed", "disappeared")}
 
 
 class ProgramFiles(FactBase[list[str]]):
@@ -39,16 +45,21 @@ class ProgramFiles(FactBase[list[str]]):
         return sorted(output)
 
 
-class HostStarted(FactBase[bool]):
-    """Whether every one of the programs is known to a running supervisord."""
+class HostReady(FactBase[bool]):
+    """Whether every one of the programs is known to a running supervisord and a person could use the desktop.
+
+    One that is still starting is given `SETTLED_WITHIN` seconds: a second run soon after the first has nothing to do.
+    """
 
     _names: tuple[str, ...] = ()
 
     def command(self, names: tuple[str, ...]) -> StringCommand:
         self._names = names
         # `status` exits 3 when a program is not running and 4 when there is no daemon; its lines answer either way.
-        return StringCommand(f"if command -v {_CONTROL} >/dev/null; then {_CONTROL} status || test $? -le 4; fi")
+        status = f"{_CONTROL} status || test $? -le 4"
+        ready = f"if visomaster-ready --wait {SETTLED_WITHIN} >/dev/null 2>&1; then echo {_READY}; fi"
+        return StringCommand(f"if test -S {_SOCKET}; then {status}; {ready}; fi")
 
     def process(self, output: Iterable[str]) -> bool:
         known = {line.split()[0] for line in output if line.strip()}
-        return set(self._names) <= known
+        return {*self._names, _READY} <= known

@@ -6,6 +6,9 @@ scratch=$(mktemp -d)
 had_lists=no
 if ls /var/lib/apt/lists/*Packages* >/dev/null 2>&1; then had_lists=yes; fi
 own_policy=no
+policy='#!/bin/sh
+# Only while visomaster packages are installed.
+exit 101'
 
 leave_as_found() {
     rm -rf "$scratch"
@@ -19,26 +22,37 @@ leave_as_found() {
 }
 trap leave_as_found EXIT
 
-if [ ! -e /usr/sbin/policy-rc.d ]; then
+# One of ours that is there already was left by a run that was killed.
+if [ ! -e /usr/sbin/policy-rc.d ] || [ "$(cat /usr/sbin/policy-rc.d)" = "$policy" ]; then
     # supervisor's package would start its daemon while an image is made.
-    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    printf '%s\n' "$policy" >/usr/sbin/policy-rc.d
     chmod 755 /usr/sbin/policy-rc.d
     own_policy=yes
 fi
 
+# On a fresh box the platform's own apt may be at work, or that of a run which lost its controller: they are waited for.
+patience=300
 run() {
-    if ! "$@" >"$scratch/log" 2>&1; then
-        grep -E '^(E:|dpkg: error)' "$scratch/log" >&2 || tail -n 3 "$scratch/log" >&2
-        exit 1
-    fi
+    until "$@" >"$scratch/log" 2>&1; do
+        if [ "$patience" -eq 0 ] || ! grep -qE 'Could not get lock|locked by another process' "$scratch/log"; then
+            grep -E '^(E:|dpkg: error)' "$scratch/log" >&2 || tail -n 3 "$scratch/log" >&2
+            exit 1
+        fi
+        patience=$((patience - 1))
+        sleep 1
+    done
 }
 
+# A run that was killed may have left packages unpacked.
+run dpkg --configure -a
 echo "apt: reading package lists"
 run apt-get -q update
 echo "apt: fetching $# packages and what they need"
 run apt-get -q install -y --no-install-recommends --download-only "$@"
 echo "apt: $(grep -oE 'Need to get .*|[0-9]+ upgraded, [0-9]+ newly installed' "$scratch/log" | tr '\n' ';' | sed 's/;$//')"
-run apt-get -q install -y --no-install-recommends --no-download -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-unsafe-io "$@"
+# A file that was there before its package (a supervisord.conf of the box's own) stays: there is nobody to be asked.
+run apt-get -q install -y --no-install-recommends --no-download -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-unsafe-io \
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
 # An image's layers keep whole seconds, and fontconfig's cache notes when each folder changed to the nanosecond: every
 # program of an image would read all fonts anew when it starts, in 0.2 s.
 if command -v fc-cache >/dev/null; then

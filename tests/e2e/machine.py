@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,3 +74,21 @@ def host_suite(spec: str, *options: str) -> None:
     suite = run([BIN / "python", "-m", "pytest", "tests/host", f"--hosts={spec}", "-q", "-rs", *options], cwd=ROOT)
     assert suite.returncode == 0, suite.stdout + suite.stderr
     print(f"\n{spec}: {suite.stdout.strip().splitlines()[-1]}")
+
+
+def wait_for_sshd(port: int, seconds: float = 60) -> None:
+    """Wait until sshd greets: a fresh box makes its host keys first."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            if connection.recv(4) == b"SSH-":
+                return
+        time.sleep(0.2)
+    raise AssertionError(f"no sshd on port {port} after {seconds} s")
+
+
+def forget_host_key(port: int) -> None:
+    """A box that was removed gave its address to another one: its key is forgotten as a person would do it."""
+    known = ROOT / ".state/known_hosts"
+    if known.exists():
+        run(["ssh-keygen", "-f", known, "-R", f"[127.0.0.1]:{port}"])

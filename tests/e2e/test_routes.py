@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +12,17 @@ from pathlib import Path
 import pytest
 
 from sandbox import base
-from tests.e2e.machine import ROOT, Container, container, docker, host_suite, pyinfra, run
+from tests.e2e.machine import (
+    ROOT,
+    Container,
+    container,
+    docker,
+    forget_host_key,
+    host_suite,
+    pyinfra,
+    run,
+    wait_for_sshd,
+)
 
 REPOSITORY = "visomaster-test/desktop"
 
@@ -67,17 +75,6 @@ def assert_one_service_reloads(box: Container, edited: Path, *arguments: str) ->
     box.wait_ready()
     after = process_ids(box)
     assert {name for name in before if before[name] != after[name]} == {"fluxbox"}
-
-
-def wait_for_sshd(port: int, seconds: float = 60) -> None:
-    """Wait until sshd greets: a fresh box makes its host keys first."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
-            if connection.recv(4) == b"SSH-":
-                return
-        time.sleep(0.2)
-    raise AssertionError(f"no sshd on port {port} after {seconds} s")
 
 
 class TestDockerConnector:
@@ -136,10 +133,7 @@ class TestSsh:
     def address(cls, box: Container, key: Path, settings: tuple[str, ...]) -> tuple[str, ...]:
         """pyinfra's arguments that reach the box."""
         port = docker("port", box.name, "22/tcp").rpartition(":")[2]
-        # A box that was removed gave its address to this one; its key is forgotten as a person would do it.
-        known = ROOT / ".state/known_hosts"
-        if known.exists():
-            run(["ssh-keygen", "-f", known, "-R", f"[127.0.0.1]:{port}"])
+        forget_host_key(int(port))
         return (
             "127.0.0.1",
             "--ssh-port",

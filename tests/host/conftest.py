@@ -1,31 +1,63 @@
 """The host under test says itself what it is; these tests hold it to that.
 
-`pytest tests/host --hosts=docker://NAME` (or `paramiko://root@HOST:PORT`, `ssh://HOST`, `local://`), as root.
+`make verify HOST=…`, or `pytest tests/host --hosts=docker://NAME` (`paramiko://root@HOST:PORT`, `ssh://HOST`, `local://`),
+as root. Each check is a line of plain words: the first line of the test's docstring; of one that fails, what was found
+and, from the docstring's paragraph "If not: …", what to do.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
+import paramiko
 import pytest
 
+from connectors import transport
 from spec import paths
 from spec.service import services_for
 from spec.variant import Access, ModelsAt
+from tests.host import plain
 from tests.host.described import Described, missing
 
 READY_WITHIN = {ModelsAt.BUILD: 120, ModelsAt.START: 3600}
-"""Seconds. Models that are fetched at start are several GB."""
+"""Seconds for a desktop that is just being started. Models that are fetched at start are several GB."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Reach hosts as the deploy does: quickly, and with the host keys it has met."""
+    paramiko.SSHClient = transport.Client  # type: ignore[misc] - testinfra offers no other way in
+    if config.option.verbose <= 0:
+        config.pluginmanager.register(plain.Report(config), "plain-report")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Give each test's report the words of its docstring."""
+    report: Any = yield
+    report.check = plain.check_of(item, call)
+    return report
+
+
+@pytest.fixture(scope="module", autouse=True)
+def reachable(host: Any) -> None:
+    """Ends the whole run with one line when nothing can be said of the host."""
+    try:
+        user = host.run("id -u")
+    except Exception as error:  # of whichever backend
+        pytest.exit(f"{host.backend.get_pytest_id()} cannot be reached: {error}", returncode=1)
+    if user.stdout.strip() != "0":
+        pytest.exit("the checks need root on the host: use paramiko://root@HOST:PORT, or sudo", returncode=1)
+    if not host.file(paths.HOST_FACTS).exists:
+        pytest.exit(f"this host was not set up by deploy.py: {paths.HOST_FACTS} is missing", returncode=1)
 
 
 @pytest.fixture(scope="module")
 def described(host: Any) -> Described:
-    """The host's own description. Fails, not skips, on a host that was never set up."""
-    facts = host.file(paths.HOST_FACTS)
-    assert facts.exists, f"{paths.HOST_FACTS} is missing: this host was not set up by deploy.py"
-    table = json.loads(facts.content_string)
+    """The host's own description."""
+    table = json.loads(host.file(paths.HOST_FACTS).content_string)
     access, models = Access(table["access"]), ModelsAt(table["models"])
     return Described(
         application=table["application"],
@@ -50,12 +82,23 @@ def unexpected(request: pytest.FixtureRequest) -> frozenset[str]:
     return frozenset({"application"} if request.config.getoption("--no-gpu") else set())
 
 
+@pytest.fixture(scope="session")
+def waited_for() -> set[str]:
+    """The hosts that have been given their time."""
+    return set()
+
+
 @pytest.fixture(scope="module")
-def running(host: Any, described: Described, unexpected: frozenset[str]) -> None:
-    """A host whose desktop is ready: started where it was not, waited for with a bound."""
-    started = host.run("visomaster-start")
-    assert started.rc == 0, started.stdout + started.stderr
+def running(host: Any, described: Described, unexpected: frozenset[str], waited_for: set[str]) -> None:
+    """A host whose desktop was started where it was not, and waited for with a bound, once.
+
+    Where it does not come, each check finds for itself what is missing.
+    """
+    name = host.backend.get_pytest_id()
+    if name in waited_for:
+        return
+    waited_for.add(name)
+    host.run("visomaster-start")
     deadline = time.monotonic() + READY_WITHIN[described.models]
-    while lacking := missing(host) - unexpected:
-        assert time.monotonic() < deadline, f"missing: {', '.join(sorted(lacking))}"
+    while missing(host).keys() - unexpected and time.monotonic() < deadline:
         time.sleep(0.5)

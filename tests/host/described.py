@@ -24,7 +24,8 @@ class Described:
     cuda_libraries: tuple[str, ...]
 
 
-def missing(host: Any) -> frozenset[str]:
-    """The parts that `visomaster-ready` says are missing."""
-    report = json.loads(host.run("visomaster-ready --json").stdout)
-    return frozenset(check["name"] for check in report["checks"] if not check["ok"])
+def missing(host: Any) -> dict[str, str]:
+    """The parts that `visomaster-ready` says are missing, each with why."""
+    said = host.run("visomaster-ready --json")
+    assert said.stdout, said.stderr
+    return {check["name"]: check["detail"] for check in json.loads(said.stdout)["checks"] if not check["ok"]}

@@ -14,13 +14,23 @@ pytestmark = pytest.mark.usefixtures("running")
 
 
 def test_the_program_belongs_to_its_user(host: Any) -> None:
-    """It writes thumbnails, outputs and TensorRT engines beside its own code."""
+    """The program may write in its own folder.
+
+    It keeps thumbnails, outputs and TensorRT engines beside its own code.
+
+    If not: chown -R visomaster: /app/VisoMaster
+    """
     others = host.check_output(f"find {paths.PROGRAM} -not -user {paths.USER} -not -type l | head -n 5")
     assert others == ""
 
 
 def test_the_program_has_its_models(host: Any, described: Described) -> None:
-    """Every required file is in the store with its sha256, and the program's tree leads to it."""
+    """Every model is there and undamaged.
+
+    Every required file is in the store with its sha256, and the program's tree leads to it.
+
+    If not: visomaster-fetch --verify fetches what is missing or damaged.
+    """
     for entry in described.manifest:
         if entry["group"] == "required":
             file = host.file(f"{paths.PROGRAM}/{entry['path']}")
@@ -29,6 +39,11 @@ def test_the_program_has_its_models(host: Any, described: Described) -> None:
 
 
 def test_links_lead_into_the_store(host: Any) -> None:
-    """The store is a layer, or a volume, of its own: the tree only points to it."""
+    """The program finds its models in the models' folder.
+
+    The store is a layer, or a volume, of its own: the tree only points to it.
+
+    If not: visomaster-fetch --link
+    """
     links = host.check_output(f"find {paths.PROGRAM}/model_assets -type l -printf '%l\\n'").split()
     assert links and all(link.startswith(f"{paths.MODELS}/") for link in links)

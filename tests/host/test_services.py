@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -10,17 +11,35 @@ import pytest
 from spec import paths
 from spec.variant import Access
 from tests.host.described import Described, missing
+from tests.host.processes import family, processes_of
 
 pytestmark = pytest.mark.usefixtures("running")
 
 SECRETS = {Access.VNC: "vnc-password", Access.PORTAL: "portal-token"}
 LOOPBACK = ("127.", "[::1]", "[::ffff:127.")
+PLATFORM = ('"sshd"', '"jupyter')
+
+
+def names(described: Described) -> set[str]:
+    """The services of the host."""
+    return {service.name for service in described.services}
+
+
+def programs(host: Any) -> dict[str, int]:
+    """The processes of all programs that the host's supervisord runs, ours and others."""
+    lines = [line.split() for line in host.run("supervisorctl status").stdout.splitlines()]
+    return {line[0]: int(line[3].rstrip(",")) for line in lines if line[1] == "RUNNING"}
 
 
 def test_every_service_runs(host: Any, described: Described, unexpected: frozenset[str]) -> None:
-    """RUNNING, that is past its `startsecs`; a fetch that found nothing to do has ended well."""
+    """Every service runs.
+
+    RUNNING, that is past its `startsecs`; a fetch that found nothing to do has ended well.
+
+    If not: read the service's log in /var/log/portal or /var/log/supervisor, then `supervisorctl restart NAME`.
+    """
     without = {"visomaster_app"} if "application" in unexpected else set()
-    wanted = {service.name for service in described.services} - without
+    wanted = names(described) - without
     deadline = time.monotonic() + 2 * max(service.startsecs for service in described.services)
     while True:
         states = dict(line.split()[:2] for line in host.run("supervisorctl status").stdout.splitlines())
@@ -33,42 +52,69 @@ def test_every_service_runs(host: Any, described: Described, unexpected: frozens
 
 
 def test_no_service_of_another_variant(host: Any, described: Described) -> None:
-    names = host.check_output(f"ls {paths.SUPERVISOR_PROGRAMS}").split()
-    ours = {name for name in names if name.startswith("visomaster-")}
+    """No service of another variant is left."""
+    files = host.check_output(f"ls {paths.SUPERVISOR_PROGRAMS}").split()
+    ours = {name for name in files if name.startswith("visomaster-")}
     assert ours == {f"visomaster-{service.name}.conf" for service in described.services}
 
 
-def test_only_supervisord_is_root(host: Any, described: Described) -> None:
-    """Everything a stranger can talk to runs without privileges."""
-    processes = host.check_output("ps -eo user:20,args --no-headers").splitlines()
-    programs = ("Xvfb", "fluxbox", "x11vnc", "websockify", "caddy", "main.py")
-    privileged = [
-        line for line in processes if line.split()[0] == "root" and any(name in line.split()[1] for name in programs)
-    ]
-    assert privileged == []
+def test_services_have_no_privileges(host: Any, described: Described) -> None:
+    """No service that a stranger can talk to has an administrator's rights.
+
+    If not: a service waits for something, as root; `visomaster-ready` says for what.
+    """
+    processes = processes_of(host)
+    fetch = programs(host).get("visomaster_fetch")
+    ours = family(processes, {pid for name, pid in programs(host).items() if name in names(described)} - {fetch})
+    assert ours
+    assert [processes[pid].command for pid in ours if processes[pid].user == "root"] == []
 
 
 def test_only_the_promised_port_is_public(host: Any, described: Described) -> None:
-    """Decided from the socket table with owners: sshd and Jupyter are the platform's, everything else is ours."""
-    platform = ('"sshd"', '"jupyter')
-    public = [
-        line.split()[3]
+    """Nothing but the promised port can be reached from outside.
+
+    Decided from the socket table with owners: sshd and Jupyter are the platform's, and programs of a supervisord that
+    the box had before are theirs. Everything else is ours.
+
+    If not: stop the program that is shown; it is none of this project's services.
+    """
+    others = {pid for name, pid in programs(host).items() if name not in names(described)}
+    theirs = family(processes_of(host), others)
+    public = {
+        line.split()[3].rpartition(":")[2]: line.split()[-1]
         for line in host.check_output("ss -H -l -t -n -p").splitlines()
-        if not line.split()[3].startswith(LOOPBACK) and not any(name in line for name in platform)
-    ]
-    assert sorted(address.rpartition(":")[2] for address in public) == [str(described.port)]
+        if not line.split()[3].startswith(LOOPBACK)
+        and not any(name in line for name in PLATFORM)
+        and not theirs.intersection(map(int, re.findall("pid=([0-9]+)", line)))
+    }
+    assert list(public) == [str(described.port)], public
 
 
 def test_no_udp_is_public(host: Any) -> None:
+    """Nothing can be reached from outside over UDP either.
+
+    If not: stop the program that `ss -lunp` shows; it is none of this project's services.
+    """
     lines = host.check_output("ss -H -l -u -n").splitlines()
     assert [line for line in lines if not line.split()[3].startswith(LOOPBACK)] == []
 
 
 def test_the_desktop_is_ready(host: Any, unexpected: frozenset[str]) -> None:
-    assert missing(host) - unexpected == frozenset()
+    """The desktop is ready to be used.
+
+    If not: `visomaster-ready` names the part that is missing; its log is in /var/log/portal or /var/log/supervisor.
+    """
+    started = host.run("visomaster-start")
+    assert started.rc == 0, started.stderr
+    lacking = [f"{name}: {why}" for name, why in missing(host).items() if name not in unexpected]
+    assert not lacking, "; ".join(lacking)
 
 
 def test_secrets_are_for_root_alone(host: Any, described: Described) -> None:
+    """Passwords can be read by the administrator alone.
+
+    If not: chmod -R go= /var/lib/visomaster/secrets
+    """
     folder = host.file("/var/lib/visomaster/secrets")
     assert (folder.user, folder.mode) == ("root", 0o700)
     for name in folder.listdir():
@@ -77,7 +123,12 @@ def test_secrets_are_for_root_alone(host: Any, described: Described) -> None:
 
 
 def test_the_secret_is_nowhere_else(host: Any, described: Described) -> None:
-    """Not in a log, not in any process's arguments, and nowhere that the program's user can look."""
+    """The password is written nowhere else.
+
+    Not in a log, not in any process's arguments, and nowhere that the program's user can look.
+
+    If not: set a new password and apply deploy.py once more.
+    """
     secret = f"/var/lib/visomaster/secrets/{SECRETS[described.access]}"
     assert host.file(secret).size > 0
     # Without the variables of whoever runs this: `docker exec` brings the container's, with the secret that was given.

@@ -20,14 +20,20 @@ def release(host: Any) -> Release:
 
 
 def test_packages_are_installed(host: Any) -> None:
-    """Each by the name its release uses, or a second run would install it again."""
+    """The system has all packages it needs.
+
+    Each by the name its release uses, or a second run would install it again.
+    """
     fact = MissingPackages()
     question = fact.command(package_names((*SYSTEM, *DESKTOP), release(host)))
     assert fact.process(host.check_output(question.get_raw_value()).splitlines()) == []
 
 
 def test_the_user_is_unprivileged(host: Any) -> None:
-    """The program runs code of strangers (plug-ins, models): it must not own the machine."""
+    """The program's user is no administrator.
+
+    The program runs code of strangers (plug-ins, models): it must not own the machine.
+    """
     user = host.user(paths.USER)
     assert user.exists and user.uid != 0 and user.home == paths.HOME
     assert set(user.groups) <= {paths.USER}
@@ -47,16 +53,23 @@ def test_the_user_is_unprivileged(host: Any) -> None:
     ],
 )
 def test_the_folders_of_the_guide(host: Any, path: str, owner: str, mode: int) -> None:
+    """A folder of the guide is there and belongs to whom it should."""
     folder = host.file(path)
     assert (folder.is_directory, folder.user, folder.group, folder.mode) == (True, owner, owner, mode)
 
 
 def test_the_distribution_python_is_not_shadowed(host: Any) -> None:
-    """Vast installs SSH and Jupyter with the system's python3 when an instance starts."""
+    """The system's own Python is the one that is found first.
+
+    Vast installs SSH and Jupyter with the system's python3 when an instance starts.
+
+    If not: remove the other python3 from the folders that `echo $PATH` shows.
+    """
     assert host.check_output("command -v python3") == "/usr/bin/python3"
 
 
 def test_login_shells_find_the_environment(host: Any) -> None:
+    """Somebody who logs in has the program's Python."""
     assert host.check_output("bash -lc 'command -v python'") == paths.PYTHON
 
 

@@ -57,6 +57,7 @@ MISTAKES = {
     "variant": Mistake(
         arguments=data("variant=big"), said="variant: 'big' is unknown, expected one of: default, alt, s-def, s-alt"
     ),
+    "port": Mistake(arguments=data("port=70000"), said="port: expected a number from 1 to 65535, got 70000"),
     "layer": Mistake(
         arguments=data("layers=system,dekstop"), said="layers: 'dekstop' is unknown, expected one of: system, .*start"
     ),
@@ -68,7 +69,8 @@ MISTAKES = {
         arguments=data("accelerator=rocm"), said="accelerator: 'rocm' is unknown to sandbox, expected one of: cu124"
     ),
     "data key": Mistake(
-        arguments=data("varriant=alt"), said="data: unknown field 'varriant', expected one of: variant, layers, .*"
+        arguments=data("varriant=alt"),
+        said="data: unknown field 'varriant', expected one of: variant, port, layers, .*",
     ),
     "data key of an inventory": Mistake(host_data={"aplication": "x"}, said="data: unknown field 'aplication', "),
     "source that is a branch": Mistake(

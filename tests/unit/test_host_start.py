@@ -9,6 +9,8 @@ import pytest
 from visomaster_host import credentials, paths, start, supervisor
 from visomaster_host.environment import Environment, Settings
 from visomaster_host.files import Owner, ensure_directory
+from visomaster_host.host import Host
+from visomaster_host.prepare import is_prepared
 from visomaster_host.problems import Problem
 from visomaster_host.supervisor import Program
 
@@ -21,7 +23,7 @@ ME = Owner(uid=os.getuid(), gid=os.getgid())
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(paths, "RUN", tmp_path)
     monkeypatch.setattr(paths, "START_LOCK", tmp_path / "start.lock")
-    monkeypatch.setattr(paths, "XAUTHORITY", tmp_path / "Xauthority")
+    monkeypatch.setattr(paths, "PREPARED", tmp_path / "prepared")
     monkeypatch.setattr(paths, "SUPERVISOR_SOCKET", tmp_path / "supervisor.sock")
     monkeypatch.setattr(start, "ensure_directory", lambda path, mode: ensure_directory(path, mode=mode, owner=ME))
     return tmp_path
@@ -78,11 +80,14 @@ class Running:
         monkeypatch.setattr(supervisor, "reread", lambda: set(found))
         monkeypatch.setattr(supervisor, "add", self.did.append)
         monkeypatch.setattr(start, "make_log_directories", lambda: None)
-        monkeypatch.setattr(start, "prepare", lambda host, checked: self.did.append("prepare"))
+        monkeypatch.setattr(start, "prepare", self.prepare)
+
+    def prepare(self, host: Host, checked: Environment, *, new_cookie: bool) -> None:
+        self.did.append(f"prepare with {'a new' if new_cookie else 'the old'} cookie")
 
 
 def test_running_services_are_left_alone(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (run / "Xauthority").touch()
+    (run / "prepared").write_text("vnc 5901 :1\n")
     running = Running(monkeypatch, [*host().services, "theirs"], [])
     assert "already running under supervisord (process 42)" in start.join_running(host(), Environment())
     assert running.did == []
@@ -91,7 +96,7 @@ def test_running_services_are_left_alone(run: Path, monkeypatch: pytest.MonkeyPa
 def test_services_are_added_to_somebody_elses_supervisord(monkeypatch: pytest.MonkeyPatch) -> None:
     running = Running(monkeypatch, ["theirs"], [*host().services, "another of theirs"])
     start.join_running(host(), Environment())
-    assert running.did == ["prepare", *host().services]
+    assert running.did == ["prepare with a new cookie", *host().services]
 
 
 def test_one_that_does_not_include_ours_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +109,16 @@ def test_one_that_does_not_include_ours_is_left_as_it_was(monkeypatch: pytest.Mo
 def test_services_started_by_the_machine_wait_for_the_preparation(monkeypatch: pytest.MonkeyPatch) -> None:
     running = Running(monkeypatch, list(host().services), [])
     start.join_running(host(), Environment())
-    assert running.did == ["prepare"]
+    assert running.did == ["prepare with the old cookie"]
+
+
+def test_another_variant_is_prepared_anew(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its services, which supervisord has started already, wait for a token that only the preparation makes."""
+    (run / "prepared").write_text("portal 11111 :1\n")
+    assert not is_prepared(host())
+    running = Running(monkeypatch, list(host().services), [])
+    start.join_running(host(), Environment())
+    assert running.did == ["prepare with the old cookie"]
 
 
 def test_a_socket_left_by_a_killed_supervisord_is_not_one_that_listens(run: Path) -> None:

@@ -21,6 +21,11 @@ def test_nothing_set_is_the_default_variant_of_the_default_program() -> None:
     assert settings.layers == tuple(Layer)
 
 
+def test_the_port_is_the_variants_unless_another_is_set() -> None:
+    assert (read_settings({}).port, read_settings({"variant": "alt"}).port) == (5901, 11111)
+    assert (read_settings({"port": 15901}).port, read_settings({"port": "15901"}).port) == (15901, 15901)
+
+
 def test_layers_keep_their_order() -> None:
     assert read_settings({"layers": "desktop,system"}).layers == (Layer.SYSTEM, Layer.DESKTOP)
     assert read_settings({"layers": ["desktop", "system"]}).layers == (Layer.SYSTEM, Layer.DESKTOP)
@@ -44,10 +49,14 @@ def test_where_things_come_from_can_be_set(tmp_path: Path) -> None:
 
 
 REFUSED = [
-    ({"varriant": "alt"}, r"data: unknown field 'varriant', expected one of: variant, layers,"),
+    ({"varriant": "alt"}, r"data: unknown field 'varriant', expected one of: variant, port, layers,"),
     ({"variant": "big"}, r"variant: 'big' is unknown, expected one of: default, alt, s-def, s-alt"),
     ({"layers": "system,dekstop"}, r"layers: 'dekstop' is unknown, expected one of: system, environment,"),
     ({"layers": ""}, r"layers: expected a list written a,b"),
+    ({"port": 0}, r"port: expected a number from 1 to 65535, got 0"),
+    ({"port": "http"}, r"port: expected a number from 1 to 65535, got 'http'"),
+    ({"port": True}, r"port: expected a number from 1 to 65535, got True"),
+    ({"port": 6080, "variant": "alt"}, r"port: 6080 is used inside a host of variant alt, expected another one"),
     (
         {"application": "viso"},
         r"application: 'viso' is unknown, expected one of: fusion, sandbox, visomaster or the path",

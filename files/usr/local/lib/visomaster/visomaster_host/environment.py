@@ -28,6 +28,15 @@ VNC_PASSWORD_LENGTH = 8
 """VNC's DES challenge uses eight characters and ignores the rest: a longer password is weaker than it looks.
 """
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FOR_LOGINS = (
+    *("CUDA_", "NVIDIA_", "VAST_CONTAINERLABEL", "VAST_TCP_PORT_", "VAST_UDP_PORT_", "PUBLIC_IPADDR"),
+    *("CONTAINER_ID", "DATA_DIRECTORY", "GPU_COUNT", "MODELS_DIR", "ENABLE_HTTPS"),
+)
+"""What begins a variable's name that logins are told: which GPU, which box, which ports; no token, key or URL."""
+_PLAIN = re.compile(r"[\w !%&()*+,./:;<=>?@^{|}~\[\]-]*")  # pam_env knows no escapes, and cuts at a `#`
+_BLOCK_BEGINS, _BLOCK_ENDS = "# begin visomaster-start\n", "# end visomaster-start\n"
+
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _OUTSIDE_PORT = "VAST_TCP_PORT_"
 _VNC_PASSWORD = re.compile(r"[ -~]{1,8}")
@@ -62,12 +71,64 @@ class Environment:
 
 
 def container_environment() -> Mapping[str, str]:
-    """The variables of the container.
+    """The variables of the container: of this process, else of /etc/environment, else of the container's first process.
 
-    Vast shows `-e` variables to its on-start line, but not to SSH sessions: this is the one place to look
-    further (/etc/environment) for the ones that are missing.
+    Vast shows `-e` variables to its on-start line, but not to SSH sessions, from which a deploy starts the services.
     """
-    return os.environ
+    return {**_of_first_process(), **_of_logins(), **os.environ}
+
+
+def _of_first_process() -> dict[str, str]:
+    """Process 1 was started with what the container was given; empty where it does not let itself be read."""
+    try:
+        pairs = paths.FIRST_ENVIRONMENT.read_bytes().decode("utf-8", "surrogateescape").split("\0")
+    except PermissionError:
+        return {}
+    # A daemon that shows its state in its title, such as sshd, has written over them: such a text is no variable.
+    return {
+        name: value for name, mark, value in (pair.partition("=") for pair in pairs) if mark and _NAME.fullmatch(name)
+    }
+
+
+def _of_logins() -> dict[str, str]:
+    """What pam_env(8) gives to logins: `NAME=value` or `NAME="value"` a line."""
+    try:
+        lines = paths.LOGIN_ENVIRONMENT.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except FileNotFoundError:
+        return {}
+    found = {}
+    for line in lines:
+        name, mark, value = line.strip().removeprefix("export ").partition("=")
+        if mark and _NAME.fullmatch(name):
+            quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
+            found[name] = value[1:-1] if quoted else value
+    return found
+
+
+def tell_logins() -> None:
+    """Let logins see those variables of the container that are of use in a shell and no secret.
+
+    They go to /etc/environment, in a block of our own: what somebody else has set there stays, and wins. Only what the
+    first process was started with: a variable of the shell that called us is not meant for everybody.
+    """
+    try:
+        text = paths.LOGIN_ENVIRONMENT.read_text(encoding="utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        text = ""
+    before, _, rest = text.partition(_BLOCK_BEGINS)
+    others = before + rest.partition(_BLOCK_ENDS)[2]
+    set_by_others = {line.partition("=")[0].strip() for line in others.splitlines()}
+    told = {
+        name: value
+        for name, value in sorted(_of_first_process().items())
+        if name.startswith(_FOR_LOGINS) and name not in set_by_others and _PLAIN.fullmatch(value)
+    }
+    block = (
+        "".join([_BLOCK_BEGINS, *(f'{name}="{value}"\n' for name, value in told.items()), _BLOCK_ENDS]) if told else ""
+    )
+    new = others + ("\n" if block and others and not others.endswith("\n") else "") + block
+    if new != text:
+        write_atomic(paths.LOGIN_ENVIRONMENT, new.encode("utf-8", "surrogateescape"), mode=0o644, owner=ROOT)
 
 
 def read_environment(variables: Mapping[str, str], host: Host) -> Environment:

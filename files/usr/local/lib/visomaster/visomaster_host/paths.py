@@ -3,6 +3,8 @@
 from pathlib import Path
 
 HOST = Path("/etc/visomaster/host.json")
+FIRST_ENVIRONMENT = Path("/proc/1/environ")
+LOGIN_ENVIRONMENT = Path("/etc/environment")
 SUPERVISORD_CONFIG = Path("/etc/visomaster/supervisord.conf")
 FLUXBOX = Path("/etc/visomaster/fluxbox")
 
@@ -19,6 +21,8 @@ PORTAL_LOGS = Path("/var/log/portal")
 
 RUN = Path("/run/visomaster")
 START_LOCK = RUN / "start.lock"
+PREPARED = RUN / "prepared"
+"""What visomaster-start has prepared the host to be."""
 SETTINGS = RUN / "settings.json"
 MODEL_STORE = RUN / "models"
 """A link to the folder that holds the models: the usual one, or the MODELS_DIR of this start."""
@@ -28,6 +32,7 @@ XAUTHORITY = DESKTOP / "Xauthority"
 X11VNC_PASSWORD = DESKTOP / "x11vnc-password"
 APPLICATION_PID = DESKTOP / "application.pid"
 PORTAL = RUN / "portal"
+PORTAL_DESCRIPTION = RUN / "portal.json"
 SUPERVISOR_SOCKET = Path("/run/supervisor.sock")
 
 PACKAGES = Path("/usr/local/lib/visomaster")

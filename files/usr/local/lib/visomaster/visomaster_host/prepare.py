@@ -8,7 +8,7 @@ from pathlib import Path
 
 from visomaster_host import environment, paths
 from visomaster_host.environment import Environment
-from visomaster_host.files import ensure_directory, owner_of
+from visomaster_host.files import ROOT, ensure_directory, owner_of, write_atomic
 from visomaster_host.host import Host
 from visomaster_host.problems import Problem
 from visomaster_host.xauthority import write_cookie
@@ -16,8 +16,11 @@ from visomaster_host.xauthority import write_cookie
 USER = "visomaster"
 
 
-def prepare(host: Host, checked: Environment) -> None:
-    """Make `host` ready for its services, none of which runs. Safe to repeat. Raises `Problem`."""
+def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> None:
+    """Make `host` ready for its services. Safe to repeat. Raises `Problem`.
+
+    A running X server knows its old cookie alone: without `new_cookie` the one that is there stays.
+    """
     try:
         user = owner_of(USER)
     except KeyError:
@@ -29,8 +32,34 @@ def prepare(host: Host, checked: Environment) -> None:
     link_model_store(Path(checked.settings.models_dir or paths.MODELS))
     # Made by root first: an unprivileged Xvfb would make it with the wrong mode and then not listen.
     ensure_directory(paths.X11_SOCKETS, mode=0o1777)
-    # Last: services that somebody else's supervisord has started already wait for this file.
-    write_cookie(paths.XAUTHORITY, host.display_number, user)
+    if host.access != "portal":
+        _clear_portal()
+    if new_cookie or not paths.XAUTHORITY.exists():
+        write_cookie(paths.XAUTHORITY, host.display_number, user)
+    # Last: services that a running supervisord has started already wait for this.
+    write_atomic(paths.PREPARED, _signature(host).encode(), mode=0o644, owner=ROOT)
+
+
+def is_prepared(host: Host) -> bool:
+    """Whether visomaster-start has prepared this machine for what `host` is now, not for another variant before it."""
+    try:
+        return paths.PREPARED.read_text(encoding="utf-8") == _signature(host)
+    except FileNotFoundError:
+        return False
+
+
+def _signature(host: Host) -> str:
+    """All of `host` that its preparation depends on."""
+    return f"{host.access} {host.port} {host.display}\n"
+
+
+def _clear_portal() -> None:
+    """Remove what a portal left that is not part of the host any more: its services, its copy of a TLS key."""
+    if paths.PORTAL.exists():
+        import shutil
+
+        shutil.rmtree(paths.PORTAL)
+    paths.PORTAL_DESCRIPTION.unlink(missing_ok=True)
 
 
 def link_model_store(store: Path) -> None:

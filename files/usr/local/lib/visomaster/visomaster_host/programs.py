@@ -12,7 +12,7 @@ from visomaster_host import display, limits, paths
 from visomaster_host.environment import read_settings
 from visomaster_host.files import owner_of, write_atomic
 from visomaster_host.host import Host
-from visomaster_host.prepare import USER
+from visomaster_host.prepare import USER, is_prepared
 from visomaster_host.problems import NotReady, Problem
 from visomaster_host.store import VNC_PASSWORD, read_secret
 
@@ -72,8 +72,8 @@ def prepared(host: Host) -> str:
 
     A supervisord that belongs to the machine starts the services on its own after a reboot; they then wait.
     """
-    if not paths.XAUTHORITY.exists():
-        raise NotReady(f"visomaster-start has not run yet ({paths.XAUTHORITY} is missing)")
+    if not is_prepared(host):
+        raise NotReady(f"visomaster-start has not run yet ({paths.PREPARED} is missing, or of another variant)")
     return "visomaster-start has run"
 
 

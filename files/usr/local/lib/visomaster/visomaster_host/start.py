@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from visomaster_host import paths, supervisor
-from visomaster_host.environment import Environment, container_environment, drop_secrets, read_environment
+from visomaster_host.environment import Environment, container_environment, drop_secrets, read_environment, tell_logins
 from visomaster_host.files import ensure_directory
 from visomaster_host.host import Host, read_host
-from visomaster_host.prepare import make_log_directories, prepare
+from visomaster_host.prepare import is_prepared, make_log_directories, prepare
 from visomaster_host.problems import Problem, reporting
 
 LOCK_WITHIN = 60.0
@@ -62,6 +62,7 @@ def start(command: list[str]) -> int:
         raise Problem("must be run as root")
     host = read_host()
     checked = read_environment(container_environment(), host)
+    tell_logins()
     if not command and is_main_program(os.getpid(), os.getppid(), _name_of_init()):
         become_supervisord(host, checked)
     _say(ensure_running(host, checked))
@@ -106,7 +107,7 @@ def join_running(host: Host, checked: Environment) -> str:
     known = supervisor.programs()
     missing = [name for name in host.services if name not in known]
     who = f"supervisord (process {supervisor.pid()})"
-    if not missing and paths.XAUTHORITY.exists():
+    if not missing and is_prepared(host):
         return f"already running under {who}: nothing changed"
     make_log_directories()
     found = supervisor.reread() if missing else set()
@@ -115,8 +116,8 @@ def join_running(host: Host, checked: Environment) -> str:
         raise Problem(
             f"the running {who} does not include /etc/supervisor/conf.d/*.conf: it finds no {', '.join(lost)}"
         )
-    if missing == list(host.services) or not paths.XAUTHORITY.exists():
-        prepare(host, checked)
+    if not is_prepared(host):
+        prepare(host, checked, new_cookie=missing == list(host.services))
     for name in missing:
         supervisor.add(name)
     return f"prepared the host and added {', '.join(missing) or 'nothing'} to the running {who}"
@@ -182,7 +183,7 @@ def _wake_supervisord() -> NoReturn:
 
 
 def _environment_without_secrets() -> dict[str, str]:
-    variables = dict(os.environ)
+    variables = dict(container_environment())
     drop_secrets(variables)
     return variables
 

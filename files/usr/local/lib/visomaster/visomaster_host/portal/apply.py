@@ -31,7 +31,7 @@ class Places:
     caddy: Owner
     root: Owner = ROOT
     run: Path = paths.PORTAL
-    description: Path = paths.RUN / "portal.json"
+    description: Path = paths.PORTAL_DESCRIPTION
     share: Path = Path("/usr/local/share/visomaster/portal")
     novnc: Path = Path("/usr/local/lib/visomaster/debian/usr/share/novnc")
     certificates: Path = Path("/var/lib/visomaster/tls")

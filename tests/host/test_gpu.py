@@ -1,0 +1,70 @@
+"""The GPU, as the program reaches it: asked through the driver and the libraries, never by looking at a file."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spec import paths
+
+REMOTE = Path(__file__).parent / "remote"
+
+
+@pytest.fixture(scope="module")
+def gpu(host: Any) -> None:
+    """Skips where the host has no GPU, which is no fault of the host."""
+    if host.run("ls -d /dev/nvidia[0-9]* /dev/dxg").stdout == "":
+        pytest.skip("no GPU")
+
+
+def answer(host: Any, script: str) -> str:
+    """What a script of remote/ prints on the host, as the program's user in its environment."""
+    text = (REMOTE / script).read_text(encoding="utf-8")
+    as_user = f"setpriv --reuid {paths.USER} --regid {paths.USER} --init-groups"
+    done = host.run(f"cd / && {as_user} {paths.PYTHON} -c {shlex.quote(text)}")
+    assert done.rc == 0, done.stderr.strip().splitlines()[-1]
+    return str(done.stdout.strip())
+
+
+@pytest.mark.usefixtures("gpu")
+def test_the_driver_gives_a_gpu(host: Any) -> None:
+    """The graphics card answers through its driver.
+
+    If not: the driver is the machine's, not the image's. Rent another machine; or, on one of your own, install NVIDIA's
+    container toolkit and start the container with `--gpus all`.
+    """
+    assert "CUDA" in answer(host, "cuda_init.py")
+
+
+@pytest.mark.usefixtures("gpu")
+def test_onnxruntime_computes_on_the_gpu(host: Any) -> None:
+    """Models are computed on the graphics card.
+
+    onnxruntime goes on with the processor when CUDA's libraries do not load, and everything is a hundred times slower.
+
+    If not: the accelerator does not suit the driver; apply deploy.py with `--data accelerator=` and an older CUDA.
+    """
+    said = answer(host, "onnx_cuda.py")
+    if said == "not installed":
+        pytest.skip("the program has no onnxruntime")
+    assert "CUDAExecutionProvider" in said
+
+
+@pytest.mark.usefixtures("gpu")
+def test_opengl_reaches_the_gpu(host: Any) -> None:
+    """Drawing can use the graphics card.
+
+    If not: the container lacks the driver's graphics part: set NVIDIA_DRIVER_CAPABILITIES=all and make it anew.
+    """
+    assert "NVIDIA" in answer(host, "gl_renderer.py")
+
+
+def test_opengl_draws(host: Any) -> None:
+    """Drawing works, on whatever there is.
+
+    If not: OpenGL's libraries are missing; apply deploy.py once more.
+    """
+    assert answer(host, "gl_renderer.py")

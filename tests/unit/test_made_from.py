@@ -1,0 +1,43 @@
+"""What a running service is restarted for."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from spec.here import FILES
+from spec.service import CADDY, FLUXBOX, XVFB
+from tasks import services
+from tasks.services import made_from
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of what is installed, to be edited."""
+    copy = tmp_path / "files"
+    shutil.copytree(FILES, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(services, "FILES", copy)
+    return copy
+
+
+def restarted(files: Path, edited: str) -> set[str]:
+    """The services, of three, that an edit of a file restarts."""
+    table = (XVFB, FLUXBOX, CADDY)
+    before = {service.name: made_from(service, "{}") for service in table}
+    (files / edited).write_text("other")
+    return {service.name for service in table if made_from(service, "{}") != before[service.name]}
+
+
+def test_another_description_of_the_host_restarts_all() -> None:
+    for service in (XVFB, FLUXBOX, CADDY):
+        assert made_from(service, '{"port": 1}') != made_from(service, '{"port": 2}')
+        assert made_from(service, "{}") == made_from(service, "{}")
+
+
+def test_an_edit_restarts_those_who_read_it(files: Path) -> None:
+    """A page that changes is no reason to end the program a person works with."""
+    assert restarted(files, "usr/local/lib/visomaster/visomaster_host/programs.py") == {"xvfb", "fluxbox", "caddy"}
+    assert restarted(files, "usr/local/share/visomaster/portal/Caddyfile") == {"caddy"}
+    assert restarted(files, "etc/visomaster/fluxbox/menu") == {"fluxbox"}
