@@ -12,7 +12,10 @@ from sandbox import desktop
 from spec import paths
 from spec.variant import Access
 from tests.drills.notebook import CHECKS, kernel_options, run_cells
-from tests.e2e.machine import Container, container
+from tests.e2e.machine import Container, container, docker
+from tests.e2e.test_desktop import screenshot, visit
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*TripleDES")
 
 MODEL = "model_assets/face_parser.onnx"
 PART = f"{paths.MODELS}/face_swapper_512.onnx.part"
@@ -43,7 +46,7 @@ def box(request: pytest.FixtureRequest, baked: str, asset_server: str) -> Iterat
     """A host of each access whose logs and own files lie on small disks."""
     image = baked if request.param is Access.VNC else desktop.bake("alt")
     mirrors = f"--env=VISOMASTER_MIRRORS={desktop.mirrors(asset_server)}"
-    with container(image, *kernel_options(), *SMALL_DISKS, mirrors) as running:
+    with container(image, *kernel_options(), *SMALL_DISKS, "--publish=127.0.0.1::5901", mirrors) as running:
         running.wait_ready()
         yield Guided(name=running.name, access=request.param)
 
@@ -113,17 +116,39 @@ def test_a_new_secret_replaces_the_old_one(box: Guided) -> None:
     assert box.secret() != old
     assert box.secret() in seen.of("new-password") and old not in seen.text
     box.wait_ready()
+    assert [opens(box, secret) for secret in (old, box.secret())] == [False, True]
+
+
+ASK = """
+import sys, urllib.error, urllib.request
+request = urllib.request.Request("http://127.0.0.1:11111/", headers={"Authorization": "Bearer " + sys.argv[1]})
+try:
+    print(urllib.request.urlopen(request, timeout=10).status)
+except urllib.error.HTTPError as refusal:
+    print(refusal.status)
+"""
+
+
+def opens(box: Guided, secret: str) -> bool:
+    """Whether somebody with `secret` is let in."""
+    if box.access is Access.PORTAL:
+        return box.output("python3", "-c", ASK, secret) == "200\n"
+    try:
+        visit(box, secret, screenshot)
+    except PermissionError:
+        return False
+    return True
 
 
 def test_a_fetch_that_runs_keeps_its_unfinished_files(box: Guided) -> None:
     """The repair of the disk takes only what nobody works on."""
-    box.output(
-        "sh", "-c", f"dd if=/dev/zero of={PART} bs=1M count=2 && flock {paths.MODELS}/.lock sleep 60 >/dev/null 2>&1 &"
-    )
-    box.output("sh", "-c", f"until ! flock --nonblock {paths.MODELS}/.lock true; do sleep 0.05; done")
+    lock = f"{paths.MODELS}/.lock"
+    box.output("dd", "if=/dev/zero", f"of={PART}", "bs=1M", "count=2")
+    docker("exec", "--detach", box.name, "flock", lock, "sleep", "60")
+    box.output("sh", "-c", f"until ! flock --nonblock {lock} true; do sleep 0.05; done")
     run_cells(box, "start", "repair-disk")
     box.output("ls", PART)
     box.output("pkill", "--exact", "sleep")
-    box.output("flock", "--timeout=10", f"{paths.MODELS}/.lock", "true")
+    box.output("flock", "--timeout=10", lock, "true")
     run_cells(box, "start", "repair-disk")
     assert box.run("ls", PART).returncode != 0

@@ -48,9 +48,7 @@ def test_it_needs_the_standard_library_alone() -> None:
     assert imported and imported <= sys.stdlib_module_names
 
 
-@pytest.mark.parametrize(
-    "text", ["match x:\n    case 1:\n        pass", "with (open(a) as b, open(c) as d):\n    pass"]
-)
+@pytest.mark.parametrize("text", ["match x:\n    case 1:\n        pass", "with (a as b, c as d):\n    pass"])
 def test_newer_grammar_would_be_noticed(text: str) -> None:
     """`feature_version` is Python's best effort, says its manual."""
     with pytest.raises(SyntaxError):
