@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sandbox.shell import CACHE, REPOSITORY, fingerprint, lock, step
 from sandbox.shell import run as run_here
@@ -71,12 +72,15 @@ def run_cells(box: Container, *cells: str, user: str = "root", notebook: str = p
     return printed(json.loads(done.stdout)["cells"])
 
 
-def printed(cells: Sequence[dict[str, object]]) -> Printed:
+def plain(outputs: Sequence[Mapping[str, str]]) -> str:
+    """The text of a cell's outputs without its colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", "".join(output["text"] for output in outputs))
+
+
+def printed(cells: Sequence[Mapping[str, Any]]) -> Printed:
     """What an executed notebook holds."""
     return Printed(
         cells=tuple(
-            (str(cell["id"]).partition("-")[2], "".join(str(output["text"]) for output in cell["outputs"]))  # type: ignore[attr-defined]
-            for cell in cells
-            if cell["cell_type"] == "code"
+            (str(cell["id"]).partition("-")[2], plain(cell["outputs"])) for cell in cells if cell["cell_type"] == "code"
         )
     )
