@@ -50,6 +50,7 @@ COPY tasks/access.py /playbook/tasks/access.py
 FROM playbook AS playbook-application
 COPY VisoMaster /playbook/VisoMaster
 COPY tasks/application.py /playbook/tasks/application.py
+RUN rm -f /playbook/VisoMaster/Install_Guide.ipynb
 
 FROM playbook AS playbook-programs
 COPY VisoMaster/models/visomaster.json /playbook/VisoMaster/models/visomaster.json
@@ -63,6 +64,7 @@ COPY tasks/models.py /playbook/tasks/models.py
 COPY tasks/programs.py /playbook/tasks/programs.py
 
 FROM playbook AS playbook-services
+COPY VisoMaster/Install_Guide.ipynb /playbook/VisoMaster/Install_Guide.ipynb
 COPY files /playbook/files
 COPY tasks/services.py /playbook/tasks/services.py
 COPY templates/etc /playbook/templates/etc

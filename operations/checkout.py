@@ -7,9 +7,9 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from pyinfra import host
-from pyinfra.api import FunctionCommand, operation
+from pyinfra.api import FunctionCommand, StringCommand, operation
 
-from operations.facts.checkout import CheckoutCommit
+from operations.facts.checkout import CheckoutCommit, CheckoutIgnores
 from operations.remote.conda_environment import swap_prefix
 from operations.stream import streamed
 
@@ -28,3 +28,15 @@ def at_commit(url: str, commit: str, dest: str, user: str, mirrors: Mapping[str,
         host.noop(f"{dest} is at {commit}")
         return
     yield streamed(shlex.join(["sh", "-c", _CHECKOUT, "git-checkout", swap_prefix(url, mirrors), commit, dest, user]))
+
+
+@operation()
+def ignores(dest: str, pattern: str, user: str) -> Generator[StringCommand]:
+    """Have git take no notice of `pattern` in the checkout in `dest`, which is `user`'s: a file that is put there is
+    then no change of the checkout. Nothing to do for a plain folder."""
+    if host.get_fact(CheckoutIgnores, path=dest, pattern=pattern):
+        host.noop(f"git ignores {pattern} in {dest}")
+        return
+    append = f"mkdir -p .git/info && printf '%s\\n' {shlex.quote(pattern)} >>.git/info/exclude"
+    become = shlex.join(["setpriv", "--reuid", user, "--regid", user, "--init-groups", "sh", "-c", append])
+    yield StringCommand(f"cd {shlex.quote(dest)} && {become}")

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spec import fields
+from spec.here import GUIDE
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-PROFILES = Path(__file__).parent.parent / "VisoMaster"
+PROFILES = GUIDE.parent
 """Where the project's own profiles are, and where a user may put a program of their own."""
 
 _PROFILE = ("title", "manifest", "system", "source", "environment", "accelerators")
@@ -157,8 +158,9 @@ def _own_program() -> FolderSource | None:
     """The user's own program in `VisoMaster/`, without what this project keeps there."""
     if not (PROFILES / "main.py").is_file():
         return None
-    ours = {path.name for path in PROFILES.glob("*.toml")} | {"locks", "models", "requirements", "README.md"}
-    return FolderSource(path=PROFILES, exclude=frozenset(ours))
+    profiles = (path.name for path in PROFILES.glob("*.toml"))
+    ours = frozenset({*profiles, GUIDE.name, "locks", "models", "requirements", "README.md"})
+    return FolderSource(path=PROFILES, exclude=ours)
 
 
 def _environment(table: Mapping[str, object], path: Path) -> CondaEnvironment:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 import jinja2
 
 from spec.application import Application, FolderSource, load_application
-from spec.here import ROOT, TEMPLATES
+from spec.here import GUIDE, ROOT, TEMPLATES
 from spec.image import ImageConfig
 from spec.layer import IMAGE_LAYERS, Layer
 from spec.published import image_config
@@ -35,10 +35,15 @@ _READS: Mapping[Layer, tuple[str, ...]] = MappingProxyType(
         Layer.APPLICATION: ("VisoMaster",),  # a program of the user's own may be in there
         Layer.PROGRAMS: ("files/usr/local",),
         Layer.MODELS: ("files/usr/local", "tasks/programs.py"),  # its stage installs the programs that fetch
-        Layer.SERVICES: ("files", "templates/etc"),
+        Layer.SERVICES: ("VisoMaster/Install_Guide.ipynb", "files", "templates/etc"),
     }
 )
 """What each layer's task reads beside its own module."""
+
+_HIDES: Mapping[Layer, tuple[str, ...]] = MappingProxyType(
+    {Layer.APPLICATION: (GUIDE.relative_to(ROOT).as_posix(),)}  # the services bring it: its edits stay kilobytes
+)
+"""What lies in a folder that a layer reads, but is another layer's: a layer is built anew when what it sees changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +82,10 @@ class Build:
         """The paths, relative to the repository, that the stage of `layer` alone sees."""
         profile = (_relative(path) for path in self._profile_files(layer))
         return tuple(sorted({f"tasks/{layer}.py", *_READS[layer], *profile}))
+
+    def hides(self, layer: Layer) -> tuple[str, ...]:
+        """The paths among those that the stage of `layer` does not see after all."""
+        return _HIDES.get(layer, ())
 
     def _profile_files(self, step: Layer) -> tuple[Path, ...]:
         application, lock = self.application, self.application.environment.lock

@@ -5,3 +5,4 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ROOT / "files"
 TEMPLATES = ROOT / "templates"
+GUIDE = ROOT / "VisoMaster" / "Install_Guide.ipynb"

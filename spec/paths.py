@@ -1,6 +1,7 @@
 """Paths on the host. The guide fixes the first block; do not move them."""
 
 PROGRAM = "/app/VisoMaster"
+GUIDE = f"{PROGRAM}/Install_Guide.ipynb"
 MODELS = "/app/models"
 DEPENDENCIES = "/app/dependencies"
 WORKSPACE = "/workspace"

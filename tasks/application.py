@@ -25,6 +25,12 @@ def application(profile: Application, mirrors: Mapping[str, str]) -> None:
                 user=paths.USER,
                 mirrors=mirrors,
             )
+            checkout.ignores(
+                name="Keep the guide out of git's sight",
+                dest=paths.PROGRAM,
+                pattern=paths.GUIDE.removeprefix(paths.PROGRAM),
+                user=paths.USER,
+            )
         case FolderSource(path=folder, exclude=exclude):
             tree.copied(
                 name=f"Copy {profile.name} from {folder.name}/",

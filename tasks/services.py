@@ -14,7 +14,7 @@ from pyinfra.operations import files
 from operations import models, supervisor, tree
 from spec import paths
 from spec.application import GitSource
-from spec.here import FILES, TEMPLATES
+from spec.here import FILES, GUIDE, TEMPLATES
 from spec.service import Service, services_for
 from spec.settings import Settings
 from spec.variant import ModelsAt
@@ -61,6 +61,14 @@ def services(settings: Settings) -> None:
             link=True,
             mirrors=settings.mirrors,
         )
+    files.put(
+        name="Bring the guide",
+        src=str(GUIDE),
+        dest=paths.GUIDE,
+        user=paths.USER,  # who reads it may save what the cells printed
+        group=paths.USER,
+        mode="644",
+    )
     supervisor.only_programs(
         name="Remove programs of other variants",
         folder=paths.SUPERVISOR_PROGRAMS,

@@ -24,3 +24,22 @@ class CheckoutCommit(FactBase[str]):
 
     def process(self, output: Iterable[str]) -> str:
         return next(iter(output), "").strip()
+
+
+class CheckoutIgnores(FactBase[bool]):
+    """Whether git takes no notice of a name in a checkout by `.git/info/exclude`; a plain folder has nobody to tell."""
+
+    @staticmethod
+    def default() -> bool:
+        return False
+
+    def command(self, path: str, pattern: str) -> StringCommand:
+        exclude = QuoteString(f"{path}/.git/info/exclude")
+        return StringCommand(
+            *("if test -d", QuoteString(path), "&& ! test -d", QuoteString(f"{path}/.git"), "; then echo yes;"),
+            *("elif test -f", exclude, "; then"),
+            *("grep -qxF --", QuoteString(pattern), exclude, "&& echo yes || test $? -eq 1; fi"),
+        )
+
+    def process(self, output: Iterable[str]) -> bool:
+        return "yes" in output

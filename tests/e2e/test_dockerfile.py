@@ -89,12 +89,14 @@ def test_nothing_of_the_build_is_in_the_image(route: str, request: pytest.Fixtur
     assert "password" not in history.lower() and "token" not in history.lower()
 
 
-def test_an_edit_of_a_service_template_is_a_small_layer(bookworm: Build, tmp_path: Path) -> None:
+def test_an_edit_of_a_template_or_the_guide_is_a_small_layer(bookworm: Build, tmp_path: Path) -> None:
     """Every earlier layer comes from the cache; what is built and pushed anew is small."""
     copy = tmp_path / "edited"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", ".cache", "__pycache__"))
     template = copy / "templates/etc/supervisor/conf.d/program.conf.j2"
     template.write_text(template.read_text() + "; edited\n")
+    guide = copy / "VisoMaster/Install_Guide.ipynb"
+    guide.write_text(guide.read_text().replace("VisoMaster on this machine", "VisoMaster, edited"))
     again = build("bookworm", context=copy, name="edited")
     try:
         old, new = layers(bookworm.tag), layers(again.tag)

@@ -292,6 +292,34 @@ def test_environment_gives_store_and_mirrors(world: World, monkeypatch: pytest.M
     assert (world.tree / "model_assets/a.onnx").readlink() == world.root / "volume/a.onnx"
 
 
+def test_a_shell_without_the_containers_variables_finds_store_and_mirrors(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSH sessions on Vast have none of them; what visomaster-start was given is written down."""
+    from visomaster_host import paths
+    from visomaster_host.environment import Settings
+    from visomaster_host.fetch import cli, main
+
+    world.add("a.onnx")
+    (world.root / "store").symlink_to(world.root / "volume")
+    monkeypatch.setattr(paths, "MODEL_STORE", world.root / "store")
+    monkeypatch.setattr(cli, "read_settings", lambda: Settings(mirrors=f"{HOST}={world.base}"))
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    arguments = world.arguments()[:-2]
+    del arguments[arguments.index("--store") : arguments.index("--store") + 2]
+    assert main(arguments) == 0
+    assert (world.tree / "model_assets/a.onnx").readlink() == world.root / "volume/a.onnx"
+
+
+def test_mirrors_of_the_last_start_are_for_root(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may hold a login: nobody else can read them, or is told so on every call."""
+    from visomaster_host.fetch import cli
+
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr(cli, "read_settings", lambda: pytest.fail("read"))
+    assert cli.of_last_start() == {}
+
+
 @pytest.mark.parametrize("token", ["two words", "new\nline"])
 def test_an_unusable_token_is_refused_without_being_shown(
     world: World, token: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -66,7 +66,7 @@ def expected(layer: Layer, variant: Variant) -> list[str]:
             names = ["Install packages", programs]
         case Layer.APPLICATION:
             assert isinstance(SANDBOX.source, GitSource)
-            names = [f"Check out sandbox at {SANDBOX.source.commit[:12]}"]
+            names = [f"Check out sandbox at {SANDBOX.source.commit[:12]}", "Keep the guide out of git's sight"]
         case Layer.PROGRAMS:
             installed = [f"Install the {part}" for part in ("package", "commands", "portal's pages")]
             names = [*installed, "Compile the package", "Write the model manifest"]
@@ -76,7 +76,7 @@ def expected(layer: Layer, variant: Variant) -> list[str]:
             names = ["Describe the host", "Configure supervisord"]
             names += [f"Configure {service.name}" for service in services]
             names += ["Link the models into the program"] if built else []
-            names += ["Remove programs of other variants", "Take up what changed"]
+            names += ["Bring the guide", "Remove programs of other variants", "Take up what changed"]
         case Layer.START:
             names = ["Start the services"]
     return [f"{layer.title()} | {name}" for name in names]

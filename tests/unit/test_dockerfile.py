@@ -9,7 +9,7 @@ import pytest
 
 from spec.application import load_application
 from spec.dockerfile import Build, render
-from spec.here import ROOT
+from spec.here import GUIDE, ROOT
 from spec.layer import IMAGE_LAYERS, Layer
 from spec.variant import VARIANTS
 
@@ -37,6 +37,19 @@ def test_what_a_layer_reads_is_there(application: str) -> None:
     build = Build(application=load_application(application))
     paths = {path for layer in IMAGE_LAYERS for path in (*build.common, *build.reads(layer))}
     assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+
+
+def test_only_the_services_see_the_guide() -> None:
+    """It lies in a folder that the application's layer reads: without hiding it there an edit would check the program
+    out anew, and every image would be pushed with it."""
+    build = Build(application=load_application("visomaster"))
+    guide = GUIDE.relative_to(ROOT)
+
+    def sees(layer: Layer) -> bool:
+        read = any(guide.is_relative_to(path) for path in (*build.common, *build.reads(layer)))
+        return read and guide.as_posix() not in build.hides(layer)
+
+    assert [layer for layer in IMAGE_LAYERS if sees(layer)] == [Layer.SERVICES]
 
 
 def test_only_the_services_read_the_templates() -> None:

@@ -197,6 +197,34 @@ def test_a_portal_host_keeps_a_token_and_no_password(kept: Path) -> None:
     assert environment.read_settings() == Settings(portal_config="x")
 
 
+@pytest.mark.parametrize(
+    ("access", "name", "own", "length"),
+    [("vnc", store.VNC_PASSWORD, "mine", 8), ("portal", store.PORTAL_TOKEN, "a token of my own", 32)],
+)
+def test_a_secret_is_renewed(kept: Path, access: str, name: str, own: str, length: int) -> None:
+    environment.keep(Environment(), host(access=access))
+    first = store.read_secret(name)
+    environment.renew(host(access=access), None)
+    second = store.read_secret(name)
+    assert second is not None and second != first and len(second) == length
+    environment.renew(host(access=access), own)
+    assert store.read_secret(name) == own
+
+
+@pytest.mark.parametrize(
+    ("access", "secret", "said"),
+    [("vnc", "", "got 0"), ("vnc", "123456789", "got 9"), ("portal", "", "got 0"), ("portal", "short", "got 5")],
+)
+def test_what_cannot_be_a_secret_changes_nothing(kept: Path, access: str, secret: str, said: str) -> None:
+    """A portal never falls back to one that is generated when a person names one."""
+    environment.keep(Environment(), host(access=access))
+    name = store.VNC_PASSWORD if access == "vnc" else store.PORTAL_TOKEN
+    before = store.read_secret(name)
+    with pytest.raises(Problem, match=said):
+        environment.renew(host(access=access), secret)
+    assert store.read_secret(name) == before
+
+
 def test_damaged_settings_are_said(kept: Path) -> None:
     (kept / "settings.json").write_text('{"unknown": 1}')
     with pytest.raises(Problem, match="damaged"):

@@ -147,3 +147,44 @@ def test_the_token_is_quoted_in_the_portals_address() -> None:
 
 def test_the_password_comes_with_the_address() -> None:
     assert credentials.credentials(host(), Settings(), "secret12")["password"] == "secret12"
+
+
+def calls_of(monkeypatch: pytest.MonkeyPatch, *known: Program) -> list[tuple[str, ...]]:
+    """What supervisord is asked to do from now on, `known` being its programs."""
+    calls: list[tuple[str, ...]] = []
+    monkeypatch.setattr(supervisor, "programs", lambda: {program.name: program for program in known})
+    monkeypatch.setattr(supervisor, "_call", lambda *words: calls.append(words))
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("state", "stopped"), [("RUNNING", True), ("BACKOFF", True), ("STOPPED", False), ("FATAL", False)]
+)
+def test_a_restart_stops_what_runs(state: str, stopped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = calls_of(monkeypatch, Program(name="caddy", state=state, why=""))
+    supervisor.restart("caddy")
+    assert calls == [("supervisor.stopProcess", "caddy")] * stopped + [("supervisor.startProcess", "caddy", False)]
+
+
+def test_a_restart_of_a_stranger_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert calls_of(monkeypatch) == []
+    with pytest.raises(Problem, match="knows no caddy"):
+        supervisor.restart("caddy")
+
+
+@pytest.mark.parametrize(("access", "service"), [("vnc", "x11vnc"), ("portal", "caddy")])
+def test_a_new_secret_is_put_to_use(access: str, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service that asks for it read the old one when it started."""
+    did: list[object] = []
+    monkeypatch.setattr(credentials, "read_secret", lambda name: "old")
+    monkeypatch.setattr(credentials.environment, "renew", lambda host, wanted: did.append(wanted))
+    monkeypatch.setattr(supervisor, "is_listening", lambda: True)
+    monkeypatch.setattr(supervisor, "restart", did.append)
+    credentials.replace(host(access=access), "mine")
+    assert did == ["mine", service]
+
+
+def test_a_host_that_was_never_started_has_no_secret_to_replace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "read_secret", lambda name: None)
+    with pytest.raises(Problem, match="run visomaster-start first"):
+        credentials.replace(host(), None)

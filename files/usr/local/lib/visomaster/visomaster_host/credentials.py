@@ -1,6 +1,8 @@
-"""Tell how to log in to this host: visomaster-credentials [--json]
+"""Tell how to log in to this host: visomaster-credentials [--json] [--new | --set]
 
 For root only. Prints the address and password of the VNC desktop, or the portal's address with its token.
+--new makes another password or token first, --set takes one from the standard input; whoever is logged in is logged
+out. A VNC_PASSWORD or OPEN_BUTTON_TOKEN in the container's own environment is taken again when the container starts.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 
-from visomaster_host import paths
+from visomaster_host import environment, paths, supervisor
 from visomaster_host.environment import Settings, read_settings
 from visomaster_host.host import Host, read_host
 from visomaster_host.problems import Problem, reporting
@@ -25,22 +27,44 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    change = parser.add_mutually_exclusive_group()
+    change.add_argument("--new", action="store_true", help="make another password or token first")
+    change.add_argument("--set", action="store_true", help="take another one from the standard input first")
     arguments = parser.parse_args(argv)
-    return reporting("visomaster-credentials", lambda: tell(as_json=arguments.json))
+
+    def run() -> int:
+        host = read_host()
+        if arguments.new or arguments.set:
+            replace(host, sys.stdin.readline().removesuffix("\n") if arguments.set else None)
+        return tell(host, as_json=arguments.json)
+
+    return reporting("visomaster-credentials", run)
 
 
-def tell(*, as_json: bool) -> int:
+def replace(host: Host, wanted: str | None) -> None:
+    """Make `wanted`, or a generated secret, the one that `host` asks for from now on. Raises `Problem`."""
+    stored(host)
+    environment.renew(host, wanted)
+    if supervisor.is_listening():  # the service read the old one when it started
+        supervisor.restart("x11vnc" if host.access == "vnc" else "caddy")
+
+
+def tell(host: Host, *, as_json: bool) -> int:
     """Print the credentials. Raises `Problem` unless root asks and the host was started once."""
-    host = read_host()
-    secret = read_secret(VNC_PASSWORD if host.access == "vnc" else PORTAL_TOKEN)
-    if secret is None:
-        raise Problem(f"no credentials in {paths.SECRETS} yet: run visomaster-start first")
-    found = credentials(host, read_settings(), secret)
+    found = credentials(host, read_settings(), stored(host))
     if as_json:
         print(json.dumps(found))
     else:
         sys.stdout.writelines(f"{name}: {value}\n" for name, value in found.items())
     return 0
+
+
+def stored(host: Host) -> str:
+    """The secret that `host` asks for. Raises `Problem` unless root asks and the host was started once."""
+    secret = read_secret(VNC_PASSWORD if host.access == "vnc" else PORTAL_TOKEN)
+    if secret is None:
+        raise Problem(f"no credentials in {paths.SECRETS} yet: run visomaster-start first")
+    return secret
 
 
 def credentials(host: Host, settings: Settings, secret: str) -> dict[str, str]:

@@ -165,6 +165,21 @@ def keep(environment: Environment, host: Host) -> None:
     write_atomic(paths.SETTINGS, text.encode(), mode=0o600, owner=ROOT)
 
 
+def renew(host: Host, wanted: str | None) -> None:
+    """Store `wanted`, or a generated secret when it is None, as the one of `host`'s access.
+
+    Raises `Problem` when it cannot be one; its value is never repeated.
+    """
+    if host.access == "vnc":
+        write_secret(VNC_PASSWORD, _vnc_password(wanted) or _generate(VNC_PASSWORD_LENGTH))
+        return
+    try:
+        check_token(token := _generate(32) if wanted is None else wanted)
+    except TokenError as error:
+        raise Problem(str(error)) from None
+    write_secret(PORTAL_TOKEN, token)
+
+
 def read_settings() -> Settings:
     """The settings of the last start; the defaults when there was none. Raises `Problem` when they are
     unreadable.

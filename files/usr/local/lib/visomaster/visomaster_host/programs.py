@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from visomaster_host import display, limits, paths
-from visomaster_host.environment import read_settings
 from visomaster_host.files import owner_of, write_atomic
 from visomaster_host.host import Host
 from visomaster_host.prepare import USER, is_prepared
@@ -166,11 +165,8 @@ def caddy(host: Host) -> Launch:
 
 
 def fetch(host: Host) -> Launch:
-    """The fetcher with the host's manifest, and the store and mirrors that this start was given."""
-    settings = read_settings()
-    given = {"MODELS_DIR": settings.models_dir, "VISOMASTER_MIRRORS": settings.mirrors}
-    variables = {name: value for name, value in given.items() if value}
-    return Launch(argv=("/usr/local/bin/visomaster-fetch", "--state", str(paths.FETCH_STATE)), variables=variables)
+    """The fetcher with the host's manifest; it finds the store and mirrors that this start was given."""
+    return Launch(argv=("/usr/local/bin/visomaster-fetch", "--state", str(paths.FETCH_STATE)))
 
 
 def application(host: Host) -> Launch:

@@ -67,7 +67,17 @@ def add(name: str) -> None:
     _call("supervisor.addProcessGroup", name)
 
 
-def _call(method: str, *arguments: str) -> Any:
+def restart(name: str) -> None:
+    """Stop the program `name` if it runs, and start it without waiting for it. Raises `Problem`."""
+    program = programs().get(name)
+    if program is None:
+        raise Problem(f"supervisord knows no {name}: visomaster-start adds it")
+    if program.state in ("RUNNING", "STARTING", "BACKOFF"):
+        _call("supervisor.stopProcess", name)
+    _call("supervisor.startProcess", name, False)
+
+
+def _call(method: str, *arguments: str | bool) -> Any:
     """Call one XML-RPC method. Raises `Problem` when the answer is an error, or none comes in time."""
     import http.client
     import xmlrpc.client

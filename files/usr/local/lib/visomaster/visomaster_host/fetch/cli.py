@@ -5,7 +5,8 @@ error; with --check: something is missing); 2 the command, the manifest or a mir
 signal N, to be resumed by the next call.
 
 Environment: MODELS_DIR (the store), VISOMASTER_MIRRORS (FROM=TO pairs, space separated, the place for mirrors that
-need a password), HF_TOKEN (sent to https://huggingface.co only), the proxies and CA bundle requests knows.
+need a password), HF_TOKEN (sent to https://huggingface.co only), the proxies and CA bundle requests knows. Without the
+first two: what visomaster-start was given, so that a shell which has none of the container's variables is no trap.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from visomaster_host import paths
+from visomaster_host.environment import read_settings
 from visomaster_host.fetch.links import is_linked, link_all
 from visomaster_host.fetch.manifest import (
     GROUPS,
@@ -45,6 +48,7 @@ from visomaster_host.fetch.store import (
     set_marker,
     status_of,
 )
+from visomaster_host.problems import Problem
 
 if TYPE_CHECKING:
     from visomaster_host.fetch.engine import Engine
@@ -72,8 +76,8 @@ class Options:
 def main(argv: list[str] | None = None, *, policy: Policy | None = None) -> int:
     """Run the command; returns its exit status (see the module's docstring)."""
     try:
-        options = parse_options(sys.argv[1:] if argv is None else argv, os.environ)
-    except ManifestError as error:
+        options = parse_options(sys.argv[1:] if argv is None else argv, {**of_last_start(), **os.environ})
+    except (ManifestError, Problem) as error:
         print(f"visomaster-fetch: {error}", file=sys.stderr)
         return 2
     signals = _Signals()
@@ -89,6 +93,15 @@ def main(argv: list[str] | None = None, *, policy: Policy | None = None) -> int:
     finally:
         signals.restore()
     return 1
+
+
+def of_last_start() -> dict[str, str]:
+    """The variables of the container's start that matter here; mirrors may hold a login and are root's to know.
+
+    Raises Problem when the file that keeps them is damaged.
+    """
+    kept = {"MODELS_DIR": os.readlink(paths.MODEL_STORE)} if paths.MODEL_STORE.is_symlink() else {}
+    return {**kept, "VISOMASTER_MIRRORS": read_settings().mirrors} if os.geteuid() == 0 else kept
 
 
 def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
