@@ -60,7 +60,7 @@ for layer in host.loop(settings.layers):
         case Layer.ACCESS:
             from tasks.access import access
 
-            access(release, variant.access)
+            access(release, variant.access, settings.mirrors)
         case Layer.APPLICATION:
             from tasks.application import application as application_task
 

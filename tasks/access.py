@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyinfra.api import deploy
 from pyinfra.operations import files
 from typing_extensions import assert_never
@@ -9,18 +11,29 @@ from typing_extensions import assert_never
 from operations import debian_files, packages
 from spec import paths
 from spec.distribution import Release, package_names
-from spec.packages import PORTAL, PORTAL_UNPACKED, PORTAL_UNPACKED_PATHS, VNC
+from spec.packages import (
+    CADDY,
+    LACKS_CADDY,
+    PORTAL,
+    PORTAL_UNPACKED,
+    PORTAL_UNPACKED_PATHS,
+    REPOSITORY_TOOLS,
+    VNC,
+)
 from spec.variant import Access
 
 
 @deploy("Access")
-def access(release: Release, kind: Access) -> None:
+def access(release: Release, kind: Access, mirrors: Mapping[str, str]) -> None:
     """What `kind` of access needs beside the desktop."""
     match kind:
         case Access.VNC:
             packages.installed(name="Install packages", names=package_names(VNC, release))
             files.directory(name="Remove the portal's programs", path=paths.UNPACKED, present=False)
         case Access.PORTAL:
+            if release in LACKS_CADDY:
+                packages.installed(name="Install what checks a key", names=REPOSITORY_TOOLS)
+                packages.repository(name="Trust Caddy's own repository", wanted=CADDY, mirrors=mirrors)
             packages.installed(name="Install packages", names=package_names(PORTAL, release))
             debian_files.unpacked(
                 name="Unpack noVNC and websockify",
