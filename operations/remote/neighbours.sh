@@ -9,6 +9,16 @@ for file in "$folder"/*.conf; do
     sed -n "s|^\[program:\([^]]*\)\].*|program \1 $file|p" "$file"
 done
 
+# The process that holds the socket with the inode $2, as seen by the user $1 it belongs to: in a container root may not
+# look into the processes of others.
+holder() {
+    as_owner=
+    if [ "$1" != 0 ] && [ "$(id -u)" = 0 ]; then
+        as_owner="setpriv --reuid $1 --regid $(id -g "$1" 2>/dev/null || echo "$1") --clear-groups"
+    fi
+    $as_owner find /proc/[0-9]*/fd -lname "socket:\[$2\]" 2>/dev/null | head -n 1 | cut -d / -f 3
+}
+
 ours=" "
 for user in $users; do
     ours="$ours$(id -u "$user" 2>/dev/null || echo none) "
@@ -19,8 +29,7 @@ for port in $ports; do
     cat /proc/net/tcp* | awk -v end=":$(printf '%04X' "$port")\$" '$4 == "0A" && $2 ~ end { print $8, $10 }' |
         while read -r uid inode; do
             case "$ours" in *" $uid "*) continue ;; esac
-            fd=$(find /proc/[0-9]*/fd -lname "socket:\[$inode\]" 2>/dev/null | head -n 1)
-            process=$(echo "$fd" | cut -d / -f 3)
+            process=$(holder "$uid" "$inode")
             echo "port $port ${process:-0} $(tr '\0' ' ' <"/proc/${process:-self}/cmdline")"
         done
 done
