@@ -33,9 +33,13 @@ fi
 # On a fresh box the platform's own apt may be at work, or that of a run which lost its controller: they are waited for.
 patience=300
 run() {
-    until "$@" >"$scratch/log" 2>&1; do
+    while :; do
+        status=0
+        "$@" >"$scratch/log" 2>&1 || status=$?
+        if [ "$status" -eq 0 ]; then return; fi
         if [ "$patience" -eq 0 ] || ! grep -qE 'Could not get lock|locked by another process' "$scratch/log"; then
             grep -E '^(E:|dpkg: error)' "$scratch/log" >&2 || tail -n 3 "$scratch/log" >&2
+            echo "E: $1 ended with status $status" >&2
             exit 1
         fi
         patience=$((patience - 1))

@@ -28,13 +28,13 @@ def check_of(item: pytest.Item, call: pytest.CallInfo[None]) -> Check:
     paragraphs = inspect.cleandoc(function.obj.__doc__ or function.originalname.replace("_", " ")).split("\n\n")
     advice = [paragraph.removeprefix(ADVICE) for paragraph in paragraphs if paragraph.startswith(ADVICE)]
     parameters = {**(function.callspec.params if hasattr(item, "callspec") else {})}
-    host = str(parameters.pop("_testinfra_backend", ""))
+    host = parameters.pop("_testinfra_host", None)
     about = next(iter(parameters.values()), None)
     sentence = paragraphs[0].split("\n")[0].rstrip(".:")
     return Check(
         sentence=f"{sentence}: {about}" if about else sentence,
         advice=" ".join((advice[0] if advice else _NO_ADVICE).split()),
-        host=host,
+        host=host.backend.get_pytest_id() if host else "",
         found=_reason(call),
     )
 
