@@ -38,8 +38,8 @@ run() {
         "$@" >"$scratch/log" 2>&1 || status=$?
         if [ "$status" -eq 0 ]; then return; fi
         if [ "$patience" -eq 0 ] || ! grep -qE 'Could not get lock|locked by another process' "$scratch/log"; then
-            grep -E '^(E:|dpkg: error)' "$scratch/log" >&2 || tail -n 3 "$scratch/log" >&2
-            echo "E: $1 ended with status $status" >&2
+            reason=$(grep -E '^(E:|dpkg: error)' "$scratch/log" || tail -n 3 "$scratch/log")
+            echo "${reason:-E: $1 ended with status $status}" >&2
             exit 1
         fi
         patience=$((patience - 1))
