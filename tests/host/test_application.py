@@ -28,7 +28,7 @@ def test_the_guide_is_there_and_no_change_of_the_program(host: Any) -> None:
     """Whoever updates the program by git is not stopped by it, and `git status` shows their own changes alone."""
     guide = host.file(paths.GUIDE)
     assert (guide.user, guide.group, guide.mode) == (paths.USER, paths.USER, 0o644)
-    status = f"git -c safe.directory='*' -C {paths.PROGRAM} status --porcelain {paths.GUIDE}"
+    status = f"git --no-optional-locks -c safe.directory='*' -C {paths.PROGRAM} status --porcelain {paths.GUIDE}"
     assert host.check_output(f"if test -d {paths.PROGRAM}/.git; then {status}; fi") == ""
 
 
