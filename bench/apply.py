@@ -48,6 +48,7 @@ TOOLS = {"pyinfra": "this playbook", "ansible": "ansible-core, pipelining", "mit
 WRITTEN = (
     *("/etc/default/locale", "/etc/profile.d", paths.ETC, paths.SUPERVISOR_PROGRAMS, "/usr/local/lib/visomaster"),
     *(paths.LAUNCHERS, "/usr/local/share/visomaster", paths.CORE_LOGS, paths.PORTAL_LOGS, paths.WORKSPACE),
+    paths.PROGRAM,
 )
 STATE = (
     f"find {' '.join(WRITTEN)} -name __pycache__ -prune -o -printf '%p %y %m %u:%g\\n' | sort;"

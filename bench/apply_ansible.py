@@ -28,7 +28,7 @@ from sandbox.engine import docker, docker_command
 from sandbox.shell import SandboxError, run, step
 from spec import paths
 from spec.distribution import Release, package_names
-from spec.here import FILES, TEMPLATES
+from spec.here import FILES, GUIDE, TEMPLATES
 from spec.packages import DESKTOP, SYSTEM, VNC
 from spec.service import services_for
 from spec.settings import Settings
@@ -80,6 +80,7 @@ def variables(settings: Settings, folder: Path) -> Mapping[str, object]:
         "profile": f'PATH="{paths.ENVIRONMENT}/bin:$PATH"\n',
         "package": paths.ON_HOST_PACKAGE,
         "archives": str(folder),
+        "guide": str(GUIDE),
         "manifest": str(settings.application.manifest),
         "supervisord": str(FILES / "etc/visomaster/supervisord.conf"),
         "template": str(TEMPLATES / "etc/supervisor/conf.d/program.conf.j2"),

@@ -5,4 +5,4 @@ cd /
 rm -rf etc/visomaster/fluxbox etc/visomaster/host.json etc/visomaster/models.json etc/visomaster/supervisord.conf \
     etc/supervisor/conf.d/visomaster-* etc/profile.d/visomaster.sh etc/default/locale \
     usr/local/lib/visomaster/visomaster_host usr/local/share/visomaster usr/local/bin/visomaster-* \
-    var/log/portal workspace
+    app/VisoMaster/Install_Guide.ipynb var/log/portal workspace
