@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,20 +205,42 @@ def test_a_session_that_ended_before_it_was_used_is_not_used(server: Server, cli
     assert said(client, "echo again") == (0, "again\n", "")
 
 
+def cut_after(server: Server, word: str) -> None:
+    """Have the connection cut once the server was asked for something with `word` in it."""
+
+    def wait_and_cut() -> None:
+        deadline = time.monotonic() + 30
+        while not any(word in asked for asked in server.asked) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        server.connections[-1].shutdown(socket.SHUT_RDWR)
+
+    threading.Thread(target=wait_and_cut, daemon=True).start()
+
+
 def test_a_lost_connection_is_named(server: Server, tmp_path: Path) -> None:
     """In the middle of a command: the run says so in one line and fails, no traceback and no endless wait."""
-    cut = threading.Timer(0, lambda: server.connections[-1].shutdown(socket.SHUT_RDWR))
-
-    def cut_when_it_runs() -> None:
-        while "sh -c 'sleep 30'" not in server.asked:
-            cut.finished.wait(0.05)
-        cut.start()
-
-    threading.Thread(target=cut_when_it_runs, daemon=True).start()
+    cut_after(server, "sleep 30")
     status, output = run(server, tmp_path, "exec", "--", "sleep 30")
     assert status == 1
     assert output.count(f"The SSH connection to 127.0.0.1:{server.port} was lost") == 1
     assert "Traceback" not in output
+
+
+def test_a_box_that_restarts_between_two_commands_fails_the_run(server: Server, tmp_path: Path) -> None:
+    """It may have come back as another one: the run ends and says why, and the next run finds what is left to do."""
+    deploy = tmp_path / "deploy.py"
+    deploy.write_text(
+        "import time\nfrom pyinfra.operations import python, server\n"
+        "server.shell(name='first', commands=['echo first'])\n"
+        "python.call(name='meanwhile', function=lambda: time.sleep(1))\n"
+        "server.shell(name='second', commands=['echo second'])\n"
+    )
+    cut_after(server, "end")
+    status, output = run(server, tmp_path, str(deploy), "-y")
+    assert status == 1
+    assert output.count(f"The SSH connection to 127.0.0.1:{server.port} was lost") == 1
+    assert "Traceback" not in output
+    assert not any("echo second" in asked for asked in server.asked)
 
 
 def test_an_end_as_planned_is_no_loss(server: Server, tmp_path: Path) -> None:
