@@ -7,6 +7,9 @@ environment, the program, its models) is there, since the network is not what is
 else that the deploy writes is removed. Nothing is started on the boxes: that is the same command for everybody. Ansible
 runs `apply_by_ansible.yml`, which makes the same host; every run's result is compared with the first one's. The three
 take turns, so that a busy machine is equally unfair to them; the table shows medians.
+
+On two cores all of it takes an hour, nearly all of which is Ansible's. So each line of the table is kept once it is
+measured, and the page has the lines that were measured with the same code, whichever run they are of.
 """
 
 from __future__ import annotations
@@ -15,7 +18,6 @@ import argparse
 import contextlib
 import json
 import os
-import shlex
 import statistics
 import subprocess
 import sys
@@ -29,9 +31,9 @@ from pathlib import Path
 from bench import apply_ansible as ansible
 from bench.desktop import machine
 from sandbox import assets
-from sandbox.desktop import bake, mirrors
+from sandbox.desktop import INPUTS, bake, mirrors
 from sandbox.engine import build, docker, ensure_engine
-from sandbox.shell import LABEL, REPOSITORY, SandboxError, run, say
+from sandbox.shell import LABEL, REPOSITORY, SandboxError, fingerprint, run, say
 from spec import paths
 from spec.layer import IMAGE_LAYERS
 from spec.settings import Settings, read_settings
@@ -57,6 +59,8 @@ STATE = (
 )
 Address = tuple[str, int]
 Times = dict[str, dict[str, list[float]]]
+Lines = dict[str, tuple[Times, float]]
+"""By boxes and milliseconds ("5, 50"): the times, and the load of the machine before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,45 +197,51 @@ def measure(bench: Bench, names: Sequence[str], delay: int, runs: int) -> Times:
     return found
 
 
-def table(results: Mapping[tuple[int, int], Times]) -> str:
+def table(lines: Lines) -> str:
     """The medians as Markdown, the least and the most in brackets, and how the others compare."""
     ratios = [f"{tool} / this" for tool in ("ansible", "mitogen")]
-    columns = ["boxes", "round trip", "run", *TOOLS.values(), *ratios, "goal"]
+    columns = ["boxes", "round trip", "run", *TOOLS.values(), *ratios, "goal", "load before"]
     rows = [f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}"]
-    for (count, delay), times in results.items():
+    for name, (times, load) in sorted(lines.items(), key=lambda line: [int(part) for part in line[0].split(",")]):
+        count, delay = name.split(", ")
         for which in ("first", "second"):
             medians = {tool: statistics.median(times[tool][which]) for tool in TOOLS}
             ratio = {tool: medians[tool] / medians["pyinfra"] for tool in ("ansible", "mitogen")}
             met = all(ratio[tool] >= GOALS[which, tool] for tool in ratio)
-            cells = [str(count), f"{delay} ms", which, *(_figures(times[tool][which]) for tool in TOOLS)]
-            cells += [*(f"{one:.1f}" for one in ratio.values()), "met" if met else "missed"]
+            cells = [count, f"{delay} ms", which, *(_figures(times[tool][which]) for tool in TOOLS)]
+            cells += [*(f"{one:.1f}" for one in ratio.values()), "met" if met else "missed", f"{load:.1f}"]
             rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
 def _figures(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+    return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f}; {len(values)})"
 
 
-def report(results: Mapping[tuple[int, int], Times], runs: int, load: float) -> str:
+def report(lines: Lines) -> str:
     """The page: how it was measured, and the table."""
-    command = shlex.join(["python", "-m", "bench.apply", *sys.argv[1:]])
     return "\n".join(
         [
             "# Applying over SSH, beside Ansible\n",
-            f"- Command: `{command}`, {time.strftime('%Y-%m-%d')}",
-            f"- Machine: {machine()}, which also runs all the boxes; load before the first run {load:.1f}",
-            f"- Seconds from start to end of the command; medians of {runs} runs in turns, the least and the most in"
-            " brackets.",
+            f"- Command: `python -m bench.apply`, in parts (`--hosts`, `--delay`, `--runs`), {time.strftime('%Y-%m-%d')}",
+            f"- Machine: {machine()}, which also runs all the boxes",
+            "- Seconds from start to end of the command: the median of runs in turns; in brackets the least, the most and"
+            " how many.",
             f"- Peers: {', '.join(ansible.PINNED)}, the tasks of `bench/apply_by_ansible.yml`; all hosts at once. Every"
             " run ends with the same files, modes and owners as this playbook's, and a second one changes nothing.",
             "- First: what the deploy writes is missing; packages, environment, program and models are there. Second:"
-            " nothing to do. Nothing is started on the boxes. 50 ms come from `bench/delay.py`.",
+            " nothing to do. Nothing is started on the boxes. The round trip is made by `bench/delay.py`.",
             "- Goal: second run 5 times as fast as ansible-core, twice as fast as Mitogen; first run never slower.\n",
-            table(results),
+            table(lines),
             "",
         ]
     )
+
+
+def kept() -> Path:
+    """Where lines are kept that were measured with the code as it is."""
+    code = (*(REPOSITORY / name for name in INPUTS), HERE / "apply.py", HERE / "apply_ansible.py", ansible.PLAYBOOK)
+    return CACHE / f"apply-{fingerprint(*code)}.json"
 
 
 def prepare(folder: Path, image: str | None) -> Bench:
@@ -261,19 +271,20 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Run the bench, print the table and write it down."""
     options = parser().parse_args()
-    results: dict[tuple[int, int], Times] = {}
     try:
         with tempfile.TemporaryDirectory(prefix="visomaster-bench-apply-") as folder:
             bench = prepare(Path(folder), options.image)
-            load = os.getloadavg()[0]
+            lines: Lines = json.loads(kept().read_text()) if kept().exists() else {}
             with boxes(max(options.hosts), bench.key.with_suffix(".pub").read_text().strip()) as names:
                 for count in options.hosts:
                     for delay in options.delay:
-                        results[count, delay] = measure(bench, names[:count], delay, options.runs)
+                        load = os.getloadavg()[0]
+                        lines[f"{count}, {delay}"] = measure(bench, names[:count], delay, options.runs), load
+                        kept().write_text(json.dumps(lines))
     except SandboxError as error:
         say(f"error: {error}")
         return 1
-    page = report(results, options.runs, load)
+    page = report(lines)
     print(page)
     (options.write or RESULTS).write_text(page)
     return 0
