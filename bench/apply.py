@@ -223,9 +223,9 @@ def report(lines: Lines) -> str:
     return "\n".join(
         [
             "# Applying over SSH, beside Ansible\n",
-            f"- Command: `python -m bench.apply`, in parts (`--hosts`, `--delay`, `--runs`), {time.strftime('%Y-%m-%d')}",
+            f"- Command: `python -m bench.apply`, in parts, {time.strftime('%Y-%m-%d')}",
             f"- Machine: {machine()}, which also runs all the boxes",
-            "- Seconds from start to end of the command: the median of runs in turns; in brackets the least, the most and"
+            "- Seconds from start to end of the command: the median of runs in turns; in brackets least, most and"
             " how many.",
             f"- Peers: {', '.join(ansible.PINNED)}, the tasks of `bench/apply_by_ansible.yml`; all hosts at once. Every"
             " run ends with the same files, modes and owners as this playbook's, and a second one changes nothing.",
