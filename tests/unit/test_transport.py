@@ -268,7 +268,9 @@ def test_testinfra_holds_to_the_same_keys(server: Server, tmp_path: Path, monkey
     monkeypatch.setattr(transport, "KNOWN_HOSTS", tmp_path / "state/known_hosts")
     monkeypatch.setattr(testinfra.backend.paramiko.paramiko, "SSHClient", transport.Client)
     address = f"paramiko://somebody:open@127.0.0.1:{server.port}"
-    assert testinfra.get_host(address).run("echo hello").stdout == "hello\n"
+    host = testinfra.get_host(address)
+    assert host.run("echo hello").stdout == "hello\n"
+    host.backend.client.close()
     assert f"[127.0.0.1]:{server.port} " in (tmp_path / "state/known_hosts").read_text()
     server.key = paramiko.ECDSAKey.generate()
     with pytest.raises(paramiko.BadHostKeyException):
