@@ -10,7 +10,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs shell password bake image dockerfile verify verify-image push publish login runner template \
-	vast-page test drills lint format lock manifest bench-desktop bench-fetch bench-start clean
+	vast-page test drills lint format lock manifest bench-desktop bench-fetch bench-start bench-apply clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -116,6 +116,9 @@ bench-fetch: .venv/.installed ## visomaster-fetch beside aria2, curl, wget and a
 
 bench-start: .venv/.installed ## From `docker run` to ready, beside the same programs started by hand
 	$(BIN)/python -m bench.start
+
+bench-apply: .venv/.installed ## This playbook over SSH to 1, 5 and 10 boxes, beside Ansible with pipelining and with Mitogen
+	$(BIN)/python -m bench.apply
 
 clean: ## Remove the images and containers that the sandbox made, and .venv
 	$(PYTHON) -m sandbox clean

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import StringIO
 
 from pyinfra.api import deploy
-from pyinfra.operations import files
 
-from operations import conda, cuda, pip
+from operations import conda, cuda, file, pip
 from spec import paths
 from spec.application import Accelerator, CondaEnvironment
 
@@ -37,9 +35,9 @@ def environment(conda_environment: CondaEnvironment, accelerator: Accelerator, m
         environment=paths.ENVIRONMENT,
         sonames=accelerator.cuda_libraries,
     )
-    files.put(
+    file.written(
         name="Put the environment on PATH of login shells",
-        src=StringIO(f'PATH="{paths.ENVIRONMENT}/bin:$PATH"\n'),
+        text=f'PATH="{paths.ENVIRONMENT}/bin:$PATH"\n',
         dest="/etc/profile.d/visomaster.sh",
         user="root",
         group="root",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from pathlib import Path
 
 from pyinfra.api import deploy
-from pyinfra.operations import files
 
-from operations import bytecode, tree
+from operations import bytecode, file, tree
 from spec import paths
 from spec.here import FILES
 
@@ -38,9 +36,9 @@ def programs(manifest: Path) -> None:
 
 def write_manifest(manifest: Path) -> None:
     """What the fetcher works by."""
-    files.put(
+    file.written(
         name="Write the model manifest",
-        src=StringIO(manifest.read_text(encoding="utf-8")),
+        text=manifest.read_text(encoding="utf-8"),
         dest=paths.MANIFEST,
         user="root",
         group="root",

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from io import StringIO
 
 from pyinfra import host
 from pyinfra.api import deploy
-from pyinfra.operations import files
 
-from operations import models, supervisor, tree
+from operations import file, models, supervisor, tree
 from spec import paths
 from spec.application import GitSource
 from spec.here import FILES, GUIDE, TEMPLATES
@@ -19,39 +17,38 @@ from spec.service import Service, services_for
 from spec.settings import Settings
 from spec.variant import ModelsAt
 
+PROGRAM = TEMPLATES / "etc/supervisor/conf.d/program.conf.j2"
+
 
 @deploy("Services")
 def services(settings: Settings) -> None:
     """Everything a host needs to start: nothing is started here, but a running supervisord takes up what changed."""
     wanted = services_for(settings.variant.access, settings.variant.models)
     facts = json.dumps(host_facts(settings, wanted), indent=2) + "\n"
-    files.put(
+    file.written(
         name="Describe the host",
-        src=StringIO(facts),
+        text=facts,
         dest=paths.HOST_FACTS,
         user="root",
         group="root",
         mode="644",
     )
-    files.put(
+    file.written(
         name="Configure supervisord",
-        src=str(FILES / "etc/visomaster/supervisord.conf"),
+        text=(FILES / "etc/visomaster/supervisord.conf").read_text(encoding="utf-8"),
         dest=paths.SUPERVISORD_CONF,
         user="root",
         group="root",
         mode="644",
     )
     for service in host.loop(wanted):
-        files.template(
+        file.written(
             name=f"Configure {service.name}",
-            src=str(TEMPLATES / "etc/supervisor/conf.d/program.conf.j2"),
+            text=file.rendered(PROGRAM, service=service, made_from=made_from(service, facts)),
             dest=f"{paths.SUPERVISOR_PROGRAMS}/{paths.PROGRAM_PREFIX}{service.name}.conf",
             user="root",
             group="root",
             mode="644",
-            jinja_env_kwargs={"trim_blocks": True, "lstrip_blocks": True},
-            service=service,
-            made_from=made_from(service, facts),
         )
     if settings.variant.models is ModelsAt.BUILD:
         models.fetched(
@@ -61,9 +58,9 @@ def services(settings: Settings) -> None:
             link=True,
             mirrors=settings.mirrors,
         )
-    files.put(
+    file.written(
         name="Bring the guide",
-        src=str(GUIDE),
+        text=GUIDE.read_text(encoding="utf-8"),
         dest=paths.GUIDE,
         user=paths.USER,  # who reads it may save what the cells printed
         group=paths.USER,

@@ -23,7 +23,8 @@ class PendingPrograms(FactBase[dict[str, str]]):
     default = dict
 
     def command(self) -> StringCommand:
-        return StringCommand(f"if {_CONTROL} pid >/dev/null 2>&1; then {_CONTROL} reread; fi")
+        # The socket is looked for first: without a daemon the client needs half a second to find none.
+        return StringCommand(f"if test -S {_SOCKET} && {_CONTROL} pid >/dev/null 2>&1; then {_CONTROL} reread; fi")
 
     def process(self, output: Iterable[str]) -> dict[str, str]:
         changes = (line.rpartition(": ") for line in output)

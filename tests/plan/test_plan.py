@@ -18,7 +18,6 @@ from spec.variant import VARIANTS, Access, ModelsAt, Variant
 from tests.plan.fake import CANARY, Operation, on, plan
 
 SANDBOX = load_application("sandbox")
-FOLDERS = ("/app", paths.ETC, paths.CORE_LOGS, paths.PORTAL_LOGS, paths.MODELS, paths.DEPENDENCIES, paths.WORKSPACE)
 ROTATED = "rotated"
 AGAIN = "default-again"
 
@@ -48,8 +47,7 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
     built = variant.models is ModelsAt.BUILD
     match layer:
         case Layer.SYSTEM:
-            user = [f"Create group {paths.USER}", f"Create user {paths.USER}"]
-            names = ["Install packages", "Set the locale", *user, *(f"Create {folder}" for folder in FOLDERS)]
+            names = ["Install packages", "Set the locale", f"Create user {paths.USER}", "Create folders"]
         case Layer.ENVIRONMENT:
             names = [
                 f"Install Conda environment {paths.ENVIRONMENT}",
@@ -145,8 +143,7 @@ def test_an_image_of_a_docker_connector_has_no_start() -> None:
 
 def test_every_file_states_owner_group_and_mode(plans: Plans, variant: Variant) -> None:
     """Without a mode a file is 0600 by `@docker` and `@local`, and 0644 over SSH."""
-    planned = [one for one in plans[Release.BOOKWORM.name] if one.function.startswith("files.")]
-    operations = [one for one in planned if one.arguments.get("present", True)]
+    operations = [one for one in plans[Release.BOOKWORM.name] if one.function == "file.written"]
     assert operations
     for one in operations:
         stated = {key: one.arguments.get(key) for key in ("user", "group", "mode")}
@@ -171,7 +168,11 @@ def test_packages_have_the_names_of_the_release(plans: Plans, variant: Variant, 
 
 def test_the_host_says_what_it_is(plans: Plans, variant: Variant) -> None:
     """/etc/visomaster/host.json: on-host programs decide by it and by nothing else."""
-    (operation,) = (one for one in plans["services"] if one.name == "Services | Describe the host")
+    (operation,) = (
+        one
+        for one in plans["services"]
+        if one.function == "file.written" and one.name == "Services | Describe the host"
+    )
     (text,) = (command for command in operation.commands if command.startswith("{"))
     facts = json.loads(text)
     assert (facts["access"], facts["models"], facts["port"]) == (variant.access, variant.models, variant.port)
@@ -191,7 +192,11 @@ def test_no_secret_is_in_a_plan(plans: Plans, variant: Variant) -> None:
 
 def test_no_service_starts_with_an_argument_that_is_secret(plans: Plans, variant: Variant) -> None:
     """The command of each service is the launcher and a name, nothing more."""
-    programs = [one for one in plans["services"] if one.function == "files.template"]
+    programs = [
+        one
+        for one in plans["services"]
+        if one.function == "file.written" and one.arguments["dest"].startswith(paths.SUPERVISOR_PROGRAMS)
+    ]
     assert len(programs) == len(services_for(variant.access, variant.models))
     for one in programs:
         (line,) = re.findall(r"(?m)^command\s*=\s*(.*)$", "\n".join(one.commands))

@@ -1,0 +1,34 @@
+"""Users of the host."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator
+from dataclasses import replace
+
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+
+from operations.facts.account import Account, FoundAccount
+
+
+@operation()
+def present(user: str, home: str, shell: str) -> Generator[StringCommand]:
+    """Have the user `user`, who may not log in with a password, with a group of the same name as the main one.
+
+    pyinfra's own `server.user` asks the host for every user and group there is, six questions in all.
+    """
+    wanted = Account(group=user, home=home, shell=shell, home_owner=user)
+    found = host.get_fact(FoundAccount, user=user)
+    if found == wanted:
+        host.noop(f"user {user} is there")
+        return
+    if found is None or found.group != user:
+        yield StringCommand(f"getent group {shlex.quote(user)} >/dev/null || groupadd {shlex.quote(user)}")
+    options = ["--gid", user, "--home-dir" if found is None else "--home", home, "--shell", shell]
+    if found is None:
+        yield StringCommand(shlex.join(["useradd", "--create-home", *options, user]))
+    elif replace(found, home_owner=user) != wanted:
+        yield StringCommand(shlex.join(["usermod", *options, user]))
+    if found is not None and found.home_owner != user:
+        yield StringCommand(shlex.join(["install", "-d", "-o", user, "-g", user, home]))
