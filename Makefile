@@ -86,6 +86,7 @@ lint: .venv/.installed ## ruff, mypy, shellcheck, hadolint, actionlint, zizmor, 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/shellcheck --shell=sh operations/remote/*.sh .ci/run
+	$(BIN)/shellcheck tests/drills/launch.sh
 	$(BIN)/hadolint Dockerfile sandbox/images/*/Dockerfile
 	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck
 	$(BIN)/zizmor --offline --quiet .github

@@ -12,15 +12,15 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Generator
-from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, OperationValueError, operation
 
+from operations import remote
 from operations.facts.unpacked import UnpackedFiles
 from operations.stream import streamed
 
-_UNPACK = (Path(__file__).parent / "remote" / "apt_unpack.sh").read_text(encoding="utf-8")
+_UNPACK = remote.apt_script("apt_unpack")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+")
 _PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 

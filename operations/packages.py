@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Generator, Mapping
-from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
+from operations import remote
 from operations.facts.dpkg import AptSources, MissingPackages
 from operations.remote.conda_environment import swap_prefix
 from operations.stream import streamed
 from spec.packages import Repository
 
-_REMOTE = Path(__file__).parent / "remote"
-_INSTALL = (_REMOTE / "apt_install.sh").read_text(encoding="utf-8")
-_REPOSITORY = (_REMOTE / "apt_repository.sh").read_text(encoding="utf-8")
+_INSTALL = remote.apt_script("apt_install")
+_REPOSITORY = (remote.HERE / "apt_repository.sh").read_text(encoding="utf-8")
 
 
 @operation()

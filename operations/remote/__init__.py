@@ -32,6 +32,11 @@ getattr(program, "leave", sys.exit)(status)
 """.strip()
 
 
+def apt_script(name: str) -> str:
+    """The shell script `name` of this package with what all that use apt begin with."""
+    return "".join((HERE / f"{part}.sh").read_text(encoding="utf-8") for part in ("apt_run", name))
+
+
 def job(name: str, request: Mapping[str, Any]) -> FunctionCommand:
     """A streamed command: the program ``name`` of this package, run on the target with ``request``."""
     source = (HERE / f"{name}.py").read_text(encoding="utf-8")

@@ -30,23 +30,6 @@ if [ ! -e /usr/sbin/policy-rc.d ] || [ "$(cat /usr/sbin/policy-rc.d)" = "$policy
     own_policy=yes
 fi
 
-# On a fresh box the platform's own apt may be at work, or that of a run which lost its controller: they are waited for.
-patience=300
-run() {
-    while :; do
-        status=0
-        "$@" >"$scratch/log" 2>&1 || status=$?
-        if [ "$status" -eq 0 ]; then return; fi
-        if [ "$patience" -eq 0 ] || ! grep -qE 'Could not get lock|locked by another process' "$scratch/log"; then
-            reason=$(grep -E '^(E:|dpkg: error)' "$scratch/log" || tail -n 3 "$scratch/log")
-            echo "${reason:-E: $1 ended with status $status}" >&2
-            exit 1
-        fi
-        patience=$((patience - 1))
-        sleep 1
-    done
-}
-
 # A run that was killed may have left packages unpacked.
 run dpkg --configure -a
 echo "apt: reading package lists"

@@ -25,13 +25,6 @@ leave_as_found() {
 }
 trap leave_as_found EXIT
 
-run() {
-    if ! "$@" >"$scratch/log" 2>&1; then
-        grep -E '^(E:|dpkg-deb: error)' "$scratch/log" >&2 || tail -n 3 "$scratch/log" >&2
-        exit 1
-    fi
-}
-
 run apt-get -q update
 mkdir "$scratch/debs" "$scratch/root"
 chmod 755 "$scratch"

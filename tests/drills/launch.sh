@@ -4,11 +4,16 @@
 # and /root/onstart.sh runs at every start of the container.
 set -eu
 
+# A deploy may begin while this still installs: then each waits for the other's locks.
 need() {
-    command -v "$1" >/dev/null || {
-        apt-get -qq update
-        DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$2" >/dev/null
-    }
+    for _ in $(seq 120); do
+        if command -v "$1" >/dev/null; then return; fi
+        if apt-get -qq update; then
+            DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$2" >/dev/null || echo "apt is busy"
+        fi
+        sleep 1
+    done
+    return 1
 }
 
 need sshd openssh-server
