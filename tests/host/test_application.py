@@ -25,7 +25,10 @@ def test_the_program_belongs_to_its_user(host: Any) -> None:
 
 
 def test_the_guide_is_there_and_no_change_of_the_program(host: Any) -> None:
-    """Whoever updates the program by git is not stopped by it, and `git status` shows their own changes alone."""
+    """The notebook with help is there, and git does not take it for a change of the program.
+
+    Whoever updates the program by git is not stopped by it, and `git status` shows their own changes alone.
+    """
     guide = host.file(paths.GUIDE)
     assert (guide.user, guide.group, guide.mode) == (paths.USER, paths.USER, 0o644)
     status = f"git --no-optional-locks -c safe.directory='*' -C {paths.PROGRAM} status --porcelain {paths.GUIDE}"

@@ -74,7 +74,10 @@ def test_login_shells_find_the_environment(host: Any) -> None:
 
 
 def test_fonts_are_indexed(host: Any) -> None:
-    """Who may not write the index would read all fonts anew whenever a program starts, for 0.2 s."""
+    """Fonts are indexed, so that programs start fast.
+
+    Who may not write the index would read all fonts anew whenever a program starts, for 0.2 s.
+    """
     looked = host.run("setpriv --reuid=65534 --clear-groups env HOME=/nonexistent fc-cache -v 2>&1")
     folders = ("/usr/share/fonts/truetype", "/usr/share/fonts/opentype", "/usr/share/fonts/type1")
     lines = looked.stdout.splitlines()
