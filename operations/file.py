@@ -14,7 +14,7 @@ from typing import Any
 
 import jinja2
 from pyinfra import host, logger
-from pyinfra.api import FunctionCommand, OperationValueError, StringCommand, operation
+from pyinfra.api import FunctionCommand, StringCommand, operation
 from pyinfra.facts.files import FileContents
 from pyinfra.operations.util.files import generate_color_diff
 
@@ -27,10 +27,10 @@ from operations.stream import streamed
 def written(text: str, dest: str, user: str, group: str, mode: str) -> Generator[FunctionCommand]:
     """Have the file `dest` say `text`, owned by `user` and `group`, with the permission bits `mode` (octal).
 
-    The folder must be there. A file that is being read is never seen half-written. `--diff` shows what changes.
+    The folder must be there. A file that is being read is never seen half-written. A last line break that is missing is
+    added: pyinfra would, on its way to the host. `--diff` shows what changes.
     """
-    if not text.endswith("\n"):
-        raise OperationValueError(f"{dest}: expected a text that ends with a line break")
+    text = text if text.endswith("\n") else f"{text}\n"
     wanted = RemoteFile(mode=mode, owner=f"{user}:{group}", sha256=hashlib.sha256(text.encode()).hexdigest())
     if host.get_fact(FoundFile, path=dest) == wanted:
         host.noop(f"{dest} is up to date")
