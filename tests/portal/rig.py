@@ -198,7 +198,7 @@ def running(folder: Path, wanted: apply.Wanted) -> Iterator[Portal]:
             host=folder / "host.json",
             folders={"": folder / "log", "supervisor": folder / "supervisor"},
         )
-        site = pages.Site(sources=sources, templates=pages.templates_in(SHARE / "templates"))
+        site = pages.Site(sources=sources, templates=SHARE / "templates")
         server = stack.enter_context(pages.Server(site, 0))
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         stack.callback(server.shutdown)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
-from visomaster_host import limits, paths, programs, service
+from visomaster_host import limits, paths, prepare, programs, service
 from visomaster_host.host import Host
 from visomaster_host.problems import NotReady, Problem
 from visomaster_host.programs import PROGRAMS, Need
@@ -130,6 +132,63 @@ def test_a_wait_ends_when_the_thing_is_there_or_time_is_over() -> None:
     service.wait_for(Need(probe=probe, within=5), host())
     with pytest.raises(Problem, match="gave up after 0 s: not yet"):
         service.wait_for(Need(probe=probe, within=0), host())
+
+
+@pytest.fixture
+def prepared_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
+    """A host whose preparation is done and whose models come at start, and are not there yet."""
+    monkeypatch.setattr(paths, "PREPARED", tmp_path / "prepared")
+    monkeypatch.setattr(paths, "MODEL_STORE", tmp_path)
+    monkeypatch.setattr(service, "read_host", lambda: found)
+    found = host(models="start")
+    paths.PREPARED.write_text(prepare._signature(found))
+    return found
+
+
+@pytest.mark.usefixtures("prepared_host")
+def test_supervisord_becomes_services_that_start_at_once() -> None:
+    assert service.starts_at_once(["x11vnc"])
+    assert not service.starts_at_once(["visomaster_app"])  # waits for models, and may be seen waiting
+    (paths.MODEL_STORE / ".downloaded").touch()
+    assert service.starts_at_once(["visomaster_app"])
+    assert not service.starts_at_once(["visomaster_fetch"])  # stays, to try again
+    assert not service.starts_at_once(["nothing"])
+    assert not service.starts_at_once([])
+
+
+@pytest.mark.usefixtures("prepared_host")
+def test_replaced_code_is_not_run_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert str(Path(service.__file__)) in service._code()
+    monkeypatch.setattr(service, "_LOADED", {**service._code(), service.__file__: (1, 1)})
+    assert not service.starts_at_once(["x11vnc"])
+
+
+@pytest.mark.usefixtures("prepared_host")
+def test_services_of_an_unprepared_host_wait_by_themselves() -> None:
+    paths.PREPARED.unlink()
+    assert not service.starts_at_once(["x11vnc"])
+
+
+def test_a_forked_service_is_as_if_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With supervisord's variables, without its signal handlers, and without what the interpreter does at its end."""
+    monkeypatch.setattr(service, "main", lambda arguments: 40 + (os.environ.copy() == {"A": arguments[0]}))
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        if (child := os.fork()) == 0:
+            service.run_forked(["x"], {"A": "x"})
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 41
+        monkeypatch.setattr(service, "main", lambda arguments: time.sleep(10) or 0)
+        if (child := os.fork()) == 0:
+            service.run_forked(["x"], {})
+        for _ in range(100):
+            os.kill(child, signal.SIGTERM)
+            done, status = os.waitpid(child, os.WNOHANG)
+            if done:
+                break
+            time.sleep(0.05)
+        assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize("arguments", [[], ["nothing"], ["xvfb", "fluxbox"]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 
@@ -16,7 +17,5 @@ def end_with_parent(number: signal.Signals) -> None:
     Left alone, it would keep a display or a port from the parent's successor. To be called after root was given
     up: changing users takes the wish back.
     """
-    import ctypes
-
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
         raise Problem(f"prctl: {os.strerror(ctypes.get_errno())}")

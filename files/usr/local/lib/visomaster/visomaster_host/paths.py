@@ -36,6 +36,7 @@ PORTAL_DESCRIPTION = RUN / "portal.json"
 SUPERVISOR_SOCKET = Path("/run/supervisor.sock")
 
 PACKAGES = Path("/usr/local/lib/visomaster")
+SERVICE = Path("/usr/local/bin/visomaster-service")
 SUPERVISORD = PACKAGES / "visomaster_host/supervisord"
 WEBSOCKIFY = Path("/usr/local/lib/visomaster/debian/usr/lib/python3/dist-packages")
 

@@ -41,7 +41,7 @@ def serve() -> int:
         raise Problem("serve: expected to run as the desktop's user, got root: the pages need no such rights")
     site = pages.Site(
         sources=Sources(readiness=Readiness(_checks)),
-        templates=pages.templates_in(Path("/usr/local/share/visomaster/portal/templates")),
+        templates=Path("/usr/local/share/visomaster/portal/templates"),
     )
     with pages.Server(site, PAGES_PORT) as server:
         print(f"visomaster-portal: answering on 127.0.0.1:{PAGES_PORT}", flush=True)

@@ -14,16 +14,18 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
-
-import jinja2
 
 from visomaster_host.portal import logs
 from visomaster_host.portal.report import Sources, ready, report
+
+if TYPE_CHECKING:
+    import jinja2
 
 MOST_AT_ONCE = 32
 """Requests answered at the same time; further ones are told to come back."""
@@ -35,14 +37,17 @@ _FILE = re.compile(r"[0-9a-f-]{1,40}")
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """What the pages are made of."""
+    """What the pages are made of; `templates` is a folder."""
 
     sources: Sources
-    templates: jinja2.Environment
+    templates: Path
 
 
+@cache
 def templates_in(folder: Path) -> jinja2.Environment:
     """The page templates in `folder`. Whatever they show is escaped; an unknown name is an error."""
+    import jinja2  # a third of this program's start, and what it is asked first is /ready
+
     loader = jinja2.FileSystemLoader(str(folder))
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -178,7 +183,7 @@ class Handler(BaseHTTPRequestHandler):
             shutil.copyfileobj(_Limited(file, size), self.wfile, 64 * 1024)
 
     def _page(self, template: str, **values: Any) -> None:
-        html = self.server.site.templates.get_template(template).render(**values)
+        html = templates_in(self.server.site.templates).get_template(template).render(**values)
         self._send(HTTPStatus.OK, "text/html", html.encode())
 
     def _json(self, document: dict[str, Any]) -> None:
