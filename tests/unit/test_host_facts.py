@@ -154,6 +154,14 @@ def test_a_wrong_setting_is_refused_by_name(name: str, value: str) -> None:
         read_environment({name: value}, host())
 
 
+def test_models_that_came_with_the_host_stay_where_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    given = {"MODELS_DIR": "/volume/models"}
+    assert read_environment(given, host(models="start")).settings.models_dir == "/volume/models"
+    assert not capsys.readouterr().out
+    assert read_environment(given, host(models="build")).settings.models_dir == ""
+    assert "MODELS_DIR is not used" in capsys.readouterr().out
+
+
 def test_the_public_address_comes_from_vast() -> None:
     variables = {"PUBLIC_IPADDR": "203.0.113.7", "VAST_TCP_PORT_5901": "40123", "ENABLE_HTTPS": "True"}
     settings = read_environment(variables, host()).settings

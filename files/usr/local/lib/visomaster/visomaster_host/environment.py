@@ -31,7 +31,7 @@ VNC_PASSWORD_LENGTH = 8
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FOR_LOGINS = (
     *("CUDA_", "NVIDIA_", "VAST_CONTAINERLABEL", "VAST_TCP_PORT_", "VAST_UDP_PORT_", "PUBLIC_IPADDR"),
-    *("CONTAINER_ID", "DATA_DIRECTORY", "GPU_COUNT", "MODELS_DIR", "ENABLE_HTTPS"),
+    *("CONTAINER_ID", "DATA_DIRECTORY", "GPU_COUNT", "ENABLE_HTTPS"),
 )
 """What begins a variable's name that logins are told: which GPU, which box, which ports; no token, key or URL."""
 _PLAIN = re.compile(r"[\w !%&()*+,./:;<=>?@^{|}~\[\]-]*")  # pam_env knows no escapes, and cuts at a `#`
@@ -134,7 +134,7 @@ def tell_logins() -> None:
 def read_environment(variables: Mapping[str, str], host: Host) -> Environment:
     """Check `variables`. Raises `Problem` naming the first bad one; its value is never repeated.
 
-    Only the secret that `host`'s access uses is looked at.
+    Only the secret that `host`'s access uses is looked at. Prints a line for a variable that has no use on `host`.
     """
     return Environment(
         vnc_password=_vnc_password(_secret(variables, "VNC_PASSWORD")) if host.access == "vnc" else None,
@@ -143,7 +143,7 @@ def read_environment(variables: Mapping[str, str], host: Host) -> Environment:
             container_label=_label(variables.get("VAST_CONTAINERLABEL", "")),
             portal_config=variables.get("PORTAL_CONFIG", ""),
             mirrors=variables.get("VISOMASTER_MIRRORS", ""),
-            models_dir=_directory("MODELS_DIR", variables.get("MODELS_DIR", "")),
+            models_dir=_models_dir(_directory("MODELS_DIR", variables.get("MODELS_DIR", "")), host),
             public_address=_public_address(variables, host.port),
             outside_ports=_outside_ports(variables),
             enable_https=_switch("ENABLE_HTTPS", variables.get("ENABLE_HTTPS", "")),
@@ -251,6 +251,16 @@ def _directory(name: str, value: str) -> str:
     if value and not value.startswith("/"):
         raise Problem(f"{name} must be an absolute path, got {value!r}")
     return value
+
+
+def _models_dir(wanted: str, host: Host) -> str:
+    """The folder for models that come at start. Those that came with the host stay where its programs find them; a box
+    that is rented with a setting too many should work all the same.
+    """
+    if not wanted or host.models == "start":
+        return wanted
+    print(f"visomaster-start: MODELS_DIR is not used: this host has its models already, in {paths.MODELS}", flush=True)
+    return ""
 
 
 def _switch(name: str, value: str) -> bool:
