@@ -21,6 +21,7 @@ SLICE = 0.02  # seconds between two writes of a throttled connection
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = 8192  # status line and headers in one packet
+    disable_nagle_algorithm = True  # as real servers do: the end of a body waits for no acknowledgement
     folder: Path
     rate: float
     latency: float

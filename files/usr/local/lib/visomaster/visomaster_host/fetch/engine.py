@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from visomaster_host.fetch.manifest import apply_mirrors
-from visomaster_host.fetch.part import UNIT, Part
+from visomaster_host.fetch.part import BUFFER, UNIT, Mismatch, Part
 from visomaster_host.fetch.progress import Entry
 from visomaster_host.fetch.schedule import Claim, Job, Policy, Schedule
 from visomaster_host.fetch.store import Layout, Stopped, StoreError, Verified, prepare_folder
-from visomaster_host.fetch.transfer import BUFFER, BUFFERS, Body, Client, Mismatch, Permanent, RangeRefused, Transient
+from visomaster_host.fetch.transfer import Body, Client, Permanent, RangeRefused, Transient
 
 TICK = 0.25  # seconds between two looks of the watch
 QUIET = 40  # ticks without any work and without anything to wait for, before that is called a defect
 PROBES = 16  # sizes asked for at once
+# All connections' buffers together: this program may use 100 MB, 35 of which Python and requests take.
+BUFFERS = 16 * 1024 * 1024
 SMALLEST_READ = 16 * 1024
 READ_SECONDS = 0.1  # how long one read should take: what a killed fetch loses, and how often progress shows
 

@@ -33,7 +33,7 @@ class Policy:
     """
 
     connections: int = 64
-    first: int = 8
+    first: int = 4
     tries: int = 8
     rounds: int = 3
     backoff: float = 0.5

@@ -22,14 +22,11 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 
+from visomaster_host.fetch.part import BUFFER
+
 REDIRECTS = (301, 302, 303, 307, 308)
 RETRY = (408, 425, 429)
 MAX_HOPS = 10
-# Largest single read. Every read costs several hand-overs of the interpreter's lock, so few large ones are fast: with
-# 256 kB one whole fetch took a third more processor time than with 1 MB.
-BUFFER = 1024 * 1024
-# All connections' buffers together: this program may use 100 MB, 35 of which Python and requests take.
-BUFFERS = 16 * 1024 * 1024
 
 
 class Transient(Exception):
@@ -47,10 +44,6 @@ class Permanent(Exception):
 
 class RangeRefused(Transient):
     """The server does not serve this range: ask for the whole file."""
-
-
-class Mismatch(Exception):
-    """What the server has is not the file the manifest names (length or hash)."""
 
 
 def shown(url: str) -> str:
