@@ -68,6 +68,11 @@ REFUSED = [
     ({"source": "no/such/folder"}, r"visomaster: source names .*no/such/folder, which is no folder"),
     ({"mirrors": "https://a.example.org"}, r"mirrors: expected FROM=TO"),
     ({"mirrors": "a=b"}, r"mirrors: expected a URL"),
+    ({"mirrors": "https://a.example.org=https://me:pw@b.example.org"}, r"mirrors: expected a URL without user and pass"),
+    ({"indexes": "https://pw@b.example.org/simple"}, r"indexes: expected a URL without user and password"),
+    ({"channels": "https://me:pw@b.example.org/c"}, r"channels: expected a URL without user and password"),
+    ({"source": f"https://pw@b.example.org/x.git@{'0' * 40}"}, r"source: git: expected a URL without user and password"),
+    ({"source": f"ssh://me:pw@b.example.org/x@{'0' * 40}"}, r"source: git: expected a URL without user and password"),
     ({"indexes": "mirror"}, r"indexes: expected a URL"),
 ]
 
@@ -77,3 +82,9 @@ def test_a_mistake_is_named(data: dict[str, object], expected: str) -> None:
     with pytest.raises(ValueError, match=expected) as refused:
         read_settings(data)
     assert "\n" not in str(refused.value)
+    assert "pw" not in str(refused.value)
+
+
+def test_the_user_of_an_ssh_address_is_no_secret() -> None:
+    data = {"source": f"ssh://git@b.example.org/x.git@{'0' * 40}"}
+    assert read_settings(data).application.source == GitSource(url="ssh://git@b.example.org/x.git", commit="0" * 40)
