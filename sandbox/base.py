@@ -61,6 +61,11 @@ def rented_image(release: str = "bookworm") -> str:
     return derived_image("rented", release)
 
 
+def machine_image(release: str = "bookworm") -> str:
+    """Make `visomaster-sandbox/machine:RELEASE`, a machine with systemd and sshd, and return its tag."""
+    return derived_image("machine", release)
+
+
 def derived_image(name: str, release: str) -> str:
     """Build `sandbox/images/NAME/Dockerfile` on the base image unless that is done; return its tag."""
     base = base_image(release)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
+from pyinfra import host
 from pyinfra.api import deploy
+from pyinfra.facts.files import Directory
+from pyinfra.facts.systemd import SystemdStatus
+from pyinfra.operations import systemd
 
-from operations import supervisor
+from operations import file, supervisor
+from spec import paths
+from spec.here import FILES
 from spec.service import services_for
-from spec.variant import ModelsAt, Variant
+from spec.variant import Access, ModelsAt, Variant
+
+CADDY = "caddy.service"
 
 READY_WITHIN: Mapping[ModelsAt, int] = MappingProxyType({ModelsAt.BUILD: 180, ModelsAt.START: 3600})
 """Seconds until the desktop must be usable, on a slow box with a large program; a first start that fetches the models
@@ -18,9 +27,28 @@ takes as long as several gigabytes do."""
 
 @deploy("Start")
 def start(variant: Variant) -> None:
-    """Services started, and waited for."""
+    """Services started, and waited for; on a machine with systemd they also come back after a reboot."""
+    if host.get_fact(Directory, path=paths.SYSTEMD):
+        _come_back(variant.access)
     supervisor.started(
         name="Start the services",
         names=tuple(service.name for service in services_for(variant.access, variant.models)),
         wait=READY_WITHIN[variant.models],
     )
+
+
+def _come_back(access: Access) -> None:
+    """The start at boot, by systemd."""
+    unit = paths.SYSTEMD_UNIT
+    file.written(
+        name="Describe the start at boot",
+        text=(FILES / unit.removeprefix("/")).read_text(encoding="utf-8"),
+        dest=unit,
+        user="root",
+        group="root",
+        mode="644",
+    )
+    systemd.service(name="Start at boot", service=Path(unit).name, running=None, enabled=True)
+    # The package's own service would serve port 80 from the next boot on. One that runs now is somebody's.
+    if access is Access.PORTAL and not host.get_fact(SystemdStatus, services=[CADDY]).get(CADDY):
+        systemd.service(name="Keep Caddy's own service off", service=CADDY, running=None, enabled=False)

@@ -112,11 +112,17 @@ class LiveBox(Container):
 
 @contextmanager
 def live_box(
-    image: str, key: Path, mode: str = "ssh", onstart: str = "", environment: Mapping[str, str] | None = None
+    image: str,
+    key: Path,
+    mode: str = "ssh",
+    onstart: str = "",
+    environment: Mapping[str, str] | None = None,
+    more: Sequence[str] = (),
 ) -> Iterator[LiveBox]:
     """A box of `image` in the launch mode `mode` with an on-start line; removed at the end.
 
-    `ssh` and `jupyter` replace the image's ENTRYPOINT; with `own` the image's own process 1 does what they do.
+    `ssh` and `jupyter` replace the image's ENTRYPOINT; with `own` the image's own process 1 does what they do. `more`
+    are options of `docker run`.
     """
     port = free_port()
     variables = {**(environment or {}), "SSH_PUBLIC_KEY": key.with_suffix(".pub").read_text().strip()}
@@ -124,6 +130,7 @@ def live_box(
     script.write_text(f"#!/bin/bash\n{onstart}\n")
     options = [f"--publish=127.0.0.1:{port}:22", f"--volume={script}:/root/onstart.sh:ro"]
     options += [f"--env={name}={value}" for name, value in variables.items()]
+    options += more
     if mode != "own":
         options += [f"--volume={LAUNCH}:/.launch:ro", "--entrypoint=/.launch"]
     forget_host_key(port)
