@@ -19,7 +19,7 @@ from visomaster_host.fetch.transfer import Transient
 
 RUN_SECONDS = 2.0  # how long one request should take
 RUN_FIRST = 8 * 1024 * 1024  # what a connection of unknown speed asks for
-RUN_MOST = 64 * 1024 * 1024
+RUN_MOST = 256 * 1024 * 1024
 PROGRESS = 64 * 1024  # a try that brought this much does not count as a failed one
 ASSUMED = 64 * 1024 * 1024  # size of a file nobody has told the size of, for the order only
 
@@ -208,6 +208,8 @@ class Schedule:
         left = sum(other.left for other in self.jobs if not other.over)
         most = max(1, min(run, left // (2 * self.allowed)) // UNIT)
         last = first + 1
+        if units - first < 2 * most:
+            most = units - first  # a small rest is no request of its own
         while last < units and last - first < most and self._free(job, part, last) and not part.done[last]:
             last += 1
         return first * UNIT + part.done[first], min(last * UNIT, size)

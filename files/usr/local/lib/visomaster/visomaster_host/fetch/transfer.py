@@ -19,7 +19,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.cookies import RequestsCookieJar
 
 from visomaster_host.fetch.part import BUFFER
@@ -79,6 +79,24 @@ class _Adapter(HTTPAdapter):
         conn.cert_reqs = "CERT_REQUIRED"
 
 
+class _Https(BaseAdapter):
+    """An `_Adapter` that is made for the first request: certificates are of no use to a mirror without TLS."""
+
+    def __init__(self, connections: int) -> None:
+        super().__init__()
+        self._connections, self._lock = connections, threading.Lock()
+        self._made: _Adapter | None = None
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        with self._lock:
+            self._made = self._made or _Adapter(self._connections)
+        return self._made.send(*args, **kwargs)
+
+    def close(self) -> None:
+        if self._made:
+            self._made.close()
+
+
 def _ca_bundle() -> str:
     """The CA file or folder requests would use: the environment's, else its own (on Debian the system's)."""
     return (
@@ -113,9 +131,10 @@ class Client:
         self.session.cookies = _NoCookies()
         # Without an auth of its own, requests sends what it finds in ~/.netrc.
         self.session.auth = lambda request: request
-        adapter = _Adapter(connections)
-        self.session.mount("http://", adapter)
-        self.session.mount("https://", adapter)
+        self.session.mount("http://", HTTPAdapter(pool_connections=32, pool_maxsize=connections))
+        self.session.mount("https://", _Https(connections))
+        self._origins: dict[str, dict[str, Any]] = {}
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -151,9 +170,18 @@ class Client:
             headers["Authorization"] = authorization
         return headers
 
+    def _settings(self, url: str) -> dict[str, Any]:
+        """How the origin of `url` is reached: by which proxy, whom to trust. Worked out once, not for each request."""
+        here = origin(url)
+        with self._lock:
+            if here not in self._origins:
+                self._origins[here] = dict(self.session.merge_environment_settings(url, {}, True, None, None))
+            return self._origins[here]
+
     def _send(self, url: str, headers: dict[str, str]) -> requests.Response:
         try:
-            return self.session.get(url, headers=headers, stream=True, allow_redirects=False, timeout=self.timeout)
+            request = self.session.prepare_request(requests.Request("GET", url, headers))
+            return self.session.send(request, allow_redirects=False, timeout=self.timeout, **self._settings(url))
         except requests.exceptions.SSLError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise Permanent(f"the TLS certificate of {urlsplit(url).hostname} is not trusted") from None
