@@ -20,6 +20,8 @@ from visomaster_host.fetch.owner import adopt
 # Largest single read. Every read costs several hand-overs of the interpreter's lock, so few large ones are fast: with
 # 256 kB one whole fetch took a third more processor time than with 1 MB, with 2 MB a tenth less.
 BUFFER = 2 * 1024 * 1024
+# What is hashed later is read back in smaller pieces: many files at once may do that, and memory is bounded.
+READ_BACK = 256 * 1024
 UNIT = 4 * 1024 * 1024
 HEADER = 128
 
@@ -162,7 +164,7 @@ class Part:
         """Hash everything gapless that is not hashed yet (the caller holds the hash lock)."""
         end = self.frontier(self._hashed // UNIT)
         while self._hashed < end:
-            data = os.pread(self._file, min(BUFFER, end - self._hashed), self._hashed)
+            data = os.pread(self._file, min(READ_BACK, end - self._hashed), self._hashed)
             if not data:
                 raise OSError(errno.EIO, "the unfinished file became shorter", str(self.path))
             self._sha.update(data)
