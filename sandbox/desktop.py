@@ -82,6 +82,9 @@ def up(variant: str) -> None:
     if variant not in VARIANTS:
         raise SandboxError(f"VARIANT: {variant!r} is unknown, expected {one_of(VARIANTS)}")
     desktop = Desktop(variant=VARIANTS[variant])
+    others = docker("ps", "--filter", f"label={UP_LABEL}", "--format", "{{.Names}}").split()
+    if others not in ([], [desktop.container]):
+        raise SandboxError(f"VARIANT: {', '.join(others)} runs, expected no other desktop: `make down` ends it")
     image = bake(variant)
     if label_of("container", desktop.container, UP_LABEL) != image or not _running(desktop):
         _run(desktop, image)

@@ -4,7 +4,7 @@ What supervisord runs for each service. It waits for what the service needs, pre
 root and becomes the service's program. Its own output and the program's go to the service's log.
 
 Our own supervisord has this module loaded and calls it in the process it has forked (`run_forked`): a Python started
-for each of seven services takes half of the processors' time of a start (`bench/results/start.md`).
+for each of seven services at once would keep the processors from the desktop itself.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from pathlib import Path
 from visomaster_host.fetch.owner import adopt
 
 # Largest single read. Every read costs several hand-overs of the interpreter's lock, so few large ones are fast: with
-# 256 kB one whole fetch took a third more processor time than with 1 MB, with 2 MB a tenth less.
+# 256 kB one whole fetch took a third more processor time than with 1 MB, with 2 MB a tenth less (`bench/fetch.py`).
 BUFFER = 2 * 1024 * 1024
 # What is hashed later is read back in smaller pieces: many files at once may do that, and memory is bounded.
 READ_BACK = 256 * 1024
