@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from visomaster_host import paths
@@ -49,7 +49,7 @@ def starts_at_once(arguments: Sequence[str]) -> bool:
     if program is None or program.once:
         return False
     try:
-        if _code() != _LOADED:
+        if _state(_LOADED) != _LOADED:
             return False
         host = read_host()
         for need in (PREPARED, *program.needs):
@@ -60,10 +60,9 @@ def starts_at_once(arguments: Sequence[str]) -> bool:
     return True
 
 
-def _code() -> dict[str, tuple[int, int]]:
-    """The files that this program consists of, and which they are: a deploy may have replaced them since."""
-    loaded = (module.__file__ for name, module in sys.modules.items() if name.partition(".")[0] == __package__)
-    found = ((file, os.stat(file)) for file in loaded if file)
+def _state(files: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Which `files` these are. A deploy may have replaced those that this program was loaded from."""
+    found = ((file, os.stat(file)) for file in files)
     return {file: (status.st_ino, status.st_mtime_ns) for file, status in found}
 
 
@@ -168,4 +167,6 @@ def run_once(command: Sequence[str], variables: Mapping[str, str]) -> int:
     return status
 
 
-_LOADED = _code()
+_LOADED = _state(
+    module.__file__ for name, module in sys.modules.items() if name.partition(".")[0] == __package__ and module.__file__
+)
