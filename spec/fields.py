@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from spec.enums import StrEnum
 
@@ -62,7 +61,7 @@ def url(value: str, where: str) -> str:
     """`value` when it is a URL with a scheme this project reads, and without a login: that would show in process lists
     and stay in images. Raises `ValueError` otherwise; a login is not repeated. The user of ssh://git@… is no secret.
     """
-    login = urlsplit(value).netloc.rpartition("@")[0]
+    login = re.split("[/?#]", value.partition("://")[2], maxsplit=1)[0].rpartition("@")[0]
     if login and (":" in login or not value.startswith("ssh://")):
         raise ValueError(f"{where}: expected a URL without user and password, which would show in process lists")
     if not _URL.fullmatch(value):

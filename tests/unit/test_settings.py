@@ -73,6 +73,8 @@ REFUSED = [
     ({"channels": "https://me:pw@b.example.org/c"}, r"channels: expected a URL without user and password"),
     ({"source": f"https://pw@b.example.org/x.git@{'0' * 40}"}, r"source: git: expected a URL without user"),
     ({"source": f"ssh://me:pw@b.example.org/x@{'0' * 40}"}, r"source: git: expected a URL without user"),
+    ({"mirrors": "https://a.example.org=ftp://me:pw@[b"}, r"mirrors: expected a URL without user"),
+    ({"mirrors": "https://a.example.org=ftp://[b"}, r"mirrors: expected a URL beginning with"),
     ({"indexes": "mirror"}, r"indexes: expected a URL"),
 ]
 
