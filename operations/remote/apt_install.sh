@@ -30,16 +30,32 @@ if [ ! -e /usr/sbin/policy-rc.d ] || [ "$(cat /usr/sbin/policy-rc.d)" = "$policy
     own_policy=yes
 fi
 
-# A run that was killed may have left packages unpacked.
-run dpkg --configure -a
+# COMMAND... with options for apt-get install. A file that was there before its package (a supervisord.conf of the box's own)
+# stays, as do the packages of others: there is nobody to be asked.
+installing() {
+    "$@" -q -y --no-remove --no-install-recommends -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-unsafe-io \
+        -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold
+}
+
+# A run that was killed may have left packages unpacked, which dpkg sets up, or half unpacked, or without what they need:
+# at these dpkg fails. apt refuses to begin before dpkg was called.
+whole=yes
+attempt dpkg --configure -a || whole=no
 echo "apt: reading package lists"
 run apt-get -q update
+if [ "$whole" = no ]; then
+    echo "apt: repairing what an interrupted installation left"
+    # With no names: apt gives up where the repair needs packages that were not named. It fails at those to be unpacked anew.
+    installing attempt apt-get install --fix-broken || true
+    # shellcheck disable=SC2016 # dpkg-query fills these in, not the shell
+    broken=$(dpkg-query -W -f '${db:Status-Eflag} ${binary:Package}\n' | sed -n 's/^reinstreq //p')
+    # shellcheck disable=SC2086 # the names are words of [a-z0-9.+:-]
+    if [ -n "$broken" ]; then installing run apt-get install --reinstall $broken; fi
+fi
 echo "apt: fetching $# packages and what they need"
-run apt-get -q install -y --no-install-recommends --download-only "$@"
+installing run apt-get install --download-only "$@"
 echo "apt: $(grep -oE 'Need to get .*|[0-9]+ upgraded, [0-9]+ newly installed' "$scratch/log" | tr '\n' ';' | sed 's/;$//')"
-# A file that was there before its package (a supervisord.conf of the box's own) stays: there is nobody to be asked.
-run apt-get -q install -y --no-install-recommends --no-download -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-unsafe-io \
-    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
+installing run apt-get install --no-download "$@"
 # An image's layers keep whole seconds, and fontconfig's cache notes when each folder changed to the nanosecond: every
 # program of an image would read all fonts anew when it starts, in 0.2 s.
 if command -v fc-cache >/dev/null; then

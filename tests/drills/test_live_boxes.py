@@ -306,8 +306,33 @@ def kill_in(box: LiveBox, arguments: list[str], log: Path, begun: Callable[[], b
     assert box.run("pkill", "-KILL", "--full", jobs).returncode == 0, "the job had ended before it was killed"
 
 
+UNPACKED_IN_PART = """
+mkdir /tmp/broken; cd /tmp/broken
+apt-get -qq update; apt-get -qq download fluxbox x11vnc caddy 2>/dev/null
+dpkg --unpack caddy_*.deb fluxbox_*.deb
+sed -i '/^Package: fluxbox$/,/^Status:/s/^Status:.*/Status: install reinstreq unpacked/' /var/lib/dpkg/status
+mv /usr/bin/dpkg-deb dpkg-deb
+cat >/usr/bin/dpkg-deb <<'END'
+#!/bin/sh
+case "$1" in --fsys-tarfile) /tmp/broken/dpkg-deb "$@" | head -c 30000; kill -9 $PPID; exit;; esac
+exec /tmp/broken/dpkg-deb "$@"
+END
+chmod 755 /usr/bin/dpkg-deb
+dpkg --unpack x11vnc_*.deb || true
+mv dpkg-deb /usr/bin/dpkg-deb; rm -r /tmp/broken
+dpkg-query -W -f '${db:Status-Abbrev} ${Package}\\n' caddy fluxbox x11vnc
+"""
+"""What a killed dpkg can leave, by dpkg itself: a package that lacks what it needs, and one killed at half its files.
+
+Killed a moment later, it leaves one unpacked that is to be unpacked anew: that moment is too short, its mark is set.
+"""
+
+
 def test_a_half_provisioned_box_is_completed(changing: LiveBox, asset_server: str, tmp_path: Path) -> None:
-    """kill -9 of pyinfra and of its job: while dpkg unpacks, then in the Conda environment. The next run is whole."""
+    """kill -9 of pyinfra and of its job: while dpkg unpacks, then in the Conda environment. The next run is whole.
+
+    Between the two, dpkg leaves every state that it can be killed in.
+    """
     arguments = changing.arguments(asset_server, "variant=default")
 
     def unpacking() -> bool:
@@ -318,6 +343,8 @@ def test_a_half_provisioned_box_is_completed(changing: LiveBox, asset_server: st
 
     changing.output("sh", "-c", "command -v pkill || { apt-get -qq update && apt-get -qq install -y procps; }")
     kill_in(changing, arguments, tmp_path / "first", unpacking, "dpkg|apt-get")
+    states = changing.output("sh", "-euc", UNPACKED_IN_PART).splitlines()[-3:]
+    assert [state.split() for state in states] == [["iU", "caddy"], ["iUR", "fluxbox"], ["iHR", "x11vnc"]]
     kill_in(changing, arguments, tmp_path / "second", linking, "conda|rattler|python")
     completed = pyinfra(*arguments, timeout=APPLY_WITHIN)
     assert completed.returncode == 0, completed.stderr
