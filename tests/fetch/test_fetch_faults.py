@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 
 import pytest
@@ -200,17 +201,56 @@ def test_a_folder_where_the_file_should_be_is_named(world: World) -> None:
     assert "is a folder, a file is needed there" in str(world.state)
 
 
+def no_space(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let one block be free on every disk."""
+    real = os.statvfs(world.root)
+    fields = [*real[:4], 1, *real[5:]]
+    monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result(fields))
+
+
 def test_too_little_space_is_said_before_anything_is_fetched(
     world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.add("a.onnx")
-    real = os.statvfs(world.root)
-    fields = [*real[:4], 1, *real[5:]]  # one free block
-    monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result(fields))
+    world.add("a.onnx", say_size=True)
+    no_space(world, monkeypatch)
     assert world.fetch() == 1
     assert "are needed" in capsys.readouterr().err
-    assert sum(request.sent for request in world.site.requests) <= 1
+    assert world.site.requests == []
     assert world.state["status"] == "failed"
+
+
+def test_too_little_space_is_said_when_the_sizes_are_known(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What arrived before that goes again; what an earlier fetch left stays, to be resumed."""
+    world.add("a.onnx", LARGE)
+    world.add("b.onnx", LARGE)
+    world.site.script["/a.onnx"] = [SIZE_ASKED, Fault(cut=300_000), *[Fault(status=404)] * 4]
+    assert world.fetch("--only", "a.onnx", "--jobs", "1") == 1
+    assert (world.store / "a.onnx.part").exists()
+    world.site.script.clear()
+    world.site.rate = 1e6
+    capsys.readouterr()
+    no_space(world, monkeypatch)
+    assert world.fetch() == 1
+    assert "are needed" in capsys.readouterr().err
+    assert world.state["status"] == "failed"
+    parts = {path.name for path in world.store.iterdir() if not path.name.startswith(".")}
+    assert parts == {"a.onnx.part", "a.onnx.part.map"}
+
+
+def test_the_transfer_waits_for_no_size_but_its_own(world: World) -> None:
+    """A server that does not answer for one file holds up that file alone."""
+    world.add("a.onnx")
+    world.add("b.onnx")
+    world.site.script["/a.onnx"] = [Fault(stall=0)]
+    began = time.monotonic()
+    process = subprocess.Popen(world.command("--no-link"), stdout=subprocess.DEVNULL)
+    while not (world.store / "b.onnx").exists():
+        assert time.monotonic() - began < 20 and process.poll() is None
+        time.sleep(0.005)
+    assert not (world.store / "a.onnx.part").exists()
+    assert process.wait(20) == 0
 
 
 def test_a_disk_that_fills_up_ends_the_fetch_with_its_reason(

@@ -35,10 +35,37 @@ def test_the_largest_file_is_begun_first_and_shared_when_nothing_is_left(tmp_pat
     assert schedule.claim(0.0, lambda job: True) is None, "no more connections than allowed"
 
 
+def test_a_connection_for_small_files_begins_the_smallest_and_joins_like_the_others(tmp_path: Path) -> None:
+    jobs = [make_job(tmp_path, name, units * UNIT) for name, units in (("b", 2), ("a", 1), ("c", 9))]
+    schedule = Schedule(jobs, Policy(first=5))
+    claims = [schedule.claim(0.0, lambda job: True, small=True) for _ in range(4)]
+    assert [claim.job.entry.file.rest for claim in claims if claim] == ["a", "b", "c", "c"]
+
+
+def test_a_file_whose_size_is_being_asked_for_waits(tmp_path: Path) -> None:
+    job = make_job(tmp_path, "a", None)
+    job.asking = True
+    schedule = Schedule([job], Policy())
+    assert schedule.claim(0.0, lambda job: True) is None
+    job.asking = False
+    assert schedule.claim(0.0, lambda job: True) is not None
+
+
+def test_the_last_requests_are_worth_their_wait(tmp_path: Path) -> None:
+    """A quarter of a second at the connection's speed; the rest of the file when little else would stay of it."""
+    schedule = Schedule([make_job(tmp_path, "a", 100 * UNIT)], Policy(first=50))
+    claims = [schedule.claim(0.0, lambda job: True, speed=8.0 * UNIT * 4) for _ in range(3)]
+    assert [(claim.start // UNIT, claim.end // UNIT) for claim in claims if claim and claim.end] == [
+        (0, 8),
+        (8, 16),
+        (16, 24),
+    ]
+
+
 def test_a_connection_goes_on_with_its_file(tmp_path: Path) -> None:
     jobs = [make_job(tmp_path, "a", 6 * UNIT), make_job(tmp_path, "b", 9 * UNIT)]
     schedule = Schedule(jobs, Policy(first=1))
-    claim = schedule.claim(0.0, lambda job: True, jobs[0], 1e9)
+    claim = schedule.claim(0.0, lambda job: True, last=jobs[0], speed=1e9)
     assert claim is not None
     assert claim.job is jobs[0]
 

@@ -295,26 +295,35 @@ class Fetch:
         set_marker(self.layout, self.options.manifest, self._required_good())
 
     def _fetch(self, missing: list[Entry]) -> None:
+        parts = {entry.file.path: self._part(entry) for entry in missing}
         engine = self._engine(missing)
         self.reporter.tick()
-        engine.learn_sizes()
-        self.reporter.tick()
-        if lacking := missing_space(self._needs(missing)):
-            raise StoreError(lacking)
-        engine.run()
+        try:
+            engine.run()
+        except StoreError:
+            if not engine.measured:  # it does not fit: what has been written until that was known goes again
+                clean(self.layout, [entry.file for entry in missing if not parts[entry.file.path]])
+            raise
 
-    def _needs(self, missing: list[Entry]) -> list[tuple[Path, int]]:
-        """What each file will still take, per folder; what an earlier fetch left on disk is there already."""
+    def _check_space(self, missing: list[Entry]) -> None:
+        """Raises StoreError when what is missing does not fit."""
         needs = []
         for entry in missing:
+            if entry.status == "done":
+                continue
             root = self.layout.root(entry.file)
-            if not root.is_dir():
-                root = self.layout.store
-            target = self.layout.target(entry.file)
-            part = status_of(target.with_name(target.name + ".part"))
-            entry.done = min(entry.size or 0, part.st_blocks * 512) if part else 0
-            needs.append((root, (entry.size or 0) - entry.done))
-        return needs
+            here = min(entry.size or 0, self._part(entry))
+            if entry.status == "waiting":
+                entry.done = here
+            needs.append((root if root.is_dir() else self.layout.store, (entry.size or 0) - here))
+        if lacking := missing_space(needs):
+            raise StoreError(lacking)
+
+    def _part(self, entry: Entry) -> int:
+        """Bytes on disk of what an unfinished fetch has brought of `entry`."""
+        target = self.layout.target(entry.file)
+        part = status_of(target.with_name(target.name + ".part"))
+        return part.st_blocks * 512 if part else 0
 
     def _engine(self, missing: list[Entry]) -> Engine:
         # Imported late: requests takes 0.2 s to import, and most calls have nothing to fetch.
@@ -340,6 +349,7 @@ class Fetch:
             say=self.reporter.say,
             stop=self.stop,
             on_tick=self.reporter.tick,
+            on_sizes=lambda: self._check_space(missing),
         )
 
     def _finish(self) -> int:

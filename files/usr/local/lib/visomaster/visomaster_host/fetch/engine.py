@@ -17,7 +17,8 @@ from visomaster_host.fetch.transfer import Body, Client, Permanent, RangeRefused
 
 TICK = 0.25  # seconds between two looks of the watch
 QUIET = 40  # ticks without any work and without anything to wait for, before that is called a defect
-PROBES = 32  # sizes asked for at once
+PROBES = 64  # sizes asked for at once
+SMALL = 4  # one connection of so many is for small files
 # All connections' buffers together: this program may use 100 MB, 35 of which Python and requests take.
 BUFFERS = 16 * 1024 * 1024
 SMALLEST_READ = 16 * 1024
@@ -25,7 +26,11 @@ READ_SECONDS = 0.1  # how long one read should take: what a killed fetch loses, 
 
 
 class Engine:
-    """One run over some files. `on_done` is told each finished file, `on_tick` is called every TICK seconds."""
+    """One run over some files.
+
+    `on_tick` is called every TICK seconds, `on_sizes` once, as soon as all sizes are known that can be: what it raises
+    ends the run. Bytes arrive before that; `measured` tells whether it has been.
+    """
 
     def __init__(
         self,
@@ -39,44 +44,65 @@ class Engine:
         say: Callable[[str], None],
         stop: Callable[[], bool],
         on_tick: Callable[[], None],
+        on_sizes: Callable[[], None],
     ) -> None:
         self.layout, self.verified, self.client, self.policy = layout, verified, client, policy
-        self.say, self.stop, self.on_tick = say, stop, on_tick
+        self.say, self.stop, self.on_tick, self.on_sizes = say, stop, on_tick, on_sizes
         jobs = [Job(entry, apply_mirrors(entry.file.url, mirrors)) for entry in entries]
         self.schedule = Schedule(jobs, policy)
         self.changed = threading.Condition()
         self.bodies: dict[Body, Claim] = {}
         self.ending: str | None = None
+        self.measured = False
+        self.arrived = 0  # bytes, in this run
         self.threads: list[threading.Thread] = []
         self.news: list[str] = []
 
+    # -- sizes nobody has stated
+
     def learn_sizes(self) -> None:
-        """Ask for the sizes nobody has stated, once each and many at once; what cannot be learned stays unknown."""
+        """Ask for them and wait until they have come; what cannot be learned stays unknown. Raises Stopped."""
+        self._ask_sizes()
+        with self.changed:
+            while self._asking:
+                self.changed.wait(TICK)
+                if self.stop():
+                    raise Stopped
+
+    @property
+    def _asking(self) -> bool:
+        return any(job.asking for job in self.schedule.jobs)
+
+    def _ask_sizes(self) -> None:
+        """Begin to ask, once for each file and for many at once."""
         unknown = [job for job in self.schedule.jobs if job.entry.size is None]
+        for job in unknown:
+            job.asking = True
 
         def ask() -> None:
-            while not self.stop():
+            while True:
                 try:
                     job = unknown.pop()
                 except IndexError:
                     return
                 self._ask_size(job)
 
-        threads = [threading.Thread(target=ask, daemon=True) for _ in range(min(PROBES, len(unknown)))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        for _ in range(min(PROBES, len(unknown))):
+            threading.Thread(target=ask, daemon=True).start()
 
     def _ask_size(self, job: Job) -> None:
         try:
-            body = self.client.open(job.url, 0, 1)
+            if self.ending is None and not self.stop():
+                with contextlib.closing(self.client.open(job.url, 0, 1)) as body:
+                    job.entry.size, job.ranges, job.resolved = body.total, body.ranged, body.url
+                    if body.ranged:
+                        body.read(2)  # to its end, so that the connection can be used again
         except (Transient, Permanent):
-            return  # the fetch itself will meet it again, try harder, and say why
-        with contextlib.closing(body), contextlib.suppress(Transient):
-            job.entry.size, job.ranges, job.resolved = body.total, body.ranged, body.url
-            if body.ranged:
-                body.read(2)  # to its end, so that the connection can be used again
+            pass  # the fetch itself will meet it again, try harder, and say why
+        finally:
+            with self.changed:
+                job.asking = False
+                self.changed.notify_all()
 
     # -- the watch (the caller's thread)
 
@@ -84,13 +110,15 @@ class Engine:
         """Fetch everything; each entry ends done or failed. Raises Stopped, StoreError (disk full), OSError."""
         growth = _Growth(self.schedule)
         quiet = 0
+        self._ask_sizes()
         try:
             while not self.schedule.over and self.ending is None and quiet < QUIET:
+                self._measure()
                 self._spawn()
                 with self.changed:
-                    self.changed.wait_for(lambda: self.schedule.over or self.ending is not None, TICK)
-                    growth.look(time.monotonic(), sum(job.entry.done for job in self.schedule.jobs))
-                    working = self.schedule.busy or self.schedule.wake_at(time.monotonic()) is not None
+                    self.changed.wait_for(self._called, TICK)
+                    growth.look(time.monotonic(), self.arrived)
+                    working = self.schedule.busy or self._asking or self.schedule.wake_at(time.monotonic()) is not None
                     quiet = 0 if working else quiet + 1
                     self.changed.notify_all()
                 self._tell()
@@ -101,14 +129,27 @@ class Engine:
         finally:
             self._end()
         if self.ending:
+            with self.changed:
+                self.changed.wait_for(lambda: not self._asking, self.policy.stall)
+            self._measure()  # says in numbers what is lacking
             raise StoreError(self.ending)
         if not self.schedule.over:
             raise StoreError("internal error: files are left, and no connection takes them")
 
+    def _called(self) -> bool:
+        """Whether the watch has something to do before its next look."""
+        return self.schedule.over or self.ending is not None or not (self.measured or self._asking)
+
+    def _measure(self) -> None:
+        if not self.measured and not self._asking:
+            self.on_sizes()
+            self.measured = True
+
     def _spawn(self) -> None:
         wanted = min(self.schedule.allowed, self.policy.connections)
         while len(self.threads) < wanted:
-            self.threads.append(threading.Thread(target=self._work, daemon=True))
+            small = len(self.threads) % SMALL == SMALL - 1
+            self.threads.append(threading.Thread(target=self._work, args=(small,), daemon=True))
             self.threads[-1].start()
 
     def _tell(self) -> None:
@@ -143,9 +184,9 @@ class Engine:
 
     # -- one connection (its own thread)
 
-    def _work(self) -> None:
+    def _work(self, small: bool) -> None:
         claim, speed = None, 0.0
-        while (claim := self._next(claim, speed)) is not None:
+        while (claim := self._next(claim, speed, small)) is not None:
             error: Exception | None = None
             try:
                 speed = self._fetch(claim, speed)
@@ -155,11 +196,12 @@ class Engine:
                 error = Permanent(f"internal error: {caught!r}")
             self._leave(claim, error)
 
-    def _next(self, last: Claim | None, speed: float) -> Claim | None:
+    def _next(self, last: Claim | None, speed: float, small: bool) -> Claim | None:
         with self.changed:
             while self.ending is None and not self.schedule.over:
                 now = time.monotonic()
-                if claim := self.schedule.claim(now, self._prepare, last.job if last else None, speed):
+                left = last.job if last else None
+                if claim := self.schedule.claim(now, self._prepare, last=left, speed=speed, small=small):
                     return claim
                 wake = self.schedule.wake_at(now)
                 self.changed.wait(min(1.0, wake - now) if wake else 1.0)
@@ -227,6 +269,8 @@ class Engine:
             if useful:
                 part.write(position - len(useful), useful)
                 job.entry.done = part.received
+                with self.changed:
+                    self.arrived += len(useful)
             if job.broken or job.over or self.ending is not None:
                 return position - body.start
             took = time.monotonic() - began

@@ -2,8 +2,9 @@
 
 A connection goes on with its file as long as it can; else it begins the largest file nobody works on; else it joins
 the one with most bytes left per connection. So files arrive in order (and are hashed from memory) while there are
-enough of them, and all connections end together. It asks for as much as it brings in about RUN_SECONDS, less as the end
-comes near. A file whose size is unknown, or whose server serves no ranges, has one connection.
+enough of them, and all connections end together. One in four begins the smallest file instead: it waits for answers
+more than for bytes, and does so while the others keep the line busy. A connection asks for as much as it brings in
+about RUN_SECONDS, less as the end comes near. A file whose size is unknown, or whose server serves no ranges, has one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from visomaster_host.fetch.progress import Entry
 from visomaster_host.fetch.transfer import Transient
 
 RUN_SECONDS = 2.0  # how long one request should take
-RUN_FIRST = 8 * 1024 * 1024  # what a connection of unknown speed asks for
+RUN_LEAST = 0.25  # seconds; at the end, shorter ones would lose more by waiting for answers than they gain
+RUN_FIRST = 32 * 1024 * 1024  # what a connection of unknown speed asks for
 RUN_MOST = 256 * 1024 * 1024
 PROGRESS = 64 * 1024  # a try that brought this much does not count as a failed one
 ASSUMED = 64 * 1024 * 1024  # size of a file nobody has told the size of, for the order only
@@ -55,6 +57,7 @@ class Job:
     url: str
     part: Part | None = None
     resolved: str | None = None  # where the redirects ended, until that fails
+    asking: bool = False  # for its size: it begins when that is known, or cannot be
     ranges: bool | None = None  # the server honours Range; None: nobody has asked yet
     shared: bool = True  # several connections may work on it
     active: int = 0
@@ -126,18 +129,23 @@ class Schedule:
         return all(job.over for job in self.jobs)
 
     def claim(
-        self, now: float, prepare: Callable[[Job], bool], last: Job | None = None, speed: float = 0.0
+        self,
+        now: float,
+        prepare: Callable[[Job], bool],
+        *,
+        last: Job | None = None,
+        speed: float = 0.0,
+        small: bool = False,
     ) -> Claim | None:
         """The most useful bytes for one more connection, or None when there is nothing for it to do now.
 
         `prepare` opens a job's part, or gives the job up and returns False. `last` is the job the connection has just
-        left, `speed` what it brought there (bytes per second; 0: unknown).
+        left, `speed` what it brought there (bytes per second; 0: unknown). `small`: it is one for small files.
         """
         if self.busy >= self.allowed:
             return None
-        run = min(RUN_MOST, int(speed * RUN_SECONDS)) if speed else RUN_FIRST
-        for job in self._by_use(now, last):
-            if (job.part is not None or prepare(job)) and (bounds := self._bounds(job, run)):
+        for job in self._by_use(now, last, small):
+            if (job.part is not None or prepare(job)) and (bounds := self._bounds(job, speed)):
                 self.busy += 1
                 job.active += 1
                 job.entry.status = "fetching"
@@ -147,10 +155,12 @@ class Schedule:
                 return claim
         return None
 
-    def _by_use(self, now: float, last: Job | None) -> list[Job]:
-        ready = [job for job in self.jobs if self._open(job, now)]
-        ready.sort(key=lambda job: (job is not last, job.active > 0, -job.left / (job.active + 1)))
-        return ready
+    def _by_use(self, now: float, last: Job | None, small: bool) -> list[Job]:
+        def use(job: Job) -> tuple[bool, bool, float]:
+            size = job.left if small and not job.active else -job.left / (job.active + 1)
+            return job is not last, job.active > 0, size
+
+        return sorted((job for job in self.jobs if self._open(job, now)), key=use)
 
     def wake_at(self, now: float) -> float | None:
         """When a job that waits for its time becomes ready; None when none does."""
@@ -185,28 +195,29 @@ class Schedule:
         return None
 
     def _open(self, job: Job, now: float) -> bool:
-        if job.over or job.broken or now < max(job.not_before, self.gates.get(job.host, 0.0)):
+        if job.over or job.broken or job.asking or now < max(job.not_before, self.gates.get(job.host, 0.0)):
             return False
         return job.active == 0 or (job.shared and job.ranges is True and job.size is not None)
 
-    def _bounds(self, job: Job, run: int) -> tuple[int, int | None] | None:
+    def _bounds(self, job: Job, speed: float) -> tuple[int, int | None] | None:
         part = job.opened
         if part.size is None:
             return part.frontier(), None
         if part.complete:  # an empty file, or one killed just before it was proven: the claim only concludes it
             return None if job.active else (part.size, part.size)
         if job.shared and job.ranges is not False:
-            return self._run(job, part, part.size, run)
+            return self._run(job, part, part.size, speed)
         part.keep_prefix()
         return part.frontier(), part.size
 
-    def _run(self, job: Job, part: Part, size: int, run: int) -> tuple[int, int] | None:
+    def _run(self, job: Job, part: Part, size: int, speed: float) -> tuple[int, int] | None:
         units = len(part.done)
         first = next((u for u in range(units) if self._free(job, part, u)), None)
         if first is None:
             return None
         left = sum(other.left for other in self.jobs if not other.over)
-        most = max(1, min(run, left // (2 * self.allowed)) // UNIT)
+        most = min(speed * RUN_SECONDS, RUN_MOST) if speed else RUN_FIRST
+        most = max(1, int(max(speed * RUN_LEAST, min(most, left / (2 * self.allowed)))) // UNIT)
         last = first + 1
         if units - first < 2 * most:
             most = units - first  # a small rest is no request of its own
