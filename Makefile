@@ -57,8 +57,8 @@ login: ## Log in to Docker Hub, or to REGISTRY=, with DOCKERHUB_USERNAME and DOC
 	@: "$${DOCKERHUB_USERNAME:?expected a name of Docker Hub}" "$${DOCKERHUB_TOKEN:?expected an access token of it}"; \
 	printf '%s' "$$DOCKERHUB_TOKEN" | docker login --username "$$DOCKERHUB_USERNAME" --password-stdin $(REGISTRY)
 
-runner: ## On GitHub's runner alone: free disk, and the image store that keeps SBOM and provenance
-	@$(PYTHON) -m release.runner
+runner: ## On GitHub's runner alone: free disk (DISK=GB that must be), and the image store that keeps SBOM and provenance
+	@$(PYTHON) -m release.runner $(if $(DISK),--disk "$(DISK)")
 
 template: .venv/.installed ## The JSON of a template for Vast's API (VARIANT=, REPOSITORY=NAME/visomaster)
 	@$(BIN)/python -m spec.vast "$(VARIANT)" "$(REPOSITORY)"
@@ -85,7 +85,7 @@ lint: .venv/.installed ## ruff, mypy, shellcheck, hadolint, actionlint, zizmor, 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/shellcheck --shell=sh operations/remote/*.sh .ci/run
+	$(BIN)/shellcheck --shell=sh operations/remote/*.sh sandbox/images/*/*.sh .ci/run
 	$(BIN)/shellcheck tests/drills/launch.sh
 	$(BIN)/hadolint Dockerfile sandbox/images/*/Dockerfile
 	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck

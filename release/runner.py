@@ -6,12 +6,14 @@ an image's SBOM and provenance, so that what was tested can be pushed with them.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 UNUSED = (
@@ -28,19 +30,23 @@ UNUSED = (
 
 CONFIGURATION = Path("/etc/docker/daemon.json")
 NEEDED = 45
-"""GB. The environment is 6.9 GB, models are as much again, and layers are kept packed and unpacked."""
+"""GB, for VisoMaster: the environment is 6.9 GB, models are as much again, and layers are kept packed and unpacked.
+An application of one's own may take more or less."""
 
 ANSWERS_WITHIN = 60
 STORE = "io.containerd.snapshotter.v1"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Do it; exit status 1 with one line when this is no runner, or it does not become fit."""
+    parser = argparse.ArgumentParser(prog="python -m release.runner", description="Make GitHub's runner fit.")
+    parser.add_argument("--disk", type=int, default=NEEDED, metavar="GB", help=f"that must be free ({NEEDED})")
+    options = parser.parse_args(arguments)
     if os.environ.get("GITHUB_ACTIONS") != "true":
         print("runner: GITHUB_ACTIONS is not `true`: this removes software from GitHub's runners", file=sys.stderr)
         return 1
     try:
-        free_disk(Path("/"))
+        free_disk(Path("/"), options.disk)
         use_containerd_store()
     except (RuntimeError, subprocess.CalledProcessError) as error:
         print(f"runner: {error}", file=sys.stderr)
@@ -48,7 +54,7 @@ def main() -> int:
     return 0
 
 
-def free_disk(root: Path, needed: int = NEEDED) -> None:
+def free_disk(root: Path, needed: int) -> None:
     """Remove what is unused under `root`. Raises `RuntimeError` when less than `needed` GB are free then."""
     for folder in UNUSED:
         _as_root("rm", "-rf", "--one-file-system", str(root / folder.lstrip("/")))

@@ -177,7 +177,7 @@ def test_the_engines_other_settings_stay(old: str) -> None:
 
 def test_a_persons_machine_is_left_alone(monkeypatch: pytest.MonkeyPatch, quiet: list[tuple[str, ...]]) -> None:
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-    assert runner.main() == 1
+    assert runner.main([]) == 1
     assert quiet == []
 
 
