@@ -57,7 +57,7 @@ login: ## Log in to Docker Hub, or to REGISTRY=, with DOCKERHUB_USERNAME and DOC
 	@: "$${DOCKERHUB_USERNAME:?expected a name of Docker Hub}" "$${DOCKERHUB_TOKEN:?expected an access token of it}"; \
 	printf '%s' "$$DOCKERHUB_TOKEN" | docker login --username "$$DOCKERHUB_USERNAME" --password-stdin $(REGISTRY)
 
-runner: ## On GitHub's runner alone: free disk (DISK=GB that must be), and the image store that keeps SBOM and provenance
+runner: ## On GitHub's runner alone: free disk (DISK=45 GB or more), and the image store that keeps attestations
 	@$(PYTHON) -m release.runner $(if $(DISK),--disk "$(DISK)")
 
 template: .venv/.installed ## The JSON of a template for Vast's API (VARIANT=, REPOSITORY=NAME/visomaster)
