@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -166,6 +167,15 @@ def test_the_runner_loses_what_is_unused_and_nothing_else(tmp_path: Path, quiet:
 def test_too_little_disk_is_said_before_the_build(tmp_path: Path, quiet: list[tuple[str, ...]]) -> None:
     with pytest.raises(RuntimeError, match=r"\d+ GB free, expected 1000000 or more"):
         runner.free_disk(tmp_path, needed=1_000_000)
+
+
+def test_an_application_of_ones_own_may_need_another_disk(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setattr(runner, "_as_root", lambda *command, text=None: None)
+    assert runner.main(["--disk", "1000000"]) == 1
+    assert re.fullmatch(r"runner: \d+ GB free, expected 1000000 or more\n", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("old", ["", '{"features": {"buildkit": true}, "data-root": "/mnt"}'])
