@@ -14,13 +14,18 @@ from visomaster_host.host import Host
 from visomaster_host.problems import NotReady, Problem
 from visomaster_host.programs import PROGRAMS, Need
 
-from spec.service import STOP_WITHIN, services_for
+from spec.service import LAUNCHER, STOP_WITHIN, services_for
 from spec.variant import Access, ModelsAt
 from tests.unit.test_host_facts import host
 
 
 def text(argv: tuple[str, ...]) -> str:
     return " ".join(argv)
+
+
+def test_the_command_that_supervisord_is_given_is_the_one_it_knows() -> None:
+    """Else it would start a Python for each service and only be slower."""
+    assert str(paths.SERVICE) == LAUNCHER
 
 
 @pytest.mark.parametrize("access", Access)
