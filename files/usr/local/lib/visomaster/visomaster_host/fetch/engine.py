@@ -17,7 +17,7 @@ from visomaster_host.fetch.transfer import Body, Client, Permanent, RangeRefused
 
 TICK = 0.25  # seconds between two looks of the watch
 QUIET = 40  # ticks without any work and without anything to wait for, before that is called a defect
-PROBES = 64  # sizes asked for at once
+PROBES = 16  # sizes asked for at once, while files arrive
 SMALL = 4  # one connection of so many is for small files
 # All connections' buffers together: this program may use 100 MB, 35 of which Python and requests take.
 BUFFERS = 16 * 1024 * 1024
