@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from visomaster_host.fetch.part import BUFFER
+from visomaster_host.fetch.progress import Reporter
 
 from tests.fetch.faults import Fault
 from tests.fetch.world import HOST, LARGE, SMALL, World
@@ -399,6 +400,34 @@ def test_the_state_file_moves_while_bytes_arrive(world: World) -> None:
     assert (last["status"], last["bytes_done"], last["eta"]) == ("done", LARGE, None)
     file = {"path": "model_assets/a.onnx", "group": "required", "status": "done", "error": None}
     assert last["files"] == [{**file, "bytes_done": LARGE, "size": LARGE}]
+
+
+def test_what_a_killed_fetch_has_left_counts_from_the_first_state_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The portal shows no fall back to zero, although sizes are asked for again."""
+    world.add("a.onnx", LARGE)
+    world.add("b.onnx", LARGE)
+    world.site.rate = 2_000_000
+    process = subprocess.Popen(world.command(), stdout=subprocess.DEVNULL)
+    wait_until(lambda: world.site.sent > 6_000_000)
+    process.kill()
+    process.wait()
+    left = sum(path.stat().st_blocks * 512 for path in world.store.glob("*.part"))
+    assert left > 3_000_000
+    world.site.rate = 0
+    states: list[dict[str, object]] = []
+    written = Reporter.write_state
+
+    def record(reporter: Reporter, status: str) -> None:
+        states.append(reporter.board.as_json(status))
+        written(reporter, status)
+
+    monkeypatch.setattr(Reporter, "write_state", record)
+    world.check(world.fetch(), failed=set())
+    assert states[0]["status"] == "running"
+    assert states[0]["bytes_total"] is None, "the sizes were known already: this test shows nothing"
+    assert states[0]["bytes_done"] == left
 
 
 def test_bars_on_a_terminal(world: World) -> None:

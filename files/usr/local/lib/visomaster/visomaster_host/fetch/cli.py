@@ -296,6 +296,8 @@ class Fetch:
 
     def _fetch(self, missing: list[Entry]) -> None:
         parts = {entry.file.path: self._part(entry) for entry in missing}
+        for entry in missing:  # what a killed fetch has left counts from the first state on
+            entry.done = parts[entry.file.path]
         engine = self._engine(missing)
         self.reporter.tick()
         try:
@@ -313,17 +315,15 @@ class Fetch:
                 continue
             root = self.layout.root(entry.file)
             here = min(entry.size or 0, self._part(entry))
-            if entry.status == "waiting":
-                entry.done = here
             needs.append((root if root.is_dir() else self.layout.store, (entry.size or 0) - here))
         if lacking := missing_space(needs):
             raise StoreError(lacking)
 
     def _part(self, entry: Entry) -> int:
-        """Bytes on disk of what an unfinished fetch has brought of `entry`."""
+        """Bytes on disk (whole blocks) of what an unfinished fetch has brought of `entry`."""
         target = self.layout.target(entry.file)
         part = status_of(target.with_name(target.name + ".part"))
-        return part.st_blocks * 512 if part else 0
+        return min(part.st_size, part.st_blocks * 512) if part else 0
 
     def _engine(self, missing: list[Entry]) -> Engine:
         # Imported late: requests takes 0.2 s to import, and most calls have nothing to fetch.

@@ -91,18 +91,16 @@ class Engine:
             threading.Thread(target=ask, daemon=True).start()
 
     def _ask_size(self, job: Job) -> None:
-        try:
+        # Whatever goes wrong, a defect included: the fetch itself will meet it again, try harder, and say why.
+        with contextlib.suppress(Exception):
             if self.ending is None and not self.stop():
                 with contextlib.closing(self.client.open(job.url, 0, 1)) as body:
                     job.entry.size, job.ranges, job.resolved = body.total, body.ranged, body.url
                     if body.ranged:
                         body.read(2)  # to its end, so that the connection can be used again
-        except (Transient, Permanent):
-            pass  # the fetch itself will meet it again, try harder, and say why
-        finally:
-            with self.changed:
-                job.asking = False
-                self.changed.notify_all()
+        with self.changed:
+            job.asking = False
+            self.changed.notify_all()
 
     # -- the watch (the caller's thread)
 
