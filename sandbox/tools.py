@@ -22,6 +22,9 @@ PROGRAMS = {
 }
 """Each program and the package that brings it."""
 
+REQUESTS = Path("/usr/lib/python3/dist-packages/requests")
+"""What the fetcher needs of the distribution's Python, with which tests run it as somebody else than root."""
+
 UNPACKED = CACHE / "tools"
 UNPACKED_PACKAGES = ("caddy", "novnc", "python3-websockify")
 """Unpacked, not installed: caddy's package starts a web server, the other two bring nodejs and numpy."""
@@ -30,9 +33,11 @@ UNPACKED_PACKAGES = ("caddy", "novnc", "python3-websockify")
 def provide() -> None:
     """Install and unpack what is missing; quick when nothing is."""
     with lock("tools"):
-        missing = sorted({package for program, package in PROGRAMS.items() if shutil.which(program) is None})
+        missing = {package for program, package in PROGRAMS.items() if shutil.which(program) is None}
+        if not REQUESTS.is_dir():
+            missing.add("python3-requests")
         if missing:
-            apt_install(missing)
+            apt_install(sorted(missing))
         if not (UNPACKED / "usr/bin/caddy").is_file():
             _unpack()
 
