@@ -117,7 +117,7 @@ def test_an_open_server_on_loopback_tells_its_screen() -> None:
         (vnc_server(b"\x02", b"short"), rfb.PASSWORD, "closed the connection"),
         (vnc_server(b"\x01", b"\0\0\0\1"), rfb.NO_PASSWORD, "refuses"),
         (lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n"), rfb.PASSWORD, "no VNC server"),
-        (lambda connection: None, rfb.PASSWORD, "closed the connection"),
+        (lambda connection: None, rfb.PASSWORD, "closed the connection|reset by peer"),
     ],
 )
 def test_everything_else_is_not_ready(serve: Callable[[socket.socket], None], security: int, said: str) -> None:
@@ -149,6 +149,19 @@ def two_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_stands_on_a_missing_part_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     assert ready.wait_until_ready(host(), 0, ready.print_lines) == 1
     assert capsys.readouterr().out == "missing x: no display\nmissing window: needs x\n"
+
+
+def test_parts_that_stand_on_no_other_are_tried_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """x11vnc and websockify each take their time: one probe meets the other."""
+    meeting = threading.Barrier(2)
+
+    def meet(host: Host) -> str:
+        meeting.wait(10)
+        return "met"
+
+    checks = (Check(name="vnc", probe=meet), Check(name="websocket", probe=meet))
+    monkeypatch.setattr(ready, "checks_for", lambda host: checks)
+    assert [(result.name, result.detail) for result in ready.look(host())] == [("vnc", "met"), ("websocket", "met")]
 
 
 @pytest.mark.usefixtures("two_parts")

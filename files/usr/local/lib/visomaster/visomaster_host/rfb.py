@@ -38,10 +38,11 @@ def handshake(address: tuple[str, int], security: int) -> str:
 
 
 def _security_types(connection: socket.socket, where: str) -> list[int]:
+    # Said before the server has greeted: libvncserver waits a tenth of a second whether it is a browser that connects.
+    connection.sendall(b"RFB 003.008\n")
     banner = receive(connection, 12)
     if not banner.startswith(b"RFB 003."):
         raise NotReady(f"{where} is no VNC server: it greets with {banner!r}")
-    connection.sendall(b"RFB 003.008\n")
     return list(receive(connection, receive(connection, 1)[0]))
 
 
