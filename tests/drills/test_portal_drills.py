@@ -29,6 +29,21 @@ def desk() -> Iterator[Portal]:
         yield box
 
 
+def test_over_tls_with_a_certificate_of_its_own() -> None:
+    """ENABLE_HTTPS where the platform brought no certificate: the browser, once told to trust it, shows the desktop."""
+    with portal(desktop.bake("alt"), "--env=ENABLE_HTTPS=true") as box, visitor() as chromium:
+        box.wait_ready()
+        assert "over TLS" in box.output("visomaster-ready")
+        secure = chromium.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 720})
+        opened = secure.new_page()
+        opened.goto(f"https://127.0.0.1:{box.port}/?token={box.token}")
+        box.open_desktop(opened)
+        until(lambda: box.shown(opened), "the host's picture over TLS")
+        (cookie,) = secure.cookies()
+        assert (cookie["secure"], cookie["httpOnly"]) == (True, True)
+        secure.close()
+
+
 @pytest.fixture(scope="module")
 def page(desk: Portal) -> Iterator[Page]:
     """The desktop in a browser, connected once and never touched again."""

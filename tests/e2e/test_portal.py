@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 TOKEN = """50% "sure" & it's {env.HOME} <b>+ü"""
 """Characters that end strings, escapes and placeholders somewhere."""
 QUOTED = quote(TOKEN, safe="")
+BEGINNINGS = ('50% "sure"', r"50% \"sure\"", "50% &quot;sure&quot;", "50% &#34;sure&#34;")
+"""How it begins in text, JSON and pages."""
 LABEL = "C.4711"
 MOST_BYTES = 60_000_000
 """Bytes that the portal may add to the image of the desktop."""
@@ -180,7 +182,7 @@ def test_the_host_tests_pass(ready: Portal) -> None:
 def test_no_secret_is_left_anywhere(ready: Portal, page: Page) -> None:
     """After all of the above: no log, page, process or file that the desktop's user can read holds one."""
     login = ready.login
-    needles = (TOKEN, QUOTED, login.session, login.basic.partition(" ")[2])
+    needles = (TOKEN, QUOTED, *BEGINNINGS, login.session, login.basic.partition(" ")[2])
     inside = {"Cookie": f"{login.cookie}={login.session}"}
     listed = re.findall(r'href="\.\./logs/([^"]+)"', ready.get("/logs/", inside).body.decode())
     assert len(listed) >= len(LOGS)
@@ -194,7 +196,8 @@ def test_no_secret_is_left_anywhere(ready: Portal, page: Page) -> None:
     # itself.
     search = (
         "grep --recursive --devices=skip --files-with-matches --text --no-messages --fixed-strings --file=-"
-        " /app/VisoMaster /etc /home /run /tmp /usr/local /var /dev/shm /proc/[0-9]*/cmdline /proc/[0-9]*/environ"
+        " /app /dev/shm /etc /home /root /run /srv /tmp /usr/local /var /workspace"
+        " /proc/[0-9]*/cmdline /proc/[0-9]*/environ"
     )
     for user in (paths.USER, "nobody"):
         command = [

@@ -16,6 +16,9 @@ from tests.host.processes import family, processes_of
 pytestmark = pytest.mark.usefixtures("running")
 
 SECRETS = {Access.VNC: "vnc-password", Access.PORTAL: "portal-token"}
+OWNERS = {"portal": "caddy", "vnc": paths.USER}
+"""Who listens on the public port."""
+
 LOOPBACK = ("127.", "[::1]", "[::ffff:127.")
 PLATFORM = ('"sshd"', '"jupyter')
 
@@ -88,6 +91,10 @@ def test_only_the_promised_port_is_public(host: Any, described: Described) -> No
         and not theirs.intersection(map(int, re.findall("pid=([0-9]+)", line)))
     }
     assert list(public) == [str(described.port)], public
+    # By the socket's user: in a container without ptrace even root is told no process of somebody else's socket.
+    owner = host.user(OWNERS[described.access]).uid
+    for line in host.check_output(f"ss -H -l -t -n -e sport = :{described.port}").splitlines():
+        assert f" uid:{owner} " in line, line
 
 
 def test_no_udp_is_public(host: Any) -> None:

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -57,12 +58,17 @@ def ask(port: int, target: str, headers: Mapping[str, str] | None = None, method
 
 
 class StandIn:
-    """A local service that answers every request with what it was sent, and takes every websocket."""
+    """A local service that answers every request with what it was sent, and takes every websocket; with a `pair` of
+    certificate and key over TLS."""
 
-    def __init__(self) -> None:
+    def __init__(self, pair: tls.Pair | None = None) -> None:
         self.seen: list[bytes] = []
         self.location: str | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
+        if pair:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(pair.certificate, pair.key)
+            self._listener = context.wrap_socket(self._listener, server_side=True)
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()

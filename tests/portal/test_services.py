@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from visomaster_host.portal import render, tls
 from visomaster_host.portal.apply import Wanted, prepare
+from visomaster_host.portal.config import DEFAULT, PortalConfig
 
 from tests.portal import rig
 
@@ -48,6 +50,46 @@ def test_rewrite(extended: rig.Portal, target: str, seen: str) -> None:
     answer = extended.inside(target)
     assert answer.status == 200
     assert answer.body.splitlines()[0] == f"GET {seen} HTTP/1.1".encode()
+
+
+@pytest.mark.parametrize(
+    ("query", "seen"),
+    [
+        ("type=file&token=T", "type=file&"),
+        ("token=T&a=%2Fb&c=d+e", "&a=%2Fb&c=d+e"),
+        ("token=T", ""),
+        ("a=1&%74oken=T", ""),
+    ],
+)
+def test_only_our_token_is_taken_out_of_a_query(extended: rig.Portal, query: str, seen: str) -> None:
+    """A program that asks a service with our token in the query still asks it what it wants to know; where the token
+    cannot be told from the rest, none of the query goes on."""
+    answer = extended.get(f"/plain/api?{query.replace('T', rig.TOKEN)}", SESSION_FREE)
+    assert answer.status == 200
+    assert answer.body.splitlines()[0].removesuffix(b" HTTP/1.1") == f"GET /api{'?' if seen else ''}{seen}".encode()
+    assert rig.TOKEN.encode() not in answer.body
+
+
+def test_a_browser_with_the_token_is_redirected_from_an_open_service_too(extended: rig.Portal) -> None:
+    """It would hand the token on in the Referer of everything the page asks for."""
+    answer = extended.get(f"/open/?token={rig.TOKEN}", {"Accept": "text/html"})
+    assert (answer.status, answer.headers["location"]) == (302, "/open/")
+
+
+def test_a_service_that_speaks_tls(folder: Path) -> None:
+    """With a certificate of its own making, as a local service has."""
+    pair = tls.Pair(certificate=folder / "own.crt", key=folder / "own.key")
+    tls.make_self_signed(pair)
+    service = rig.StandIn(pair)
+    services = [{"name": "Secure", "uri": "/secure/", "port": service.port, "proto": "https"}]
+    text = json.dumps({"version": 2, "services": services})
+    try:
+        with rig.running(folder, Wanted(token=rig.TOKEN, portal_config=text)) as portal:
+            answer = portal.inside("/secure/a?b=c")
+            assert (answer.status, portal.prepared.notices) == (200, ())
+            assert answer.body.startswith(b"GET /a?b=c HTTP/1.1\r\n")
+    finally:
+        service.close()
 
 
 def test_auth(extended: rig.Portal) -> None:
@@ -179,6 +221,23 @@ def test_a_bad_text_later_changes_nothing(folder: Path) -> None:
     assert (places.run / "services.caddy").read_bytes() == before
     described = json.loads(places.description.read_text())
     assert [service["name"] for service in described["services"]] == ["Jupyter"]
+
+
+def test_what_caddy_refuses_replaces_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should our own rendering ever be wrong: Caddy is asked first, and what it says is on the page."""
+    rendered = render.services_file
+
+    def wrong(services: PortalConfig, cookie: str) -> str:
+        return rendered(services, cookie) + ("" if services == DEFAULT else "no such directive {\n")
+
+    monkeypatch.setattr(render, "services_file", wrong)
+    text = "localhost:8080:18080:/:Jupyter"
+    with rig.running(folder, Wanted(token=rig.TOKEN, portal_config=text)) as portal:
+        (notice,) = portal.prepared.notices
+        assert notice.startswith("caddy validate refused the portal's configuration: ")
+        assert notice.endswith("; the services stay as they were")
+        report = json.loads(portal.inside("/status/status.json").body)
+        assert [service["name"] for service in report["services"]][:1] == ["VNC"]
 
 
 def test_who_may_read_what(folder: Path) -> None:

@@ -57,6 +57,7 @@ def test_logins_are_told_what_is_of_use_and_no_secret(places: Path) -> None:
         VNC_PASSWORD="secret12",
         OPEN_BUTTON_TOKEN="a-secret-of-16-or-more",
         CONTAINER_API_KEY="secret",
+        NVIDIA_API_KEY="secret",
         VAST_CONTAINERLABEL="C.7",
         VAST_TCP_PORT_11111="40123",
         NVIDIA_VISIBLE_DEVICES="GPU-1,GPU-2",

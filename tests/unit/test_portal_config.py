@@ -245,6 +245,25 @@ def assert_harmless(config: PortalConfig) -> None:
         assert re.match(r"\./", str(link.get("href", "./")))
 
 
+@pytest.mark.parametrize("depth", [5, 900, 990, 991, 992, 993, 994, 995, 3000])
+def test_a_deep_json_is_refused_at_any_depth(depth: int) -> None:
+    """Where it can just be parsed, but not be shown whole."""
+    services = "[" * depth + "]" * depth
+    with pytest.raises(ConfigError, match=r"^PORTAL_CONFIG") as refusal:
+        parse(f'{{"version":2,"services":{services}}}')
+    assert len(str(refusal.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "text", ["localhost:8080:18080:/?token=hidden:Jupyter", '{"version":2,"services":[{"uri":"/x?token=hidden"}]}']
+)
+def test_a_refusal_shows_no_query(text: str) -> None:
+    """It may hold another service's secret, and refusals are on a page and in a log."""
+    with pytest.raises(ConfigError) as refusal:
+        parse(text)
+    assert "hidden" not in str(refusal.value)
+
+
 def test_a_service_on_another_port_is_linked_where_it_is_published() -> None:
     """Vast gives each port another number outside, and tells it in VAST_TCP_PORT_<port>."""
     config = parse("localhost:8384:8384:/:Syncthing|localhost:6006:6006:/:TensorBoard")

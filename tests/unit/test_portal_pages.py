@@ -70,6 +70,23 @@ def test_links_pipes_and_folders_are_no_logs(folders: dict[str, Path]) -> None:
             logs.open_log(name, folders)
 
 
+def test_a_log_that_is_rotated_away_meanwhile_is_left_out(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """supervisord renames its logs whenever one is full."""
+    scan = logs._scan
+
+    def scan_then_rotate(directory: Path) -> list[os.DirEntry[str]]:
+        entries = scan(directory)
+        (directory / "gone.log").unlink(missing_ok=True)
+        return entries
+
+    (folders[""] / "gone.log").write_text("x")
+    before = [log.path for log in logs.listing(folders)]
+    monkeypatch.setattr(logs, "_scan", scan_then_rotate)
+    assert [log.path for log in logs.listing(folders)] == [path for path in before if path != "gone.log"]
+
+
 def test_a_missing_folder_has_no_logs(tmp_path: Path) -> None:
     """The portal comes up before some folders do."""
     assert logs.listing({"": tmp_path / "nothing"}) == []

@@ -33,7 +33,8 @@ _FOR_LOGINS = (
     *("CUDA_", "NVIDIA_", "VAST_CONTAINERLABEL", "VAST_TCP_PORT_", "VAST_UDP_PORT_", "PUBLIC_IPADDR"),
     *("CONTAINER_ID", "DATA_DIRECTORY", "GPU_COUNT", "ENABLE_HTTPS"),
 )
-"""What begins a variable's name that logins are told: which GPU, which box, which ports; no token, key or URL."""
+"""What begins a variable's name that logins are told: which GPU, which box, which ports."""
+_NAME_OF_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL", re.IGNORECASE)
 _PLAIN = re.compile(r"[\w !%&()*+,./:;<=>?@^{|}~\[\]-]*")  # pam_env knows no escapes, and cuts at a `#`
 _BLOCK_BEGINS, _BLOCK_ENDS = "# begin visomaster-start\n", "# end visomaster-start\n"
 
@@ -121,7 +122,7 @@ def tell_logins() -> None:
     told = {
         name: value
         for name, value in sorted(_of_first_process().items())
-        if name.startswith(_FOR_LOGINS) and name not in set_by_others and _PLAIN.fullmatch(value)
+        if begins_with(name, _FOR_LOGINS) and name not in set_by_others and _PLAIN.fullmatch(value)
     }
     block = (
         "".join([_BLOCK_BEGINS, *(f'{name}="{value}"\n' for name, value in told.items()), _BLOCK_ENDS]) if told else ""
@@ -129,6 +130,11 @@ def tell_logins() -> None:
     new = others + ("\n" if block and others and not others.endswith("\n") else "") + block
     if new != text:
         write_atomic(paths.LOGIN_ENVIRONMENT, new.encode("utf-8", "surrogateescape"), mode=0o644, owner=ROOT)
+
+
+def begins_with(name: str, prefixes: tuple[str, ...]) -> bool:
+    """Whether `name` begins with one of `prefixes` and is not named like a secret, as NVIDIA_API_KEY is."""
+    return name.startswith(prefixes) and not _NAME_OF_SECRET.search(name)
 
 
 def read_environment(variables: Mapping[str, str], host: Host) -> Environment:

@@ -151,7 +151,7 @@ def websockify(host: Host) -> Launch:
 
 def portal(host: Host) -> Launch:
     """The portal's pages, on loopback behind Caddy."""
-    return Launch(argv=("/usr/local/bin/visomaster-portal", "serve"))
+    return Launch(argv=("/usr/local/bin/visomaster-portal",))
 
 
 def caddy(host: Host) -> Launch:
@@ -212,7 +212,8 @@ PROGRAMS: Mapping[str, Program] = {
     "xvfb": Program(launch=xvfb),
     "fluxbox": Program(launch=fluxbox, needs=(X_SERVER,)),
     "x11vnc": Program(launch=x11vnc, needs=(X_SERVER,)),
-    "websockify": Program(launch=websockify),
+    # From the root: with -m, Python takes modules of the working directory before its own.
+    "websockify": Program(launch=websockify, directory=Path("/")),
     "portal": Program(launch=portal),
     "caddy": Program(launch=caddy, user="caddy", home=paths.PORTAL, directory=Path("/")),
     "visomaster_fetch": Program(

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from visomaster_host import paths
+from visomaster_host.environment import begins_with
 from visomaster_host.host import Host, read_host
 from visomaster_host.kernel import end_with_parent
 from visomaster_host.problems import NotReady, Problem, reporting
@@ -130,7 +131,7 @@ def environment(program: Program, own: Mapping[str, str], inherited: Mapping[str
 
 
 def _may_inherit(name: str, allowed: tuple[str, ...]) -> bool:
-    return name in allowed or any(name.startswith(prefix) for prefix in allowed if prefix.endswith("_"))
+    return name in allowed or begins_with(name, tuple(prefix for prefix in allowed if prefix.endswith("_")))
 
 
 def give_up_root(user: str) -> None:

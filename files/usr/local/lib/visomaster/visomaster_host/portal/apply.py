@@ -101,15 +101,6 @@ def stored() -> Wanted:
     )
 
 
-def check(wanted: Wanted) -> config.PortalConfig:
-    """The services that `wanted` describes. Raises `Problem` when the token or the text is bad."""
-    _login(wanted)
-    try:
-        return config.parse(wanted.portal_config)
-    except config.ConfigError as error:
-        raise Problem(str(error)) from None
-
-
 def _login(wanted: Wanted) -> Login:
     try:
         return login_for(wanted.token, wanted.container_label)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -38,6 +39,9 @@ _OUR_PREFIXES = frozenset({"/assets", "/health", "/logs", "/ready", "/status", "
 # Local ports that are no web services for a person: VNC, websockify, the portal's pages.
 _OUR_PORTS = frozenset({5900, 5901, 6080, 11112})
 
+_SHORT = reprlib.Repr()  # for values of any depth, where repr would end in a RecursionError
+_SHORT.maxstring = 80
+
 T = TypeVar("T")
 
 
@@ -47,8 +51,8 @@ class ConfigError(ValueError):
     """
 
     def __init__(self, field: str, expected: str, value: object) -> None:
-        shown = repr(value)
-        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+        shown, query, _ = _SHORT.repr(value).partition("?")  # an address's query may hold a secret
+        shown = f"{shown[:57]}..." if query or len(shown) > 60 else shown
         super().__init__(f"{field}: expected {expected}, got {shown}")
 
 

@@ -60,7 +60,10 @@ def listing(folders: Mapping[str, Path] = FOLDERS) -> list[Log]:
         logs = []
         for entry in _scan(directory):
             if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                facts = entry.stat(follow_symlinks=False)
+                try:
+                    facts = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # rotated away since the folder was read
+                    continue
                 logs.append(Log(folder=folder, name=entry.name, size=facts.st_size, modified=facts.st_mtime))
         found += sorted(logs, key=lambda log: (-log.modified, log.name))
     return found

@@ -1,4 +1,4 @@
-"""`visomaster-portal serve`: the portal's own pages, on loopback behind Caddy.
+"""`visomaster-portal`: the portal's own pages, on loopback behind Caddy.
 
 It runs as the desktop's user, who has the X cookie that readiness needs, and can read nothing that user could
 not: it knows neither the token nor a cookie, Caddy keeps both from it. Requests are few and small; each has a

@@ -20,6 +20,7 @@ function append(text) {
 
 async function read() {
   const answer = await fetch(`?offset=${next}&file=${file}`, { cache: "no-store" });
+  if (answer.status === 401) location.reload(); // the token was changed: the server shows its login page
   if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
   const bytes = await answer.arrayBuffer();
   if (answer.headers.get("X-Log-Restarted") === "yes") {

@@ -135,8 +135,11 @@ function period(report) {
   return report.ready ? PERIOD.ready : PERIOD.starting;
 }
 
+let updating = false;
+
 async function update() {
-  if (document.hidden) return; // resumed by visibilitychange
+  if (document.hidden || updating) return; // resumed by visibilitychange; one under way goes on by itself
+  updating = true;
   let wait = PERIOD.lost;
   try {
     const answer = await fetch(main.dataset.report, { cache: "no-store" });
@@ -151,6 +154,7 @@ async function update() {
   } catch {
     pill("no answer", "bad");
   }
+  updating = false;
   timer = setTimeout(update, wait);
 }
 

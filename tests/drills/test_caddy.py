@@ -1,0 +1,24 @@
+"""The portal on the Caddy that Caddy's own repository has: hosts whose distribution has none get that one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from sandbox.shell import REPOSITORY
+from tests.e2e.machine import BIN
+
+
+def test_the_newest_caddy_passes_the_same_tests() -> None:
+    """All of tests/portal, which `make test` runs on the distribution's Caddy."""
+    environment = {**os.environ, "PORTAL_TEST_CADDY": str(BIN / "caddy")}
+    done = subprocess.run(
+        [BIN / "pytest", "tests/portal", "-q", "-p", "no:cacheprovider"],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    assert " passed" in done.stdout
