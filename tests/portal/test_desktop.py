@@ -182,6 +182,20 @@ def test_the_page_reconnects_by_itself(desktop: Desktop, page: Page) -> None:
     print(f"reconnected {took:.1f} s after x11vnc was back")
 
 
+def test_a_long_outage_is_waited_for(desktop: Desktop, page: Page) -> None:
+    """noVNC itself gives up at the first try that fails; the page does not."""
+    desktop.x11vnc.kill()
+    desktop.x11vnc.wait(10)
+    page.get_by_text("Failed to connect to server").wait_for(timeout=30_000)
+    page.wait_for_timeout(3000)
+    desktop.x11vnc = desktop.start_x11vnc()
+    until(
+        lambda: page.locator(pictures.CANVAS).count() > 0 and same(desktop, page),
+        "the picture again",
+        seconds=40,
+    )
+
+
 def test_websockify_and_x11vnc_logged_no_token(desktop: Desktop) -> None:
     """Their logs are shown to whoever is logged in, and kept."""
     for path in desktop.portal.folder.rglob("*.log"):

@@ -1,4 +1,5 @@
-// The clipboard between noVNC and x11vnc. Runs before noVNC's own script and shares its modules.
+// The clipboard between noVNC and x11vnc, and a desktop that comes back. Runs before noVNC's own script and shares its
+// modules.
 //
 // libvncserver 0.9.14 (Debian 12, Ubuntu 24.04) announces the extended clipboard for x11vnc, which does not take it:
 // what was pasted here never arrived. Not asked for, the plain one is used. That one is Latin-1 by the protocol, but
@@ -30,7 +31,21 @@ RFB.prototype.clipboardPasteFrom = function (text) {
   paste.call(this, asBytes(text));
 };
 
+// noVNC tries again only when a connection that was there has ended. After a try that failed, the page waits until the
+// desktop can be reached and is loaded anew: so it is when the token was changed, and shows the login then.
+async function beginAnew() {
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const answer = await fetch("../status/status.json", { cache: "no-store" }).catch(() => undefined);
+    if (answer?.status === 401) break;
+    const checks = answer?.ok ? (await answer.json()).checks : undefined;
+    if (checks?.every((check) => check.ok || !["vnc", "websocket"].includes(check.name))) break;
+  }
+  location.reload();
+}
+
 RFB.prototype.dispatchEvent = function (event) {
+  if (event.type === "disconnect" && !event.detail.clean) beginAnew();
   if (event.type !== "clipboard") return dispatch.call(this, event);
   const text = fromBytes(event.detail.text);
   return dispatch.call(this, new CustomEvent("clipboard", { detail: { text } }));
