@@ -189,8 +189,8 @@ def places(folder: Path, port: int, websockify: int, pages_port: int) -> apply.P
 
 
 @contextmanager
-def running(folder: Path, wanted: apply.Wanted) -> Iterator[Portal]:
-    """A portal below `folder` for `wanted`; everything it started has ended afterwards."""
+def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iterator[Portal]:
+    """A portal below `folder` for `wanted`, on `port` or any; everything it started has ended afterwards."""
     with ExitStack() as stack:
         websockify = StandIn()
         stack.callback(websockify.close)
@@ -208,7 +208,7 @@ def running(folder: Path, wanted: apply.Wanted) -> Iterator[Portal]:
         server = stack.enter_context(pages.Server(site, 0))
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         stack.callback(server.shutdown)
-        port = free_port()
+        port = port or free_port()
         where = places(folder, port, websockify.port, server.server_port)
         prepared = apply.prepare(wanted, where)
         stack.enter_context(caddy(prepared, folder / "log/caddy.log", port))

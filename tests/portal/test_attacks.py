@@ -95,13 +95,17 @@ INJECTIONS = {
 }
 
 
+HUNG_UP = ("http/2 preface",)
+"""Answered by hanging up by Caddy from 2.8 on."""
+
+
 @pytest.mark.parametrize("name", INJECTIONS)
 def test_malformed_requests_are_refused(portal: rig.Portal, name: str) -> None:
     """Refused by the login or by Caddy itself: 505 is Go's word for an unknown version, hanging up its answer
     to h2.
     """
     answer = portal.raw(INJECTIONS[name])
-    assert answer == b"" or re.match(rb"HTTP/1\.[01] (4\d\d|505) ", answer), answer[:200]
+    assert (answer == b"" and name in HUNG_UP) or re.match(rb"HTTP/1\.[01] (4\d\d|505) ", answer), answer[:200]
     assert not [leak for leak in LEAKS if leak in answer]
 
 

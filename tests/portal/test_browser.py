@@ -42,12 +42,13 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Portal]:
     """A portal with some extra services."""
+    port = rig.free_port()
     text = (
-        "localhost:1111:11111:/vnc/:Desktop"
-        "|localhost:1111:11111:/logs/visomaster_app.log:Application log|localhost:1111:11111:/logs/:All logs"
+        f"localhost:1111:{port}:/vnc/:Desktop"
+        f"|localhost:1111:{port}:/logs/visomaster_app.log:Application log|localhost:1111:{port}:/logs/:All logs"
         "|localhost:8080:18080:/lab:Jupyter|localhost:6006:6006:/:TensorBoard"
     )
-    with rig.running(tmp_path_factory.mktemp("browser"), Wanted(token=rig.TOKEN, portal_config=text)) as portal:
+    with rig.running(tmp_path_factory.mktemp("browser"), Wanted(token=rig.TOKEN, portal_config=text), port) as portal:
         (portal.folder / "host.json").write_text(
             '{"application":"visomaster","commit":"3f1d0c2","screen":"1920x1080x24","models":"start"}'
         )

@@ -182,7 +182,9 @@ VAST = (
 )
 def test_both_forms(folder: Path, text: str, links: list[str]) -> None:
     """The guide's text and the one of Vast's own templates, each with its services on the index page."""
-    with rig.running(folder, Wanted(token=rig.TOKEN, portal_config=text)) as portal:
+    port = rig.free_port()
+    own = text.replace(":11111:", f":{port}:")  # a portal knows itself by the port it listens on
+    with rig.running(folder, Wanted(token=rig.TOKEN, portal_config=own), port) as portal:
         page = portal.inside("/").body.decode()
         assert [link for link in links if f'href="{link}"' not in page] == []
         assert portal.prepared.notices == ()

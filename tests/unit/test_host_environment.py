@@ -75,17 +75,20 @@ def test_logins_are_told_what_is_of_use_and_no_secret(places: Path) -> None:
 
 def test_what_others_tell_logins_stays_and_ours_follows_the_container(places: Path) -> None:
     file = places / "environment"
-    file.write_text('PATH="/usr/bin"\nGPU_COUNT=8')
+    file.write_text('PATH="/usr/bin"\nexport GPU_COUNT=8')
     given(places, GPU_COUNT="1", CONTAINER_ID="7")
     environment.tell_logins()
     told = file.read_text()
-    assert told == 'PATH="/usr/bin"\nGPU_COUNT=8\n# begin visomaster-start\nCONTAINER_ID="7"\n# end visomaster-start\n'
+    assert (
+        told
+        == 'PATH="/usr/bin"\nexport GPU_COUNT=8\n# begin visomaster-start\nCONTAINER_ID="7"\n# end visomaster-start\n'
+    )
     before = file.stat()
     environment.tell_logins()
     assert file.stat() == before, "a second start writes nothing"
     given(places)
     environment.tell_logins()
-    assert file.read_text() == 'PATH="/usr/bin"\nGPU_COUNT=8\n'
+    assert file.read_text() == 'PATH="/usr/bin"\nexport GPU_COUNT=8\n'
 
 
 def test_where_there_is_nothing_to_tell_nothing_is_written(places: Path) -> None:

@@ -245,6 +245,18 @@ def assert_harmless(config: PortalConfig) -> None:
         assert re.match(r"\./", str(link.get("href", "./")))
 
 
+def test_a_portal_on_another_port_knows_itself_by_that_one() -> None:
+    """Its own pages are there, and 11111 is somebody else's service."""
+    text = "localhost:8443:8443:/:Instance Portal|localhost:1:11111:/:Theirs"
+    assert parse(text, 8443).services == (
+        OwnPage(name="Instance Portal", path="/"),
+        Proxied(name="Theirs", prefix="/theirs", port=11111),
+    )
+    assert parse(GUIDE, 8443) == DEFAULT
+    with pytest.raises(ConfigError, match="11111, got 8443"):
+        parse(GUIDE.replace("11111", "8443"))
+
+
 @pytest.mark.parametrize("depth", [5, 900, 990, 991, 992, 993, 994, 995, 3000])
 def test_a_deep_json_is_refused_at_any_depth(depth: int) -> None:
     """Where it can just be parsed, but not be shown whole."""

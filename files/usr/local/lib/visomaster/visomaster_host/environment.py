@@ -92,13 +92,17 @@ def _of_first_process() -> dict[str, str]:
 
 
 def _of_logins() -> dict[str, str]:
-    """What pam_env(8) gives to logins: `NAME=value` or `NAME="value"` a line."""
+    """What pam_env(8) gives to logins."""
     try:
-        lines = paths.LOGIN_ENVIRONMENT.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        return _login_variables(paths.LOGIN_ENVIRONMENT.read_text(encoding="utf-8", errors="surrogateescape"))
     except FileNotFoundError:
         return {}
+
+
+def _login_variables(text: str) -> dict[str, str]:
+    """The variables of /etc/environment: `NAME=value` or `NAME="value"` a line, with or without `export` before it."""
     found = {}
-    for line in lines:
+    for line in text.splitlines():
         name, mark, value = line.strip().removeprefix("export ").partition("=")
         if mark and _NAME.fullmatch(name):
             quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
@@ -118,7 +122,7 @@ def tell_logins() -> None:
         text = ""
     before, _, rest = text.partition(_BLOCK_BEGINS)
     others = before + rest.partition(_BLOCK_ENDS)[2]
-    set_by_others = {line.partition("=")[0].strip() for line in others.splitlines()}
+    set_by_others = _login_variables(others)
     told = {
         name: value
         for name, value in sorted(_of_first_process().items())

@@ -55,7 +55,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def start(command: list[str]) -> int:
-    """Start everything, then become `command` if there is one. Raises `Problem` before any change."""
+    """Start everything, then become `command` if there is one. Raises `Problem`; settings that cannot be used change
+    nothing."""
     if command and command[0].startswith("-"):
         raise Problem(f"unknown option {command[0]!r}, expected --help or a command to run after the start")
     if os.geteuid() != 0:
@@ -193,6 +194,7 @@ def _name_of_init() -> str:
 
 
 def _become_command(command: list[str]) -> NoReturn:
+    drop_secrets(os.environ)
     try:
         os.execvp(command[0], command)
     except OSError as error:

@@ -78,7 +78,7 @@ def prepare(wanted: Wanted, places: Places) -> Prepared:
     _install_desktop_page(places)
     notices = [notice for notice in [_install_certificate(places) if wanted.enable_https else None] if notice]
     try:
-        _replace_services(config.parse(wanted.portal_config), login, places, wanted, notices)
+        _replace_services(config.parse(wanted.portal_config, places.port), login, places, wanted, notices)
     except (config.ConfigError, Refused) as error:
         notices.append(f"{error}; the services stay as they were")
         _keep_services(login, places, wanted, notices)

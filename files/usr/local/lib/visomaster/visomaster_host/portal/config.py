@@ -114,8 +114,8 @@ DEFAULT = PortalConfig(
 )
 
 
-def parse(text: str | None) -> PortalConfig:
-    """The portal described by `text`; None or blank means `DEFAULT`.
+def parse(text: str | None, portal_port: int = PORTAL_PORT) -> PortalConfig:
+    """The portal described by `text`; None or blank means `DEFAULT`. `portal_port` is the one it listens on.
 
     Raises `ConfigError` for everything else that is not exactly one of the two forms.
     """
@@ -124,7 +124,7 @@ def parse(text: str | None) -> PortalConfig:
         return DEFAULT
     if len(text) > MAX_LENGTH:
         raise ConfigError("PORTAL_CONFIG", f"at most {MAX_LENGTH} characters", len(text))
-    named = _parse_json(text) if text.startswith("{") else _parse_entries(text)
+    named = _parse_json(text, portal_port) if text.startswith("{") else _parse_entries(text, portal_port)
     _refuse_duplicates(named)
     return PortalConfig(services=tuple(service for _, service in named))
 
@@ -147,13 +147,13 @@ def _refuse_duplicates(named: list[tuple[str, Service]]) -> None:
 # --- Vast's string form ---
 
 
-def _parse_entries(text: str) -> list[tuple[str, Service]]:
+def _parse_entries(text: str, portal_port: int) -> list[tuple[str, Service]]:
     entries = text.split("|")
     fields = [f"PORTAL_CONFIG entry {number}" for number in range(1, len(entries) + 1)]
-    return [(field, _parse_entry(field, entry)) for field, entry in zip(fields, entries, strict=True)]
+    return [(field, _parse_entry(field, entry, portal_port)) for field, entry in zip(fields, entries, strict=True)]
 
 
-def _parse_entry(field: str, entry: str) -> Service:
+def _parse_entry(field: str, entry: str, portal_port: int) -> Service:
     parts = entry.split(":", 4)  # as Vast's own portal splits it: a name may contain ":"
     if len(parts) != 5:
         raise ConfigError(field, "host:external:internal:path:Name", entry)
@@ -163,7 +163,7 @@ def _parse_entry(field: str, entry: str) -> Service:
     public, local = _port(f"{field} external port", external), _port(f"{field} internal port", internal)
     _match(_PATH, path, f"{field} path", "an absolute path of letters, digits and . _ ~ -")
     _name(f"{field} name", name)
-    if local == PORTAL_PORT:
+    if local == portal_port:
         return OwnPage(name=name, path=_own_page(f"{field} path", path or "/"))
     _not_ours(f"{field} internal port", local)
     if public == local:
@@ -186,7 +186,7 @@ def _prefix_from(field: str, name: str) -> str:
 # --- the guide's JSON form ---
 
 
-def _parse_json(text: str) -> list[tuple[str, Service]]:
+def _parse_json(text: str, portal_port: int) -> list[tuple[str, Service]]:
     try:
         document = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
@@ -195,12 +195,15 @@ def _parse_json(text: str) -> list[tuple[str, Service]]:
         raise ConfigError("PORTAL_CONFIG", "JSON or host:external:internal:path:Name", text) from None
     top = _Fields("PORTAL_CONFIG", document, required={"version", "services"}, optional={"port"})
     top.one_of("version", (2,))
-    top.one_of("port", (PORTAL_PORT,), default=PORTAL_PORT)
+    # The guide's text may stay as it is on a portal with another port.
+    top.one_of("port", tuple({portal_port: None, PORTAL_PORT: None}), default=portal_port)
     services = top.values["services"]
     if type(services) is not list or not services:
         raise ConfigError("PORTAL_CONFIG services", "a list with at least one service", services)
     fields = [f"PORTAL_CONFIG services[{index}]" for index in range(len(services))]
-    return [(field, _parse_service(field, service)) for field, service in zip(fields, services, strict=True)]
+    return [
+        (field, _parse_service(field, service, portal_port)) for field, service in zip(fields, services, strict=True)
+    ]
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -212,7 +215,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _parse_service(field: str, document: object) -> Service:
+def _parse_service(field: str, document: object, portal_port: int) -> Service:
     service = _Fields(field, document, required={"name", "uri"}, optional={"port", "proto", "rewrite", "auth"})
     name = _name(f"{field}.name", service.text("name"))
     uri = service.text("uri")
@@ -226,7 +229,7 @@ def _parse_service(field: str, document: object) -> Service:
     port = service.values["port"]
     if type(port) is not int or not 0 < port < 65536:
         raise ConfigError(f"{field}.port", "a port from 1 to 65535", port)
-    if port == PORTAL_PORT:
+    if port == portal_port:
         raise ConfigError(f"{field}.port", "the port of another service than the portal", port)
     _not_ours(f"{field}.port", port)
     prefix = _prefix(
