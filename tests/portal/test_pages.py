@@ -109,6 +109,7 @@ def test_refused_requests_are_counted(folder: Path) -> None:
         portal.inside("/")
         assert json.loads(portal.inside("/status/status.json").body)["refused"] == {
             "requests": 3,
+            "at_least": False,
             "seconds": 3600,
         }
 

@@ -170,8 +170,19 @@ def test_refused_requests_of_the_last_hour(folders: dict[str, Path]) -> None:
     ]
     old = '{"ts":1,"status":401}'
     (folders[""] / "caddy.log").write_text("\n".join([*lines, old, 'cut "status":401', '{"status":401}']) + "\n")
-    assert refused(folders, now=6000)["requests"] == 1
+    assert refused(folders, now=6000) == {"requests": 1, "at_least": False, "seconds": 3600}
     assert refused({"": folders[""] / "nothing"}, now=6000)["requests"] == 0
+
+
+def test_a_flood_of_refused_requests_is_not_played_down(folders: dict[str, Path]) -> None:
+    """Neither by its length nor by a rotation in the middle of it."""
+    line = '{"ts":5000,"status":401,"request":"' + "x" * 200 + '"}\n'
+    (folders[""] / "caddy.log.1").write_text(line * 20_000)
+    (folders[""] / "caddy.log").write_text(line * 3)
+    found = refused(folders, now=6000)
+    assert found["at_least"] is True
+    assert 1000 < found["requests"] <= 20_003
+    assert refused(folders, now=9000) == {"requests": 0, "at_least": False, "seconds": 3600}
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "{", "[" * 100_000, "\xff"])

@@ -125,29 +125,42 @@ def read_state(path: Path) -> dict[str, Any] | None:
     return state if isinstance(state, dict) else None
 
 
-def refused(folders: Mapping[str, Path], *, now: float) -> dict[str, int]:
+def refused(folders: Mapping[str, Path], *, now: float) -> dict[str, int | bool]:
     """How many requests were answered 401 within the last `REFUSED_WINDOW` seconds: failed logins, and visits
-    without one.
+    without one. `at_least` is true when there were more lines in that time than are looked at.
 
     Caddy has no limiter of its own, and 16 characters cannot be guessed at any speed; so they are counted and
     shown. The access log does not say which kind a request was, since it keeps neither queries nor headers.
     """
-    try:
-        with logs.open_log("caddy.log", folders) as file:
-            tail = logs.read_tail(file, _TAIL)
-    except logs.NoSuchLog:
-        return {"requests": 0, "seconds": REFUSED_WINDOW}
-    count = 0
-    for line in tail.splitlines():
-        if b'"status":401' not in line:  # 1 MiB of JSON takes 30 ms to parse, this takes 1
-            continue
+    count, more = 0, False
+    for name in ("caddy.log", "caddy.log.1"):
         try:
-            entry = json.loads(line)
-            count += entry["status"] == 401 and now - entry["ts"] < REFUSED_WINDOW
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-        ):  # the first line is cut; other programs' lines are none of ours
-            continue
-    return {"requests": count, "seconds": REFUSED_WINDOW}
+            with logs.open_log(name, folders) as file:
+                tail = logs.read_tail(file, _TAIL)
+        except logs.NoSuchLog:
+            break
+        count += _refused_since(now - REFUSED_WINDOW, tail)
+        if more := len(tail) == _TAIL and _first_time(tail) > now - REFUSED_WINDOW:
+            break
+    return {"requests": count, "at_least": more, "seconds": REFUSED_WINDOW}
+
+
+def _refused_since(begin: float, log: bytes) -> int:
+    # 1 MiB of JSON takes 30 ms to parse, looking for the few lines first 1.
+    return sum(_time_of(line, b'"status":401') > begin for line in log.splitlines())
+
+
+def _first_time(log: bytes) -> float:
+    """The time of the first line that has one; 0 when none has."""
+    return next((seconds for line in log.splitlines() if (seconds := _time_of(line, b"")) > 0), 0.0)
+
+
+def _time_of(line: bytes, mark: bytes) -> float:
+    """The time of one line of the access log that holds `mark`; 0 for a cut one, and for what is none of Caddy's."""
+    if mark not in line:
+        return 0.0
+    try:
+        entry = json.loads(line)
+        return float(entry["ts"]) if not mark or entry["status"] == 401 else 0.0
+    except (ValueError, KeyError, TypeError):
+        return 0.0

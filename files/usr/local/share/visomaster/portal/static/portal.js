@@ -127,7 +127,7 @@ function show(report) {
   showChecks(report.checks);
   showFetch(report.fetch);
   const refused = document.getElementById("refused");
-  if (refused) refused.textContent = report.refused.requests;
+  if (refused) refused.textContent = `${report.refused.at_least ? "at least " : ""}${report.refused.requests}`;
 }
 
 function period(report) {
