@@ -11,6 +11,9 @@ from pyinfra.api import FunctionCommand, operation
 from operations.facts.models import ModelsComplete
 from operations.stream import streamed
 
+OF_A_START = ("MODELS_DIR", "VISOMASTER_MIRRORS", "VNC_PASSWORD", "OPEN_BUTTON_TOKEN")
+"""Variables for visomaster-start: secrets, and where it fetches from and to."""
+
 
 @operation()
 def fetched(manifest: str, user: str, link: bool, mirrors: Mapping[str, str]) -> Generator[FunctionCommand]:
@@ -27,9 +30,11 @@ def fetched(manifest: str, user: str, link: bool, mirrors: Mapping[str, str]) ->
 
 
 def fetch_command(manifest: str, user: str, link: bool, mirrors: Mapping[str, str]) -> tuple[str, ...]:
-    """The fetcher's command line: it runs as `user`, who owns the store and the program's tree."""
+    """The fetcher's command line: it runs as `user`, who owns the store and the program's tree, with the proxies and
+    the HF_TOKEN of whoever runs it, and without what is the business of a start."""
     return (
-        *("setpriv", "--reuid", user, "--regid", user, "--init-groups", "--reset-env"),
+        *("env", "HOME=/", *(word for name in OF_A_START for word in ("--unset", name))),
+        *("setpriv", "--reuid", user, "--regid", user, "--init-groups"),
         *("visomaster-fetch", "--manifest", manifest, "--link" if link else "--no-link"),
         *(word for origin, mirror in mirrors.items() for word in ("--mirror", f"{origin}={mirror}")),
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import struct
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from visomaster_host.fetch import main
+from visomaster_host.fetch.part import HEADER
 from visomaster_host.fetch.schedule import Policy
 
 from tests.fetch.faults import Site
@@ -81,6 +83,12 @@ class World:
             f"from visomaster_host.fetch.schedule import Policy; sys.exit(main(policy={QUICK!r}))"
         )
         return [sys.executable, "-c", code, *self.arguments(*more)]
+
+    def received(self) -> int:
+        """Bytes that are kept so far, by the files and by the maps of unfinished ones."""
+        whole = sum(path.stat().st_size for path in self.store.glob("*.onnx"))
+        maps = [path.read_bytes()[HEADER:] for path in self.store.glob("*.part.map")]
+        return whole + sum(sum(count for (count,) in struct.iter_unpack("<Q", kept)) for kept in maps)
 
     def failed(self) -> list[str]:
         """The paths the state file calls failed."""

@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 
 import pytest
+from visomaster_host.fetch.engine import _Growth
 from visomaster_host.fetch.manifest import ModelFile
 from visomaster_host.fetch.part import UNIT, Part
 from visomaster_host.fetch.progress import Board, Entry, duration, human
@@ -133,6 +134,36 @@ def test_a_busy_server_is_asked_later_and_less(tmp_path: Path) -> None:
     assert schedule.allowed == 8
     assert schedule.claim(59.0, lambda job: True) is None, "the other file waits too: it is the same host"
     assert schedule.claim(61.0, lambda job: True) is not None
+
+
+def test_a_burst_of_refusals_is_one_call_for_less(tmp_path: Path) -> None:
+    """All that were under way together are refused together; the next time it is halved again."""
+    schedule = Schedule([make_job(tmp_path, "a", 64 * UNIT)], Policy(connections=16, first=16))
+    claims = [claim for _ in range(16) if (claim := schedule.claim(0.0, lambda job: True, speed=1.0))]
+    assert len(claims) == 16
+    for number, claim in enumerate(claims):
+        schedule.failed(claim, Transient("429", retry_after=5.0, busy=True), 0.01 * number)
+    assert schedule.allowed == 8
+    schedule.failed(claims[0], Transient("429", retry_after=5.0, busy=True), 60.0)
+    assert schedule.allowed == 4
+
+
+def test_connections_grow_again_after_a_call_for_less(tmp_path: Path) -> None:
+    """What more of them brought before the server was busy says nothing of after."""
+    schedule = Schedule([make_job(tmp_path, "a", UNIT)], Policy(connections=16, first=4))
+    growth = _Growth(schedule)
+    schedule.busy, received, now = 4, 0, growth.since
+    for _ in range(3):
+        now, received = now + 1.0, received + 100_000_000 * schedule.busy
+        growth.look(now, received)
+        schedule.busy = schedule.allowed
+    assert schedule.allowed == 16
+    schedule.allowed = schedule.busy = 1
+    for _ in range(3):
+        now, received = now + 1.0, received + 1_000_000 * schedule.busy
+        growth.look(now, received)
+        schedule.busy = schedule.allowed
+    assert schedule.allowed > 1
 
 
 def test_a_token_goes_to_its_own_host_only() -> None:

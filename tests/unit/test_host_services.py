@@ -118,11 +118,17 @@ def test_a_service_sees_no_more_of_the_environment_than_it_may() -> None:
 def test_the_application_waits_for_models_only_when_they_come_at_start(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    """A marker that somebody else's fetch left in a store of all is not enough."""
     monkeypatch.setattr(paths, "MODEL_STORE", tmp_path)
+    monkeypatch.setattr(paths, "FETCH_STATE", tmp_path / "fetch.json")
     programs.models(host())
-    with pytest.raises(NotReady, match="fetched"):
-        programs.models(host(models="start"))
     (tmp_path / ".downloaded").touch()
+    for state in (None, "{", '{"status":"running"}', '{"status":"failed"}', "[]"):
+        if state is not None:
+            paths.FETCH_STATE.write_text(state)
+        with pytest.raises(NotReady, match="fetched"):
+            programs.models(host(models="start"))
+    paths.FETCH_STATE.write_text('{"status":"done"}')
     programs.models(host(models="start"))
 
 
@@ -143,7 +149,7 @@ def test_a_wait_ends_when_the_thing_is_there_or_time_is_over() -> None:
 def prepared_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
     """A host whose preparation is done and whose models come at start, and are not there yet."""
     monkeypatch.setattr(paths, "PREPARED", tmp_path / "prepared")
-    monkeypatch.setattr(paths, "MODEL_STORE", tmp_path)
+    monkeypatch.setattr(paths, "FETCH_STATE", tmp_path / "fetch.json")
     monkeypatch.setattr(service, "read_host", lambda: found)
     found = host(models="start")
     paths.PREPARED.write_text(prepare._signature(found))
@@ -154,7 +160,7 @@ def prepared_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
 def test_supervisord_becomes_services_that_start_at_once() -> None:
     assert service.starts_at_once(["x11vnc"])
     assert not service.starts_at_once(["visomaster_app"])  # waits for models, and may be seen waiting
-    (paths.MODEL_STORE / ".downloaded").touch()
+    paths.FETCH_STATE.write_text('{"status":"done"}')
     assert service.starts_at_once(["visomaster_app"])
     assert not service.starts_at_once(["visomaster_fetch"])  # stays, to try again
     assert not service.starts_at_once(["nothing"])

@@ -27,6 +27,8 @@ SETTINGS = RUN / "settings.json"
 MODEL_STORE = RUN / "models"
 """A link to the folder that holds the models: the usual one, or the MODELS_DIR of this start."""
 FETCH_STATE = RUN / "fetch.json"
+CONTAINER_LOG = Path("/proc/1/fd/1")
+"""What process 1 of a container writes is the container's log."""
 DESKTOP = RUN / "desktop"
 XAUTHORITY = DESKTOP / "Xauthority"
 X11VNC_PASSWORD = DESKTOP / "x11vnc-password"

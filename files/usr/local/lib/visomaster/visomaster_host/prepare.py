@@ -19,7 +19,8 @@ USER = "visomaster"
 def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> None:
     """Make `host` ready for its services. Safe to repeat. Raises `Problem`.
 
-    A running X server knows its old cookie alone: without `new_cookie` the one that is there stays.
+    `new_cookie`: none of its services runs yet. A running X server knows its old cookie alone, and what a running
+    fetch has said of itself holds; otherwise both are begun anew.
     """
     try:
         user = owner_of(USER)
@@ -34,6 +35,8 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
     ensure_directory(paths.X11_SOCKETS, mode=0o1777)
     if host.access != "portal":
         _clear_portal()
+    if new_cookie:
+        paths.FETCH_STATE.unlink(missing_ok=True)
     if new_cookie or not paths.XAUTHORITY.exists():
         write_cookie(paths.XAUTHORITY, host.display_number, user)
     # Last: services that a running supervisord has started already wait for this.

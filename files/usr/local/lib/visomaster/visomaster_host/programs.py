@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -77,13 +78,19 @@ def prepared(host: Host) -> str:
 
 
 def models(host: Host) -> str:
-    """The models are there: at once when the image brought them, else when the fetcher has proven all of
-    them.
+    """The models are there: at once when the image brought them, else when this start's fetch has proven and linked all
+    of them. A marker in a store that others use too, or used before, would not tell. Raises `NotReady`.
     """
-    marker = paths.MODEL_STORE / ".downloaded"
-    if host.models == "start" and not marker.exists():
-        raise NotReady(f"models are still being fetched ({marker} is missing)")
+    if host.models == "start" and _status_of_fetch() != "done":
+        raise NotReady(f"models are still being fetched ({paths.FETCH_STATE} is not done)")
     return "all there"
+
+
+def _status_of_fetch() -> str | None:
+    try:
+        return str(json.loads(paths.FETCH_STATE.read_text(encoding="utf-8"))["status"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def xvfb(host: Host) -> Launch:

@@ -9,6 +9,7 @@ for each of seven services at once would keep the processors from the desktop it
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -155,17 +156,32 @@ def become(path: str, command: tuple[str, ...], variables: Mapping[str, str]) ->
 
 
 def run_once(command: Sequence[str], variables: Mapping[str, str]) -> int:
-    """Run a program that ends by itself; returns its exit status.
+    """Run a program that ends by itself, and show what it says in the container's log too; returns its exit status.
 
     A failure is returned only after a while: supervisord starts the service again at once.
     """
     import subprocess
 
-    status = subprocess.run(command, env=variables).returncode
+    out, err = subprocess.PIPE, subprocess.STDOUT
+    with subprocess.Popen(command, env=variables, stdout=out, stderr=err, text=True, errors="replace") as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            tell_container(line)
+    status = process.returncode
     if status != 0:
         print(f"visomaster-service: failed with status {status}, next try in {TRY_AGAIN_AFTER} s", flush=True)
         time.sleep(TRY_AGAIN_AFTER)
     return status
+
+
+def tell_container(line: str) -> None:
+    """Write `line` to the output of the container's first process, which `docker logs` shows, where there is one."""
+    with contextlib.suppress(OSError):  # not root, no container, or a reader that is not fast enough
+        log = os.open(paths.CONTAINER_LOG, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            os.write(log, line.encode())
+        finally:
+            os.close(log)
 
 
 _LOADED = _state(

@@ -12,13 +12,15 @@ first two: what visomaster-start was given, so that a shell which has none of th
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -55,6 +57,8 @@ if TYPE_CHECKING:
     from visomaster_host.fetch.schedule import Policy
 
 HUB = "https://huggingface.co:443"
+TICK = 0.25  # seconds between two looks at files that are being hashed
+SAVE_EVERY = 5.0  # seconds between two records of what is proven
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +185,7 @@ class Fetch:
         self.board = Board.of(options.files)
         self.reporter = Reporter(self.board, sys.stdout, options.state if options.mode == "fetch" else None)
         self.verified = Verified.load(self.layout.store / ".verified.json")
+        self._next_save = math.inf  # until the store is ours
 
     def run(self) -> int:
         """Do what the options say; the exit status. Raises Stopped, StoreError, OSError."""
@@ -193,7 +198,9 @@ class Fetch:
                     stack.enter_context(locked(self.layout.store, stop=self.stop, waiting=self._waiting))
                     self._bring()
         except BaseException:
-            self.reporter.finish("failed")
+            with suppress(OSError):  # a full disk is what this may be about
+                self.reporter.finish("failed")
+            self._tell_failures()
             raise
         return self._finish()
 
@@ -215,7 +222,7 @@ class Fetch:
             self._engine(missing).learn_sizes()
         for entry in missing:
             print(f"{'unknown' if entry.size is None else human(entry.size):>8}  {entry.file.path}")
-        known = sum(entry.size or 0 for entry in missing)
+        known = sum(max(0, entry.size - self._part(entry)) for entry in missing if entry.size is not None)
         more = sum(entry.size is None for entry in missing)
         print(f"{len(missing)} files to fetch, {known} bytes" + (f" and {more} of unknown size" if more else ""))
         return 0
@@ -240,9 +247,21 @@ class Fetch:
             entry.size = status.st_size if status else entry.file.size
 
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-            list(pool.map(check, entries))
+            checks = [pool.submit(check, entry) for entry in entries]
+            while wait(checks, timeout=TICK).not_done:
+                if self.options.mode == "fetch":
+                    self._tick()
+        for done in checks:
+            done.result()
         if self.stop():
             raise Stopped
+
+    def _tick(self) -> None:
+        """Show how far it is, and now and then write down what is proven: a killed run need not prove it again."""
+        self.reporter.tick()
+        if time.monotonic() >= self._next_save:
+            self._next_save = time.monotonic() + SAVE_EVERY
+            self.verified.save()
 
     def _required_good(self) -> bool:
         """Whether every required file is known to be good."""
@@ -280,6 +299,7 @@ class Fetch:
     def _bring(self) -> None:
         """With the lock held: check, fetch what is missing, note what is good, set the marker."""
         self.verified = Verified.load(self.verified.path)
+        self._next_save = time.monotonic() + SAVE_EVERY
         before = dict(self.verified.files)
         try:
             self._check(self.board.entries)
@@ -315,7 +335,8 @@ class Fetch:
                 continue
             root = self.layout.root(entry.file)
             here = min(entry.size or 0, self._part(entry))
-            needs.append((root if root.is_dir() else self.layout.store, (entry.size or 0) - here))
+            there = next(folder for folder in (root, *root.parents) if folder.is_dir())
+            needs.append((there, (entry.size or 0) - here))
         if lacking := missing_space(needs):
             raise StoreError(lacking)
 
@@ -348,19 +369,22 @@ class Fetch:
             mirrors=options.mirrors,
             say=self.reporter.say,
             stop=self.stop,
-            on_tick=self.reporter.tick,
+            on_tick=self._tick,
             on_sizes=lambda: self._check_space(missing),
         )
 
     def _finish(self) -> int:
-        failures = [f"{entry.file.path}: {entry.error}" for entry in self.board.failures]
+        unlinked: list[str] = []
         if self.options.link:
             kept, unlinked = link_all(self.layout, self.options.manifest.files)
-            failures += unlinked
             for path in kept:
                 self.reporter.say(f"kept: {path} is a file of your own, not a link to the store")
-        self.reporter.finish("failed" if failures else "done")
+        failed = bool(self.board.failures or unlinked)
+        self.reporter.finish("failed" if failed else "done")
         self.reporter.say(self.board.summary().strip())
-        for failure in failures:
+        self._tell_failures(*unlinked)
+        return 1 if failed else 0
+
+    def _tell_failures(self, *more: str) -> None:
+        for failure in (*(f"{entry.file.path}: {entry.error}" for entry in self.board.failures), *more):
             print(f"visomaster-fetch: {failure}", file=sys.stderr)
-        return 1 if failures else 0

@@ -116,8 +116,7 @@ class Engine:
                 with self.changed:
                     self.changed.wait_for(self._called, TICK)
                     growth.look(time.monotonic(), self.arrived)
-                    working = self.schedule.busy or self._asking or self.schedule.wake_at(time.monotonic()) is not None
-                    quiet = 0 if working else quiet + 1
+                    quiet = 0 if self._working else quiet + 1
                     self.changed.notify_all()
                 self._tell()
                 self._cut_stalled()
@@ -133,6 +132,12 @@ class Engine:
             raise StoreError(self.ending)
         if not self.schedule.over:
             raise StoreError("internal error: files are left, and no connection takes them")
+
+    @property
+    def _working(self) -> bool:
+        """Whether a connection, a proof (a large file may take long), a question or a pause is under way."""
+        jobs = self.schedule.jobs
+        return any(job.active or job.asking for job in jobs) or self.schedule.wake_at(time.monotonic()) is not None
 
     def _called(self) -> bool:
         """Whether the watch has something to do before its next look."""
@@ -297,7 +302,8 @@ class Engine:
             if body.ranged and part.size is None:
                 raise RangeRefused("the server does not say the file's size")
             if not body.ranged and job.active == 1:
-                return part.size  # the rest comes anyway
+                part.keep_prefix()  # the rest comes anyway, and must be hashed as it comes
+                return part.size
             if claim.end is not None or part.size is None:
                 return claim.end
             end = min(claim.start + UNIT, part.size)
@@ -396,7 +402,7 @@ class _Growth:
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
         self.since, self.processor, self.bytes = time.monotonic(), time.process_time(), 0
-        self.best = 0.0
+        self.best, self.allowed = 0.0, schedule.allowed
 
     def look(self, now: float, received: int) -> None:
         """Compare the speed since the last look with the best before; more connections when it was better.
@@ -404,10 +410,12 @@ class _Growth:
         Not when this program keeps a processor busy: then the line is not what it waits for.
         """
         schedule, span = self.schedule, now - self.since
+        if schedule.allowed < self.allowed:  # a server asked for fewer: what more of them bring is to be learned anew
+            self.best, self.allowed = 0.0, schedule.allowed
         if span < 2 * TICK or schedule.busy < schedule.allowed:
             return
         speed, busy = (received - self.bytes) / span, (time.process_time() - self.processor) / span
         if speed > 1.2 * self.best and busy < 1.0:
-            schedule.allowed = min(schedule.policy.connections, 2 * schedule.allowed)
+            schedule.allowed = self.allowed = min(schedule.policy.connections, 2 * schedule.allowed)
             self.best = speed
         self.since, self.processor, self.bytes = now, time.process_time(), received

@@ -63,7 +63,7 @@ class Manifest:
         """The files asked for: `groups` (default: required), or those that match `only` in any group.
 
         A pattern is a path, a file name, or a glob of either; with `groups` given too, both must hold.
-        Raises ManifestError for a pattern or a group that matches nothing.
+        Raises ManifestError for a pattern that matches nothing and for an unknown group.
         """
         for name in groups:
             if name not in GROUPS:
@@ -139,13 +139,20 @@ def check_path(field: str, value: object) -> str:
 
 def check_url(field: str, value: object) -> str:
     """An http(s) URL with a host and no user or password (those belong in a mirror or HF_TOKEN)."""
-    if isinstance(value, str) and re.fullmatch(r"[\x21-\x7e]+", value):
-        split = urlsplit(value)
-        if split.scheme in ("http", "https") and split.hostname:
-            if "@" in split.netloc:
-                raise ManifestError(f"{field}: a manifest holds no credentials (host {split.hostname})")
-            return value
+    if isinstance(value, str) and re.fullmatch(r"[\x21-\x7e]+", value) and _is_url(value):
+        if "@" in urlsplit(value).netloc:
+            raise ManifestError(f"{field}: a manifest holds no credentials (host {urlsplit(value).hostname})")
+        return value
     raise ManifestError(f"{field}: expected an http(s) URL, got {value!r}")
+
+
+def _is_url(value: str) -> bool:
+    """Whether `value` is an http(s) URL with a host, and a port from 1 to 65535 if it names one."""
+    try:
+        split = urlsplit(value)
+        return split.scheme in ("http", "https") and bool(split.hostname) and split.port != 0
+    except ValueError:  # a bad port, or half an IPv6 address
+        return False
 
 
 def _check_sha256(field: str, value: object) -> str:
@@ -183,9 +190,9 @@ def parse_mirrors(pairs: Iterable[str]) -> dict[str, str]:
     mirrors = {}
     for pair in pairs:
         source, separator, target = pair.partition("=")
-        if not separator or urlsplit(source).scheme not in ("http", "https"):
+        if not separator or not _is_url(source):
             raise ManifestError(f"mirror: expected FROM=TO with two URL prefixes, got FROM {source!r}")
-        if urlsplit(target).scheme not in ("http", "https") or not urlsplit(target).hostname:
+        if not _is_url(target):
             raise ManifestError(f"mirror: expected FROM=TO with two URL prefixes, TO of {source!r} is not a URL")
         mirrors[source.rstrip("/")] = target.rstrip("/")
     return mirrors

@@ -190,8 +190,9 @@ class Schedule:
             wait = max(wait, min(error.retry_after, policy.retry_after_most))
         job.not_before = max(job.not_before, now + wait)
         if error.busy:
+            if now >= self.gates.get(job.host, 0.0):  # the first of those that were under way together
+                self.allowed = max(1, self.allowed // 2)
             self.gates[job.host] = max(self.gates.get(job.host, 0.0), now + wait)
-            self.allowed = max(1, self.allowed // 2)
         return None
 
     def _open(self, job: Job, now: float) -> bool:

@@ -105,7 +105,7 @@ class Verified:
 
     def save(self) -> None:
         """Write the record (atomic). Raises OSError."""
-        write_atomic(self.path, json.dumps({"schema": 1, "files": self.files}))
+        write_atomic(self.path, json.dumps({"schema": 1, "files": dict(self.files)}))  # other threads add to it
 
 
 def write_atomic(path: Path, text: str) -> None:

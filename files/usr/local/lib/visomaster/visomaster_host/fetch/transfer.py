@@ -65,7 +65,10 @@ class _Adapter(HTTPAdapter):
     def __init__(self, connections: int) -> None:
         bundle = _ca_bundle()
         folder = bundle if os.path.isdir(bundle) else None
-        self._tls = ssl.create_default_context(cafile=None if folder else bundle, capath=folder)
+        try:
+            self._tls = ssl.create_default_context(cafile=None if folder else bundle, capath=folder)
+        except OSError as error:
+            raise Permanent(f"the certificates in {bundle} cannot be used: {error.strerror or error}") from None
         super().__init__(pool_connections=32, pool_maxsize=connections, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -188,10 +191,12 @@ class Client:
             raise Transient(f"TLS to {urlsplit(url).hostname} failed") from None
         except requests.exceptions.Timeout:
             raise Transient(f"no answer from {urlsplit(url).hostname} in time") from None
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
-            raise Permanent(f"not a usable URL: {shown(url)}") from None
         except requests.exceptions.RequestException as error:
+            if isinstance(error, ValueError):  # an invalid URL, scheme, proxy or header
+                raise Permanent(f"not a usable URL: {shown(url)}") from None
             raise Transient(f"{urlsplit(url).hostname}: {_reason(error)}") from None
+        except ValueError:
+            raise Permanent(f"not a usable URL: {shown(url)}") from None
 
 
 class Body:
@@ -240,11 +245,11 @@ class Body:
                 descriptor = os.dup(self._response.raw.fileno())
             except (OSError, ValueError, AttributeError):
                 return  # read to its end already: the connection is back in the pool
-        with socket.socket(fileno=descriptor) as connection:
-            try:
+        try:
+            with socket.socket(fileno=descriptor) as connection:
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return  # the peer was faster
+        except OSError:
+            return  # the peer was faster
 
 
 def _encoded(response: requests.Response) -> bool:
