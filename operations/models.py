@@ -33,7 +33,7 @@ def fetch_command(manifest: str, user: str, link: bool, mirrors: Mapping[str, st
     """The fetcher's command line: it runs as `user`, who owns the store and the program's tree, with the proxies and
     the HF_TOKEN of whoever runs it, and without what is the business of a start."""
     return (
-        *("env", "HOME=/", *(word for name in OF_A_START for word in ("--unset", name))),
+        *("env", *(f"--unset={name}" for name in OF_A_START), "HOME=/"),
         *("setpriv", "--reuid", user, "--regid", user, "--init-groups"),
         *("visomaster-fetch", "--manifest", manifest, "--link" if link else "--no-link"),
         *(word for origin, mirror in mirrors.items() for word in ("--mirror", f"{origin}={mirror}")),
