@@ -71,7 +71,7 @@ dockerfile: .venv/.installed ## Render Dockerfile from templates/Dockerfile.j2 a
 
 verify: .venv/.installed ## Check a host: HOST=docker://NAME, ssh://NAME, paramiko://USER@HOST:PORT (KEY=FILE) or local://
 	@test -n "$(HOST)" || { echo "verify: say which host: make verify HOST=docker://NAME (or paramiko://, ssh://, local://)" >&2; exit 2; }
-	@$(BIN)/pytest tests/host --hosts=$(HOST) $(if $(KEY),--ssh-identity-file=$(KEY)) -qq -rN --tb=no --no-header
+	@$(BIN)/pytest tests/host "--hosts=$(HOST)" $(if $(KEY),"--ssh-identity-file=$(KEY)") -qq -rN --tb=no --no-header
 
 test: .venv/.installed ## All tests: unit, plan, host, end to end
 	$(BIN)/python -m sandbox tools

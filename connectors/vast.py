@@ -34,6 +34,8 @@ BETWEEN_PAGES = 1.0
 TIMEOUT = (10, 30)
 """Seconds to connect, and between two pieces of an answer."""
 
+NO_VARIANT = "not named by label, template or image"
+
 Group = list[tuple[str, dict[str, object]]]
 
 
@@ -87,7 +89,8 @@ class Box:
         hostname, port = self.endpoint
         data: dict[str, object] = {"ssh_hostname": hostname, "ssh_port": port, "ssh_user": "root"}
         data |= {"vast_id": self.id, "vast_label": self.label}
-        return data | ({"variant": self.variant} if self.variant else {})
+        # A box that names no variant may be anybody's: the deploy refuses it, unless --data variant says one.
+        return data | {"variant": self.variant or NO_VARIANT}
 
 
 def inventory(
@@ -122,7 +125,10 @@ def read_key(environment: Mapping[str, str]) -> str:
     key, origin = environment.get("VAST_API_KEY", "").strip(), "VAST_API_KEY"
     for path in (config / "vastai/vast_api_key", home / ".vast_api_key"):
         if not key and path.is_file():
-            key, origin = path.read_text(errors="replace").strip(), str(path)
+            try:
+                key, origin = path.read_text(errors="replace").strip(), str(path)
+            except OSError as error:
+                raise VastError(f"Vast.ai: the API key in {path} cannot be read: {error.strerror}") from None
     if not key:
         raise VastError(f"Vast.ai: no API key, set VAST_API_KEY or write it to {config}/vastai/vast_api_key")
     if not re.fullmatch(r"[!-~]+", key):
@@ -135,7 +141,10 @@ class Api:
 
     def __init__(self, url: str, key: str, *, say: Callable[[str], None], sleep: Callable[[float], None]) -> None:
         """Talk to `url` with `key`. Raises `VastError` when the key would travel in clear text."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise VastError(f"Vast.ai: VAST_URL: expected a URL, got {url!r}") from None
         if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
             raise VastError(f"Vast.ai: VAST_URL must begin with https://, got {url!r}")
         self._url = url.rstrip("/") + LIST
@@ -189,6 +198,8 @@ class Api:
                 raise VastError(f"Vast.ai: cannot connect to {self._url}: {_cause(error)}") from None
             except requests.RequestException as error:
                 reason = _cause(error)
+            except OSError as error:  # requests' own word for certificates that are not there
+                raise VastError(f"Vast.ai: cannot connect to {self._url}: {error}") from None
             if attempt + 1 < TRIES:
                 pause = min(LONGEST_PAUSE, 2.0**attempt) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
                 self._say(f"Vast.ai: {reason}; trying again in {pause:.0f} s")
@@ -270,7 +281,7 @@ def _direct_port(fields: _Fields) -> int | None:
 
 def _port(value: object, where: str) -> int:
     text = str(value)
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65535:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) <= 65535:
         raise VastError(f"Vast.ai: {where}: expected a port number, got {value!r:.80}")
     return int(text)
 

@@ -48,7 +48,12 @@ FLUXBOX = Service(name="fluxbox", priority=20, stdout_logfile=f"{paths.CORE_LOGS
 X11VNC = Service(name="x11vnc", priority=30, stdout_logfile=f"{paths.PORTAL_LOGS}/x11vnc.log")
 WEBSOCKIFY = Service(name="websockify", priority=40, stdout_logfile=f"{paths.PORTAL_LOGS}/websockify.log")
 PORTAL = Service(name="portal", priority=45, stdout_logfile=f"{paths.PORTAL_LOGS}/portal.log", reads=(_PAGES,))
-CADDY = Service(name="caddy", priority=50, stdout_logfile=f"{paths.PORTAL_LOGS}/caddy.log", reads=(_PAGES,))
+CADDY = Service(
+    name="visomaster_caddy",  # vastai/base-image has a program `caddy` of its own
+    priority=50,
+    stdout_logfile=f"{paths.PORTAL_LOGS}/caddy.log",
+    reads=(_PAGES,),
+)
 FETCH = Service(
     name="visomaster_fetch",
     priority=60,

@@ -27,9 +27,10 @@ PORT: Mapping[Access, int] = MappingProxyType({Access.VNC: 5901, Access.PORTAL: 
 """The only public TCP port of each access, fixed by the guide; a host may be given another one."""
 
 INTERNAL_PORTS: Mapping[Access, tuple[int, ...]] = MappingProxyType(
-    {Access.VNC: (), Access.PORTAL: (5900, 6080, 11112)}
+    {Access.VNC: (), Access.PORTAL: (5900, 6080, 11113)}
 )
-"""The ports each access uses besides, on loopback: x11vnc's, websockify's, the portal's pages."""
+"""The ports each access uses besides, on loopback: x11vnc's, websockify's, the portal's pages (vastai/base-image has
+something on 11112)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,7 @@ for port in $ports; do
         while read -r uid inode; do
             case "$ours" in *" $uid "*) continue ;; esac
             process=$(holder "$uid" "$inode")
-            echo "port $port ${process:-0} $(tr '\0' ' ' <"/proc/${process:-self}/cmdline")"
+            # One line, whatever the command holds.
+            printf 'port %s %s %s\n' "$port" "${process:-0}" "$(tr '\0\n\r' '   ' <"/proc/${process:-self}/cmdline")"
         done
 done

@@ -211,6 +211,9 @@ def test_a_host_verifies_itself(by_itself: Container, tmp_path: Path) -> None:
 # (d): a box that runs services of its own
 
 
+THEIRS = {"caddy", "instance_portal", "onstart", "sshd"}
+
+
 @pytest.fixture(scope="module")
 def foreign(key: Path, asset_server: str) -> Iterator[LiveBox]:
     """A supervisord of the box's own is process 1, with a web page on 11111."""
@@ -236,7 +239,7 @@ def test_a_taken_port_is_refused_before_anything_changes(foreign: LiveBox, asset
 
 def test_another_port_beside_a_boxs_own_services(foreign: LiveBox, asset_server: str) -> None:
     """Ours join the supervisord that is there, on the chosen port; what was there goes on as it was."""
-    theirs = {"instance_portal", "onstart", "sshd"}
+    theirs = THEIRS
     web = foreign.output("supervisorctl", "pid", "instance_portal")
     configuration = foreign.output("sha256sum", "/etc/supervisor/supervisord.conf")
     arguments = foreign.arguments(asset_server, "variant=s-def", f"port={PORT}")
@@ -279,7 +282,7 @@ def test_a_host_is_verified_in_plain_words(foreign: LiveBox) -> None:
 def test_a_boxs_own_supervisord_brings_ours_back(foreign: LiveBox) -> None:
     """After a restart of the container it starts them by itself; there is no second supervisord."""
     foreign.restart()
-    assert foreign.services() == {"instance_portal", "onstart", "sshd"} | names_of("s-def")
+    assert foreign.services() == THEIRS | names_of("s-def")
     assert len(foreign.processes("supervisord")) == 1
     assert foreign.output("cat", "/proc/1/comm").strip() == "supervisord"
 

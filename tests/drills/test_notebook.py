@@ -25,7 +25,7 @@ SMALL_DISKS = tuple(f"--tmpfs={place}:size=64m" for place in (paths.PORTAL_LOGS,
 FULL = 62
 """Megabytes that leave less than a tenth of a small disk."""
 
-ENTRANCE = {Access.VNC: "x11vnc", Access.PORTAL: "caddy"}
+ENTRANCE = {Access.VNC: "x11vnc", Access.PORTAL: "visomaster_caddy"}
 """The service that is stopped, without which nobody gets in."""
 
 

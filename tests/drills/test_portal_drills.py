@@ -53,7 +53,7 @@ def page(desk: Portal) -> Iterator[Page]:
         yield opened
 
 
-@pytest.mark.parametrize("service", ["caddy", "websockify", "x11vnc", "xvfb"])
+@pytest.mark.parametrize("service", ["visomaster_caddy", "websockify", "x11vnc", "xvfb"])
 def test_the_page_reconnects_by_itself(
     desk: Portal, page: Page, service: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,7 +26,7 @@ HOST = Host(
     screen="1920x1080x24",
     display=":1",
     commit="0",
-    services=("caddy",),
+    services=("visomaster_caddy",),
 )
 
 

@@ -34,7 +34,7 @@ def test_every_service_of_a_host_can_be_run(access: Access, models: ModelsAt) ->
     services = services_for(access, models)
     assert {each.name for each in services} <= set(PROGRAMS)
     assert [each.priority for each in services] == sorted(each.priority for each in services)
-    assert ("caddy" in {each.name for each in services}) == (access is Access.PORTAL)
+    assert ("visomaster_caddy" in {each.name for each in services}) == (access is Access.PORTAL)
     assert ("visomaster_fetch" in {each.name for each in services}) == (models is ModelsAt.START)
 
 

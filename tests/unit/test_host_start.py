@@ -172,7 +172,7 @@ def test_a_restart_of_a_stranger_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         supervisor.restart("caddy")
 
 
-@pytest.mark.parametrize(("access", "service"), [("vnc", "x11vnc"), ("portal", "caddy")])
+@pytest.mark.parametrize(("access", "service"), [("vnc", "x11vnc"), ("portal", "visomaster_caddy")])
 def test_a_new_secret_is_put_to_use(access: str, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The service that asks for it read the old one when it started."""
     did: list[object] = []

@@ -38,6 +38,10 @@ def test_another_description_of_the_host_restarts_all() -> None:
 
 def test_an_edit_restarts_those_who_read_it(files: Path) -> None:
     """A page that changes is no reason to end the program a person works with."""
-    assert restarted(files, "usr/local/lib/visomaster/visomaster_host/programs.py") == {"xvfb", "fluxbox", "caddy"}
-    assert restarted(files, "usr/local/share/visomaster/portal/Caddyfile") == {"caddy"}
+    assert restarted(files, "usr/local/lib/visomaster/visomaster_host/programs.py") == {
+        "xvfb",
+        "fluxbox",
+        "visomaster_caddy",
+    }
+    assert restarted(files, "usr/local/share/visomaster/portal/Caddyfile") == {"visomaster_caddy"}
     assert restarted(files, "etc/visomaster/fluxbox/menu") == {"fluxbox"}

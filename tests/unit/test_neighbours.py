@@ -6,6 +6,7 @@ import os
 import pwd
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +78,22 @@ def test_the_owner_of_a_port_is_found(tmp_path: Path, listener: int) -> None:
     assert list(found.owners) == [listener]
     assert found.owners[listener].process == os.getpid()
     assert "pytest" in found.owners[listener].command
+
+
+def test_an_owner_whose_command_has_several_lines_is_one_line(tmp_path: Path) -> None:
+    code = """import socket
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+input()
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) as process:
+        assert process.stdout and process.stdin
+        port = int(process.stdout.readline())
+        owner = look(tmp_path, port).owners[port]
+        process.stdin.close()
+    assert owner.process == process.pid
+    assert "import socket listener =" in owner.command
 
 
 def test_our_own_listeners_are_no_neighbours(tmp_path: Path, listener: int) -> None:

@@ -162,7 +162,7 @@ def test_the_variant_comes_from_label_template_or_image(
     account: FakeVast, changes: dict[str, Any], variant: str | None
 ) -> None:
     """In this order; a name nobody knows is passed on for the deploy to refuse."""
-    assert only(account, **changes).get("variant") == variant
+    assert only(account, **changes)["variant"] == (variant or vast.NO_VARIANT)
 
 
 def test_an_empty_account_is_an_empty_inventory(account: FakeVast) -> None:
@@ -244,6 +244,27 @@ def test_what_is_no_list_is_refused(account: FakeVast, canned: Canned, message: 
     account.canned = [canned]
     assert refusal(account).startswith(f"Vast.ai: {message}")
     assert len(account.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"VAST_URL": "https://[bad"}, "VAST_URL: expected a URL, got 'https://[bad'"),
+        ({"VAST_URL": "http://vast.example"}, "VAST_URL must begin with https://, got 'http://vast.example'"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(account: FakeVast, variables: dict[str, str], message: str) -> None:
+    assert refusal(account, **variables) == f"Vast.ai: {message}"
+
+
+def test_certificates_that_are_not_there_are_named(account: FakeVast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    message = refusal(account, VAST_URL="https://127.0.0.1:9")
+    assert message.startswith("Vast.ai: cannot connect to ") and "/nowhere/ca.pem" in message
+
+
+def test_the_last_port_is_a_port(account: FakeVast) -> None:
+    assert only(account, ports={"22/tcp": [{"HostPort": "65535"}]})["ssh_port"] == 65535
 
 
 def test_a_list_that_does_not_end_is_refused(account: FakeVast) -> None:

@@ -4,7 +4,9 @@ import sys
 
 try:
     import onnxruntime
-except ImportError:
+except ModuleNotFoundError as error:
+    if error.name != "onnxruntime":
+        raise  # it is there, and broken
     print("not installed")
     sys.exit(0)
 import numpy

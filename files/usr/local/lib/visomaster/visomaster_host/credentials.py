@@ -46,7 +46,7 @@ def replace(host: Host, wanted: str | None) -> None:
     stored(host)
     environment.renew(host, wanted)
     if supervisor.is_listening():  # the service read the old one when it started
-        supervisor.restart("x11vnc" if host.access == "vnc" else "caddy")
+        supervisor.restart("x11vnc" if host.access == "vnc" else "visomaster_caddy")
 
 
 def tell(host: Host, *, as_json: bool) -> int:

@@ -222,7 +222,7 @@ PROGRAMS: Mapping[str, Program] = {
     # From the root: with -m, Python takes modules of the working directory before its own.
     "websockify": Program(launch=websockify, directory=Path("/")),
     "portal": Program(launch=portal),
-    "caddy": Program(launch=caddy, user="caddy", home=paths.PORTAL, directory=Path("/")),
+    "visomaster_caddy": Program(launch=caddy, user="caddy", home=paths.PORTAL, directory=Path("/")),
     "visomaster_fetch": Program(
         launch=fetch,
         user="root",

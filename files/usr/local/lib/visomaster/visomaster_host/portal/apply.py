@@ -39,7 +39,7 @@ class Places:
     program: str = "caddy"
     port: int = config.PORTAL_PORT
     websockify: str = "127.0.0.1:6080"
-    pages: str = "127.0.0.1:11112"
+    pages: str = "127.0.0.1:11113"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The service `portal`: visomaster-portal answers the portal's pages on 127.0.0.1:11112 as the desktop's user."""
+"""The service `portal`: visomaster-portal answers the portal's pages on 127.0.0.1:11113 as the desktop's user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from visomaster_host.portal.report import Check
 from visomaster_host.problems import Problem, reporting
 
-PAGES_PORT = 11112
+PAGES_PORT = 11113
 
 
 def main(argv: list[str] | None = None) -> int:
