@@ -64,6 +64,7 @@ class Site:
     always: dict[str, Fault] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     rate: float = 0.0
+    authorization: str = ""  # what every request must bring, else it is answered 401
     sign_uses: int = 0  # >0: every file redirects to a signed URL that works so many times
     signed: dict[str, int] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -93,6 +94,9 @@ class Handler(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         request = Request(path, query, dict(self.headers.items()))
         self.site.requests.append(request)
+        if self.site.authorization and self.headers.get("Authorization") != self.site.authorization:
+            self._plain(401, b"no", [])
+            return
         fault = self.site.next_fault(path, query)
         if fault.location:
             self._plain(302, b"", [("Location", fault.location)])

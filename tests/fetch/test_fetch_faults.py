@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import time
@@ -142,6 +143,17 @@ def test_redirects_carry_no_credentials_to_another_host(world: World) -> None:
     assert all(request.headers["Authorization"].startswith("Basic ") for request in world.site.requests)
     assert elsewhere.requests
     assert not any("Authorization" in request.headers for request in elsewhere.requests)
+
+
+def test_a_mirror_gets_its_password_with_every_request(world: World) -> None:
+    """Each file's size, its first bytes and all that follow: none is refused first."""
+    world.add("a.onnx", LARGE)
+    world.add("b.onnx")
+    world.site.authorization = "Basic " + base64.b64encode(b"user:open sesame").decode()
+    world.base = world.base.replace("://", "://user:open%20sesame@")
+    world.check(world.fetch(), failed=set())
+    assert len(world.site.requests) > 3
+    assert {request.headers.get("Authorization") for request in world.site.requests} == {world.site.authorization}
 
 
 def test_secrets_reach_no_output(world: World, capfd: pytest.CaptureFixture[str]) -> None:

@@ -315,6 +315,14 @@ def test_an_optional_file_that_fails_leaves_the_required_set_verified(world: Wor
     world.check(world.fetch("--group", "required", "optional"), failed={"c.pth"})
 
 
+def test_a_store_below_folders_that_are_not_there_is_made(world: World) -> None:
+    """MODELS_DIR on an empty volume."""
+    world.add("a.onnx")
+    deep = world.root / "volume/of/mine"
+    assert world.fetch("--store", str(deep)) == 0
+    assert (deep / "a.onnx").is_file()
+
+
 def test_dependencies_go_to_their_own_folder(world: World) -> None:
     data = world.add("ffmpeg.exe", group="dependencies")
     world.entries[0]["path"] = "dependencies/ffmpeg.exe"

@@ -108,6 +108,12 @@ class World:
                 assert not (path.parent / f"{path.name}.part.map").exists()
             elif entry["group"] == "required":
                 good = False
+        states = {item["path"].removeprefix("model_assets/"): item["status"] for item in self.state["files"]}
+        done = {name for name, state in states.items() if state == "done"}
+        assert status or done == set(states), "it says that all is well, and has not done all"
+        for name in done:
+            root = self.store if not name.startswith("dependencies/") else self.root
+            assert (root / name).is_file(), f"{name} is called done, and is not there"
         assert self.marker.exists() == good
         assert set(self.failed()) == failed
         assert status == (1 if failed else 0)

@@ -279,7 +279,8 @@ class Fetch:
     def _nothing_to_write(self) -> bool:
         """Whether the store is read-only and complete: then there is nothing to do but link."""
         store = self.layout.store
-        if os.access(store if store.exists() else store.parent, os.W_OK):
+        there = next(folder for folder in (store, *store.parents) if folder.exists())
+        if os.access(there, os.W_OK):
             return False
         self._check(self.board.entries)
         if all(entry.status == "done" for entry in self.board.entries):

@@ -95,7 +95,7 @@ class Engine:
         with contextlib.suppress(Exception):
             if self.ending is None and not self.stop():
                 with contextlib.closing(self.client.open(job.url, 0, 1)) as body:
-                    job.entry.size, job.ranges, job.resolved = body.total, body.ranged, body.url
+                    job.entry.size, job.ranges, job.resolved = body.total, body.ranged, body.resolved
                     if body.ranged:
                         body.read(2)  # to its end, so that the connection can be used again
         with self.changed:
@@ -197,6 +197,8 @@ class Engine:
                 error = caught
             except Exception as caught:  # a defect here must not look like a fetch that never ends
                 error = Permanent(f"internal error: {caught!r}")
+            if error is not None:
+                speed = 0.0  # the line may be slow now: a large read would look like a stall
             self._leave(claim, error)
 
     def _next(self, last: Claim | None, speed: float, small: bool) -> Claim | None:
@@ -254,7 +256,7 @@ class Engine:
     def _copy(self, claim: Claim, part: Part, body: Body, size: int) -> int:
         """Write the answer from the claim's start to its end, at first `size` bytes at once; returns the bytes read."""
         job = claim.job
-        job.resolved = body.url
+        job.resolved = body.resolved or job.resolved
         end = self._agree(claim, part, body)
         position, wanted = body.start, 0
         most = min(BUFFER, BUFFERS // self.schedule.allowed)

@@ -150,11 +150,13 @@ class Client:
         """
         here, authorization = _split_credentials(url)
         at_origin = origin(here)
-        for _ in range(MAX_HOPS):
+        for hop in range(MAX_HOPS):
             sent = authorization if origin(here) == at_origin else None
             response = self._send(here, self._headers(here, sent, start, end))
             if response.status_code not in REDIRECTS:
-                return _interpret(response, here, asked=start)
+                body = _interpret(response, here, asked=start)
+                body.resolved = here if hop and not sent else None
+                return body
             location = response.headers.get("Location", "")
             response.close()
             if not location:
@@ -203,8 +205,11 @@ class Body:
     """The unread body of one answer.
 
     `start` is the offset of its first byte in the file, `total` the file's length (None when not said), `ranged`
-    whether the server honoured the range, `url` where it came from in the end.
+    whether the server honoured the range, `url` where it came from in the end. `resolved` is that place when redirects
+    led there and it wants no login: the next request may go there at once.
     """
+
+    resolved: str | None = None
 
     def __init__(self, response: requests.Response, url: str, *, start: int, total: int | None, ranged: bool) -> None:
         self.url, self.start, self.total, self.ranged = url, start, total, ranged
