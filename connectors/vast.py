@@ -263,7 +263,7 @@ def _endpoint(fields: _Fields) -> tuple[str, int] | None:
     host, port = fields.text("ssh_host"), fields.port("ssh_port")
     if not host or not port or "args" in runtype.split():
         return None  # the image's own entrypoint runs and Vast starts no sshd
-    return host, port + ("jupyter" in runtype)
+    return host, _port(port + ("jupyter" in runtype), f"instance {fields.raw['id']}: 'ssh_port'")
 
 
 def _direct_port(fields: _Fields) -> int | None:

@@ -279,8 +279,7 @@ class Fetch:
     def _nothing_to_write(self) -> bool:
         """Whether the store is read-only and complete: then there is nothing to do but link."""
         store = self.layout.store
-        there = next(folder for folder in (store, *store.parents) if folder.exists())
-        if os.access(there, os.W_OK):
+        if os.access(_existing(store), os.W_OK):
             return False
         self._check(self.board.entries)
         if all(entry.status == "done" for entry in self.board.entries):
@@ -336,8 +335,7 @@ class Fetch:
                 continue
             root = self.layout.root(entry.file)
             here = min(entry.size or 0, self._part(entry))
-            there = next(folder for folder in (root, *root.parents) if folder.is_dir())
-            needs.append((there, (entry.size or 0) - here))
+            needs.append((_existing(root), (entry.size or 0) - here))
         if lacking := missing_space(needs):
             raise StoreError(lacking)
 
@@ -389,3 +387,8 @@ class Fetch:
     def _tell_failures(self, *more: str) -> None:
         for failure in (*(f"{entry.file.path}: {entry.error}" for entry in self.board.failures), *more):
             print(f"visomaster-fetch: {failure}", file=sys.stderr)
+
+
+def _existing(folder: Path) -> Path:
+    """`folder`, or the nearest one above it that is there."""
+    return next(each for each in (folder, *folder.parents) if each.exists())
