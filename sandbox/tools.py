@@ -26,8 +26,10 @@ REQUESTS = Path("/usr/lib/python3/dist-packages/requests")
 """What the fetcher needs of the distribution's Python, with which tests run it as somebody else than root."""
 
 UNPACKED = CACHE / "tools"
-UNPACKED_PACKAGES = ("caddy", "novnc", "python3-websockify")
-"""Unpacked, not installed: caddy's package starts a web server, the other two bring nodejs and numpy."""
+UNPACKED_PACKAGES = ("caddy", "haproxy", "novnc", "python3-websockify")
+"""Unpacked, not installed: the first two packages start a server, the others bring nodejs and numpy."""
+
+HAPROXY_LIBRARIES = ("liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1")
 
 
 def provide() -> None:
@@ -36,14 +38,15 @@ def provide() -> None:
         missing = {package for program, package in PROGRAMS.items() if shutil.which(program) is None}
         if not REQUESTS.is_dir():
             missing.add("python3-requests")
+        if not all((UNPACKED / program).is_file() for program in ("usr/bin/caddy", "usr/sbin/haproxy")):
+            missing.update(HAPROXY_LIBRARIES)
+            _unpack()
         if missing:
             apt_install(sorted(missing))
-        if not (UNPACKED / "usr/bin/caddy").is_file():
-            _unpack()
 
 
 def _unpack() -> None:
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix="tools-") as folder, step("unpacking caddy and noVNC"):
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="tools-") as folder, step("unpacking Caddy, HAProxy and noVNC"):
         run(as_root(["apt-get", "-qq", "update"]), timeout=600, log=CACHE / "apt.log")
         root = Path(folder) / "root"
         run(["sh", "-c", f"cd {folder} && apt-get -qq download {' '.join(UNPACKED_PACKAGES)}"], timeout=300)

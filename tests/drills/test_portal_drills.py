@@ -63,7 +63,7 @@ def test_the_page_reconnects_by_itself(
     process = desk.output("supervisorctl", "pid", service).strip()
     begun = time.monotonic()
     desk.output("kill", "-9", process)
-    page.wait_for_function("!document.getElementById('before')", timeout=1000 * LOST_WITHIN)
+    browser.wait_for(page, "!document.getElementById('before')", LOST_WITHIN)
     lost = time.monotonic() - begun
     desk.wait_ready(BACK_WITHIN)
     until(lambda: desk.shown(page), "the host's picture again", seconds=BACK_WITHIN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +66,17 @@ def page(
     finally:
         context.close()
     assert not complain or complaints == []
+
+
+def wait_for(opened: Page, expression: str, seconds: float = 30) -> None:
+    """Return when the JavaScript `expression` holds in the page. Raises `AssertionError` when time is over.
+
+    Playwright's own wait evaluates text inside the page, which the page's Content-Security-Policy forbids.
+    """
+    deadline = time.monotonic() + seconds
+    while not opened.evaluate(expression):
+        assert time.monotonic() < deadline, f"{expression}: not within {seconds} s"
+        opened.wait_for_timeout(50)
 
 
 def fits(opened: Page) -> bool:

@@ -1,4 +1,4 @@
-"""A whole portal on loopback: real Caddy, the real pages, and stand-ins for what it proxies."""
+"""A whole portal on loopback: real HAProxy and Caddy, the real pages, and stand-ins for what it proxies."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from visomaster_host.files import Owner
-from visomaster_host.portal import apply, auth, pages, tls
+from visomaster_host.portal import apply, auth, front, pages, tls
 from visomaster_host.portal.report import Check, Readiness, Sources
+from visomaster_host.portal.sessions import Session, Sessions
 
 from sandbox import tools
 
 SHARE = Path(__file__).resolve().parents[2] / "files/usr/local/share/visomaster/portal"
+HAPROXY = str(tools.UNPACKED / "usr/sbin/haproxy")
 CADDY = os.environ.get("PORTAL_TEST_CADDY") or str(tools.UNPACKED / "usr/bin/caddy")
 ME = Owner(uid=os.getuid(), gid=os.getgid())
 TOKEN = "correct-horse-battery-staple"
@@ -113,23 +115,37 @@ class Portal:
     places: apply.Places
     prepared: apply.Prepared
     websockify: StandIn
+    sessions: Sessions
+    processes: tuple[int, ...]
     checks: list[Check] = field(default_factory=lambda: list(READY))
+    _session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """A browser's login, the same each time."""
+        if self._session is None:
+            self._session = self.sessions.begin()
+        return self._session
+
+    @property
+    def base(self) -> str:
+        """Where the pages of the session are."""
+        return self.session.base
 
     @property
     def cookie(self) -> str:
-        """What a logged in browser sends."""
-        login = auth.login_for(self.wanted.token, self.wanted.container_label)
-        return f"{login.cookie}={login.session}"
-
-    @property
-    def session(self) -> str:
-        """The cookie's value."""
-        return self.cookie.partition("=")[2]
+        """What a logged in browser sends with requests below `base`."""
+        return f"{auth.cookie_name(self.wanted.container_label)}={self.session.cookie}"
 
     @property
     def log(self) -> Path:
         """Caddy's own log, as supervisord would keep it."""
         return self.folder / "log/caddy.log"
+
+    @property
+    def front_log(self) -> Path:
+        """HAProxy's own log."""
+        return self.folder / "haproxy.log"
 
     @property
     def run(self) -> Path:
@@ -143,6 +159,10 @@ class Portal:
     def inside(self, target: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
         """One request of a program that is logged in."""
         return self.get(target, {"Authorization": f"Bearer {self.wanted.token}", **(headers or {})}, method)
+
+    def browse(self, target: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
+        """One request of a logged in browser, to `target` below the session's path."""
+        return self.get(self.base + target, {"Cookie": self.cookie, **(headers or {})}, method)
 
     def raw(self, request: bytes) -> bytes:
         """Everything that comes back for these bytes until the end, or two quiet seconds."""
@@ -167,7 +187,7 @@ def websocket_headers(**more: str) -> dict[str, str]:
     return {**headers, "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", **more}
 
 
-def places(folder: Path, port: int, websockify: int, pages_port: int) -> apply.Places:
+def places(folder: Path, port: int, websockify: int) -> apply.Places:
     """Everything of a portal below `folder`."""
     novnc = folder / "novnc"
     novnc.mkdir(exist_ok=True)
@@ -176,6 +196,8 @@ def places(folder: Path, port: int, websockify: int, pages_port: int) -> apply.P
         caddy=ME,
         root=ME,
         run=folder / "run",
+        home=folder,
+        sessions=folder / "sessions",
         description=folder / "portal.json",
         share=SHARE,
         novnc=Path(os.environ.get("PORTAL_TEST_NOVNC", novnc)),
@@ -184,7 +206,8 @@ def places(folder: Path, port: int, websockify: int, pages_port: int) -> apply.P
         program=CADDY,
         port=port,
         websockify=f"127.0.0.1:{websockify}",
-        pages=f"127.0.0.1:{pages_port}",
+        listen=f"unix/{folder / 'caddy.sock'}",
+        pages=f"unix/{folder / 'pages.sock'}",
     )
 
 
@@ -204,14 +227,17 @@ def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iter
             host=folder / "host.json",
             folders={"": folder / "log", "supervisor": folder / "supervisor"},
         )
-        site = pages.Site(sources=sources, templates=SHARE / "templates")
-        server = stack.enter_context(pages.Server(site, 0))
+        port = port or free_port()
+        where = places(folder, port, websockify.port)
+        where.sessions.mkdir(exist_ok=True)
+        login = apply.login(wanted)
+        sessions = Sessions(where.sessions / login.sessions)
+        site = pages.Site(sources=sources, templates=SHARE / "templates", sessions=sessions, cookie=login.cookie)
+        server = stack.enter_context(pages.Server(site, folder / "pages.sock"))
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         stack.callback(server.shutdown)
-        port = port or free_port()
-        where = places(folder, port, websockify.port, server.server_port)
         prepared = apply.prepare(wanted, where)
-        stack.enter_context(caddy(prepared, folder / "log/caddy.log", port))
+        processes = stack.enter_context(serving(prepared, folder, port))
         yield Portal(
             port=port,
             folder=folder,
@@ -219,20 +245,36 @@ def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iter
             places=where,
             prepared=prepared,
             websockify=websockify,
+            sessions=sessions,
+            processes=processes,
             checks=checks,
         )
 
 
 @contextmanager
-def caddy(prepared: apply.Prepared, log: Path, port: int) -> Iterator[None]:
-    """Caddy as supervisord would run it, listening on `port`."""
+def serving(prepared: apply.Prepared, folder: Path, port: int) -> Iterator[tuple[int, ...]]:
+    """Caddy behind HAProxy, which listens on `port`, as supervisord would run them; gives their process numbers."""
+    (folder / "log").mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        listener = stack.enter_context(front.listen(port, ME, "127.0.0.1"))
+        caddy = stack.enter_context(_program(prepared.command, prepared.environment, folder / "log/caddy.log"))
+        variables = front.variables(listener, folder / "caddy.sock")
+        command = front.command(HAPROXY, SHARE)
+        haproxy = stack.enter_context(_program(command, variables, folder / "haproxy.log", listener.fileno()))
+        wait_for_answer(port, (caddy, haproxy))
+        yield caddy.pid, haproxy.pid
+
+
+@contextmanager
+def _program(
+    command: tuple[str, ...], variables: Mapping[str, str], log: Path, *descriptors: int
+) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("ab") as output:
         process = subprocess.Popen(
-            prepared.command, env=prepared.environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL
+            command, env=variables, stdout=output, stderr=output, stdin=subprocess.DEVNULL, pass_fds=descriptors
         )
     try:
-        wait_for_port(port, process)
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(10)
@@ -249,3 +291,23 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 
                 return
         time.sleep(0.02)
     raise RuntimeError(f"nothing listens on port {port} after {seconds} s")
+
+
+def wait_for_answer(port: int, processes: tuple[subprocess.Popen[bytes], ...], seconds: float = 30) -> None:
+    """Return when `port` answers, in the clear or with TLS's complaint. Raises `RuntimeError` when one of `processes` ends
+    or time is over.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for process in processes:
+            if process.poll() is not None:
+                raise RuntimeError(f"{process.args!r} ended with status {process.returncode} before it answered")
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as probe:
+            probe.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+            try:
+                if probe.recv(4) == b"HTTP":
+                    return
+            except OSError:
+                pass
+        time.sleep(0.02)
+    raise RuntimeError(f"nothing answers on port {port} after {seconds} s")

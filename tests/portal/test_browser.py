@@ -6,6 +6,7 @@ PORTAL_TEST_PICTURES=FOLDER keeps the pictures.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,10 +117,11 @@ def test_the_token_leaves_the_address(chromium: Browser, shown: rig.Portal) -> N
     fetching(shown, 1.0, "done")
     with browser.page(chromium) as page:
         enter(page, shown)
-        assert page.url == f"http://127.0.0.1:{shown.port}/"
+        assert re.fullmatch(rf"http://127.0.0.1:{shown.port}/~[A-Za-z0-9_-]{{22}}/", page.url)
         assert rig.TOKEN not in page.content()
+        begin = page.url
         page.get_by_role("link", name="All logs").click()
-        assert page.url == f"http://127.0.0.1:{shown.port}/logs/"
+        assert page.url == f"{begin}logs/"
 
 
 def test_a_person_types_the_token(chromium: Browser, shown: rig.Portal) -> None:
@@ -130,10 +132,31 @@ def test_a_person_types_the_token(chromium: Browser, shown: rig.Portal) -> None:
     browser.save(page, PICTURES, "login")
     page.get_by_label("Token").fill("not the right one at all")
     page.get_by_role("button", name="Log in").click()
-    page.get_by_label("Token").fill(rig.TOKEN)
+    page.get_by_text("not the token of this machine").wait_for()
+    browser.save(page, PICTURES, "login-wrong")
+    page.get_by_label("Token").fill(f" {rig.TOKEN} ")
     page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"http://127.0.0.1:{shown.port}/logs/")
+    page.wait_for_url(re.compile(rf"http://127.0.0.1:{shown.port}/~[A-Za-z0-9_-]{{22}}/logs/"))
     assert page.get_by_role("link", name="visomaster_app.log").is_visible()
+    context.close()
+
+
+def test_a_bookmark_leads_into_the_session_and_a_log_out_ends_it(chromium: Browser, shown: rig.Portal) -> None:
+    """Also for addresses typed by hand, in another tab; after the log-out every page of it is the login."""
+    context = chromium.new_context()
+    page, other = context.new_page(), context.new_page()
+    enter(page, shown)
+    begin = page.url
+    other.goto(f"http://127.0.0.1:{shown.port}/logs/visomaster_app.log?raw#end")
+    other.wait_for_url(f"{begin}logs/visomaster_app.log?raw#end")
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_label("Token").wait_for()
+    assert page.url == f"http://127.0.0.1:{shown.port}/"
+    other.goto(f"{begin}logs/")
+    other.get_by_label("Token").fill(rig.TOKEN)
+    other.get_by_role("button", name="Log in").click()
+    other.wait_for_url(re.compile(rf"http://127.0.0.1:{shown.port}/~[A-Za-z0-9_-]{{22}}/logs/"))
+    assert not other.url.startswith(begin)
     context.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,7 +74,8 @@ def test_only_our_token_is_taken_out_of_a_query(extended: rig.Portal, query: str
 def test_a_browser_with_the_token_is_redirected_from_an_open_service_too(extended: rig.Portal) -> None:
     """It would hand the token on in the Referer of everything the page asks for."""
     answer = extended.get(f"/open/?token={rig.TOKEN}", {"Accept": "text/html"})
-    assert (answer.status, answer.headers["location"]) == (302, "/open/")
+    assert answer.status == 302
+    assert re.fullmatch("/~[A-Za-z0-9_-]{22}/open/", answer.headers["location"])
 
 
 def test_a_service_that_speaks_tls(folder: Path) -> None:
@@ -104,13 +106,14 @@ def test_a_service_never_sees_our_login(extended: rig.Portal, prefix: str) -> No
     cookie = f"mine=1; {extended.cookie}; too=2"
     answers = [
         extended.get(f"/{prefix}/?token={rig.TOKEN}", {"Cookie": cookie}),
-        extended.inside(f"/{prefix}/", {"Cookie": cookie}),
-        extended.get(f"/{prefix}/", {"Cookie": cookie, "Authorization": "token of-jupyter"}),
+        extended.inside(f"/{prefix}/", {"Cookie": cookie, "Referer": f"http://127.0.0.1{extended.base}/vnc/"}),
+        extended.browse(f"/{prefix}/", {"Cookie": cookie, "Authorization": "token of-jupyter"}),
     ]
     for answer in answers:
         assert answer.status == 200
         assert rig.TOKEN.encode() not in answer.body
-        assert extended.session.encode() not in answer.body
+        assert extended.session.cookie.encode() not in answer.body
+        assert extended.session.path.encode() not in answer.body
         assert b"mine=1" in answer.body
         assert b"too=2" in answer.body
     assert b"token of-jupyter" in answers[-1].body
@@ -119,8 +122,8 @@ def test_a_service_never_sees_our_login(extended: rig.Portal, prefix: str) -> No
 def test_a_service_meets_its_own_host_and_origin(extended: rig.Portal, stand_in: rig.StandIn) -> None:
     """Jupyter answers only for the host it is asked for, and takes websockets only from its own pages."""
     ours = f"127.0.0.1:{extended.port}"
-    headers = rig.websocket_headers(Origin=f"http://{ours}", Cookie=extended.cookie)
-    assert extended.get("/jupyter/ws", headers).status == 101
+    headers = rig.websocket_headers(Origin=f"http://{ours}")
+    assert extended.browse("/jupyter/ws", headers).status == 101
     seen = stand_in.seen[-1].decode()
     assert f"Host: 127.0.0.1:{stand_in.port}\r\n" in seen
     assert f"Origin: http://127.0.0.1:{stand_in.port}\r\n" in seen
@@ -148,6 +151,8 @@ def test_redirects_of_a_service_stay_under_its_prefix(
     stand_in.location = location.replace("PORT", str(stand_in.port))
     try:
         assert extended.inside(f"/{prefix}/").headers["location"] == seen
+        in_session = extended.base + seen if re.match("/[^/]", seen) else seen
+        assert extended.browse(f"/{prefix}/").headers["location"] == in_session
     finally:
         stand_in.location = None
 
@@ -157,7 +162,7 @@ def test_a_service_that_is_not_there(folder: Path) -> None:
     text = f"localhost:1:{rig.free_port()}:/:Gone"
     with rig.running(folder, Wanted(token=rig.TOKEN, portal_config=text)) as portal:
         assert portal.inside("/gone/").status == 503
-        assert portal.inside("/gone").headers["location"] == "/gone/"
+        assert portal.inside("/gone").headers["location"] == "gone/"
         assert portal.inside("/").status == 200
 
 
@@ -214,7 +219,7 @@ def test_a_bad_text_at_start_leaves_the_default_portal(folder: Path, text: str) 
 def test_a_bad_text_later_changes_nothing(folder: Path) -> None:
     """The services of the last good text stay, also when Caddy is started anew."""
     good, bad = "localhost:8080:18080:/:Jupyter", "localhost:0:0:/:Jupyter"
-    places = rig.places(folder, 1, 1, 1)
+    places = rig.places(folder, 1, 1)
     prepare(Wanted(token=rig.TOKEN, portal_config=good), places)
     before = (places.run / "services.caddy").read_bytes()
     assert b"18080" in before
@@ -244,10 +249,10 @@ def test_what_caddy_refuses_replaces_nothing(folder: Path, monkeypatch: pytest.M
 
 def test_who_may_read_what(folder: Path) -> None:
     """Caddy's folder is its own; nothing in it or beside it holds the token."""
-    places = rig.places(folder, 1, 1, 1)
+    places = rig.places(folder, 1, 1)
     prepare(Wanted(token=rig.TOKEN), places)
     modes = {path.name: path.stat().st_mode & 0o777 for path in (places.run, *places.run.iterdir())}
-    assert modes["run"] == 0o700
+    assert modes["run"] == 0o750
     assert modes["services.caddy"] == 0o400
     written = [path for path in folder.rglob("*") if path.is_file()]
     assert not [path for path in written if rig.TOKEN.encode() in path.read_bytes()]

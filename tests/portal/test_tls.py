@@ -123,7 +123,7 @@ def test_an_unusable_pair_is_replaced_by_our_own(folder: Path, how: str) -> None
 
 def test_our_own_certificate_stays_the_same(folder: Path) -> None:
     """A browser's exception for it outlives a restart; only Caddy's user can read the key."""
-    places = rig.places(folder, rig.free_port(), 1, 1)
+    places = rig.places(folder, rig.free_port(), 1)
     wanted = Wanted(token=rig.TOKEN, enable_https=True)
     prepare(wanted, places)
     first = (places.run / "tls.crt").read_bytes()
@@ -137,4 +137,4 @@ def test_without_openssl_the_portal_stays_closed(folder: Path, monkeypatch: pyte
     """Plain HTTP is no way out."""
     monkeypatch.setenv("PATH", str(folder))
     with pytest.raises(Problem, match="ENABLE_HTTPS"):
-        prepare(Wanted(token=rig.TOKEN, enable_https=True), rig.places(folder, 1, 1, 1))
+        prepare(Wanted(token=rig.TOKEN, enable_https=True), rig.places(folder, 1, 1))

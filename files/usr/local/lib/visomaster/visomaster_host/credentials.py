@@ -45,8 +45,9 @@ def replace(host: Host, wanted: str | None) -> None:
     """Make `wanted`, or a generated secret, the one that `host` asks for from now on. Raises `Problem`."""
     stored(host)
     environment.renew(host, wanted)
-    if supervisor.is_listening():  # the service read the old one when it started
-        supervisor.restart("x11vnc" if host.access == "vnc" else "visomaster_caddy")
+    if supervisor.is_listening():  # the services read the old one when they started
+        for service in ("x11vnc",) if host.access == "vnc" else ("portal", "visomaster_caddy"):
+            supervisor.restart(service)
 
 
 def tell(host: Host, *, as_json: bool) -> int:

@@ -6,8 +6,10 @@ nothing.
 
 from __future__ import annotations
 
+import os
 import re
 import socket
+from pathlib import Path
 
 from visomaster_host import paths
 from visomaster_host.host import Host
@@ -24,6 +26,11 @@ _MAP_STATE = re.compile(r"^\s*Map State: (\w+)$", re.MULTILINE)
 def variables(host: Host) -> dict[str, str]:
     """The environment of an X client of this host."""
     return {"DISPLAY": host.display, "XAUTHORITY": str(paths.XAUTHORITY)}
+
+
+def _cookie() -> Path:
+    """The file with the display's cookie that this process may read: the pages' user has one of its own."""
+    return paths.PAGES_XAUTHORITY if os.access(paths.PAGES_XAUTHORITY, os.R_OK) else paths.XAUTHORITY
 
 
 def listening(host: Host) -> str:
@@ -85,7 +92,7 @@ def _ask(host: Host, *command: str) -> str:
     """What `command` prints. Raises `NotReady` when it fails or takes too long."""
     import subprocess
 
-    environment = {**variables(host), "PATH": paths.SYSTEM_PATH, "LC_ALL": "C.UTF-8"}
+    environment = {**variables(host), "XAUTHORITY": str(_cookie()), "PATH": paths.SYSTEM_PATH, "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, errors="replace", timeout=ANSWER_WITHIN

@@ -15,6 +15,8 @@ CONDA_BIN = Path("/opt/conda/envs/visomaster/bin")
 HOME = Path("/home/visomaster")
 
 SECRETS = Path("/var/lib/visomaster/secrets")
+SESSIONS = Path("/var/lib/visomaster/sessions")
+CERTIFICATES = Path("/var/lib/visomaster/tls")
 SUPERVISOR_LOGS = Path("/var/log/supervisor")
 SUPERVISORD_LOG = SUPERVISOR_LOGS / "supervisord.log"
 PORTAL_LOGS = Path("/var/log/portal")
@@ -34,10 +36,21 @@ XAUTHORITY = DESKTOP / "Xauthority"
 X11VNC_PASSWORD = DESKTOP / "x11vnc-password"
 APPLICATION_PID = DESKTOP / "application.pid"
 PORTAL = RUN / "portal"
+"""What Caddy reads: root's."""
+FRONT = RUN / "front"
+CADDY_SOCKET = FRONT / "caddy.sock"
+"""Where Caddy listens, for HAProxy alone."""
+PAGES = RUN / "pages"
+PAGES_SOCKET = PAGES / "pages.sock"
+"""Where the portal's pages listen, for Caddy alone."""
+PAGES_XAUTHORITY = RUN / "pages-xauthority"
+"""The X server's cookie for the pages' user, who looks whether the desktop is there."""
 PORTAL_DESCRIPTION = RUN / "portal.json"
 SUPERVISOR_SOCKET = Path("/run/supervisor.sock")
 
 PACKAGES = Path("/usr/local/lib/visomaster")
+PORTAL_SHARE = Path("/usr/local/share/visomaster/portal")
+NOVNC = PACKAGES / "debian/usr/share/novnc"
 SERVICE = Path("/usr/local/bin/visomaster-service")
 SUPERVISORD = PACKAGES / "visomaster_host/supervisord"
 WEBSOCKIFY = Path("/usr/local/lib/visomaster/debian/usr/lib/python3/dist-packages")

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from visomaster_host import environment, paths
 from visomaster_host.environment import Environment
-from visomaster_host.files import ROOT, ensure_directory, owner_of, write_atomic
+from visomaster_host.files import ROOT, Owner, ensure_directory, owner_of, write_atomic
 from visomaster_host.host import Host
 from visomaster_host.problems import Problem
 from visomaster_host.xauthority import write_cookie
 
 USER = "visomaster"
+PAGES_USER = "visomaster-portal"
+"""As whom the portal's pages run: what they show and whom they let in is not the program's to change."""
 
 
 def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> None:
@@ -31,6 +33,8 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
     ensure_directory(paths.DESKTOP, mode=0o700, owner=user)
     environment.keep(checked, host)
     link_model_store(Path(checked.settings.models_dir or paths.MODELS))
+    if host.access == "portal":
+        _make_portal_directories()
     # Made by root first: an unprivileged Xvfb would make it with the wrong mode and then not listen.
     ensure_directory(paths.X11_SOCKETS, mode=0o1777)
     if host.access != "portal":
@@ -38,7 +42,7 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
     if new_cookie:
         paths.FETCH_STATE.unlink(missing_ok=True)
     if new_cookie or not paths.XAUTHORITY.exists():
-        write_cookie(paths.XAUTHORITY, host.display_number, user)
+        write_cookie(host.display_number, _who_sees_the_screen(host, user))
     # Last: services that a running supervisord has started already wait for this.
     write_atomic(paths.PREPARED, _signature(host).encode(), mode=0o644, owner=ROOT)
 
@@ -56,12 +60,28 @@ def _signature(host: Host) -> str:
     return f"{host.access} {host.port} {host.display}\n"
 
 
+def _make_portal_directories() -> None:
+    """Where the portal's parts meet, each a folder of the one that listens or writes there, and of Caddy's group."""
+    caddy, pages = owner_of("caddy"), owner_of(PAGES_USER)
+    ensure_directory(paths.FRONT, mode=0o710, owner=caddy)
+    for folder in (paths.PAGES, paths.SESSIONS):
+        ensure_directory(folder, mode=0o710, owner=Owner(uid=pages.uid, gid=caddy.gid))
+
+
+def _who_sees_the_screen(host: Host, user: Owner) -> dict[Path, Owner]:
+    """The files for the X server's cookie, and whose they are."""
+    pages = {paths.PAGES_XAUTHORITY: owner_of(PAGES_USER)} if host.access == "portal" else {}
+    return {paths.XAUTHORITY: user, **pages}
+
+
 def _clear_portal() -> None:
     """Remove what a portal left that is not part of the host any more: its services, its copy of a TLS key."""
-    if paths.PORTAL.exists():
-        import shutil
+    for folder in (paths.PORTAL, paths.FRONT, paths.PAGES, paths.SESSIONS):
+        if folder.exists():
+            import shutil
 
-        shutil.rmtree(paths.PORTAL)
+            shutil.rmtree(folder)
+    paths.PAGES_XAUTHORITY.unlink(missing_ok=True)
     paths.PORTAL_DESCRIPTION.unlink(missing_ok=True)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from visomaster_host import display, limits, paths
 from visomaster_host.files import owner_of, write_atomic
 from visomaster_host.host import Host
-from visomaster_host.prepare import USER, is_prepared
+from visomaster_host.prepare import PAGES_USER, USER, is_prepared
 from visomaster_host.problems import NotReady, Problem
 from visomaster_host.store import VNC_PASSWORD, read_secret
 
@@ -54,7 +54,7 @@ class Program:
 
     `launch` is called as root once everything in `needs` was there: it prepares the host and says what to
     run. The program's environment is what `launch` says and what `inherits` names (a name ending in "_" is a
-    prefix), never all that the container was given. `once` marks a program that ends by itself when its work
+    prefix), never all that the container was given. `groups` are more than the user has. `once` marks a program that ends by itself when its work
     is done.
     """
 
@@ -64,6 +64,8 @@ class Program:
     directory: Path = paths.HOME
     needs: tuple[Need, ...] = ()
     inherits: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    umask: int = 0o022
     once: bool = False
 
 
@@ -157,14 +159,32 @@ def websockify(host: Host) -> Launch:
 
 
 def portal(host: Host) -> Launch:
-    """The portal's pages, on loopback behind Caddy."""
-    return Launch(argv=("/usr/local/bin/visomaster-portal",))
+    """The portal's pages, behind Caddy, with the folder of the sessions that the token has begun."""
+    from visomaster_host.portal import apply
+
+    login = apply.login(apply.stored())
+    return Launch(
+        argv=("/usr/local/bin/visomaster-portal",),
+        variables={"PORTAL_SESSIONS": str(paths.SESSIONS / login.sessions), "PORTAL_COOKIE": login.cookie},
+    )
+
+
+def front(host: Host) -> Launch:
+    """HAProxy on the public port, whose socket it inherits."""
+    from visomaster_host.portal import front
+
+    owner = owner_of(front.USER)
+    front.reserve_ipv6(host.port, owner)
+    listener = front.listen(host.port, owner)
+    argv = front.command("haproxy", paths.PORTAL_SHARE)
+    return Launch(argv=argv, variables=front.variables(listener, paths.CADDY_SOCKET))
 
 
 def caddy(host: Host) -> Launch:
     """Caddy with what the portal's own code prepares for it; the token is in Caddy's environment alone."""
     from visomaster_host.portal import apply
 
+    paths.CADDY_SOCKET.unlink(missing_ok=True)  # of one that was killed
     prepared = apply.prepare(apply.stored(), apply.Places(caddy=owner_of("caddy"), port=host.port))
     for notice in prepared.notices:
         print(f"visomaster-service: {notice}", flush=True)
@@ -221,8 +241,16 @@ PROGRAMS: Mapping[str, Program] = {
     "x11vnc": Program(launch=x11vnc, needs=(X_SERVER,)),
     # From the root: with -m, Python takes modules of the working directory before its own.
     "websockify": Program(launch=websockify, directory=Path("/")),
-    "portal": Program(launch=portal),
-    "visomaster_caddy": Program(launch=caddy, user="caddy", home=paths.PORTAL, directory=Path("/")),
+    "portal": Program(launch=portal, user=PAGES_USER, home=Path("/"), directory=Path("/")),
+    # It may open Caddy's socket, and nothing else of Caddy's.
+    "visomaster_front": Program(launch=front, user="haproxy", home=Path("/"), directory=Path("/"), groups=("caddy",)),
+    "visomaster_caddy": Program(
+        launch=caddy,
+        user="caddy",
+        home=paths.FRONT,
+        directory=Path("/"),
+        umask=0o007,
+    ),
     "visomaster_fetch": Program(
         launch=fetch,
         user="root",

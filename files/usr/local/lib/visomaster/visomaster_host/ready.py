@@ -57,7 +57,8 @@ def checks_for(host: Host) -> tuple[Check, ...]:
     )
     portal = (
         Check(name="websocket", probe=probe.websocket, service="websockify"),
-        Check(name="portal", probe=probe.caddy, service="visomaster_caddy"),
+        Check(name="port", probe=probe.port, service="visomaster_front"),
+        Check(name="portal", probe=probe.caddy, after="port", service="visomaster_caddy"),
     )
     fetched = (Check(name="models", probe=models, service="visomaster_fetch"),) if host.models == "start" else ()
     application = (Check(name="application", probe=display.application_window, after="x", service="visomaster_app"),)

@@ -94,7 +94,8 @@ def run(arguments: list[str]) -> int:
     if path is None:
         raise Problem(f"{launch.argv[0]} is not installed: not found in {variables['PATH']}")
     os.chdir(program.directory)
-    give_up_root(program.user)
+    give_up_root(program.user, program.groups)
+    os.umask(program.umask)
     end_with_parent(signal.SIGTERM)
     if program.once:
         return run_once((path, *launch.argv[1:]), variables)
@@ -135,18 +136,20 @@ def _may_inherit(name: str, allowed: tuple[str, ...]) -> bool:
     return name in allowed or begins_with(name, tuple(prefix for prefix in allowed if prefix.endswith("_")))
 
 
-def give_up_root(user: str) -> None:
-    """Become `user` for good, with its groups. Raises `Problem` when there is no such user."""
+def give_up_root(user: str, groups: Sequence[str] = ()) -> None:
+    """Become `user` for good, with its groups and those named in `groups`. Raises `Problem` when one is not there."""
+    import grp
     import pwd
 
     try:
         entry = pwd.getpwnam(user)
-    except KeyError:
-        raise Problem(f"there is no user {user!r}") from None
+        more = [grp.getgrnam(group).gr_gid for group in groups]
+    except KeyError as error:
+        raise Problem(f"there is no such user or group: {error.args[0]}") from None
     os.initgroups(user, entry.pw_gid)
+    os.setgroups([*os.getgroups(), *more])
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
-    os.umask(0o022)
 
 
 def become(path: str, command: tuple[str, ...], variables: Mapping[str, str]) -> NoReturn:

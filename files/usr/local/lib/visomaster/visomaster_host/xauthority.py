@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 from visomaster_host.files import Owner, write_atomic
@@ -20,6 +21,8 @@ def record(display_number: str, cookie: bytes) -> bytes:
     return struct.pack(">H", _FAMILY_WILD) + b"".join(struct.pack(">H", len(part)) + part for part in fields)
 
 
-def write_cookie(path: Path, display_number: str, owner: Owner) -> None:
-    """Write a new random cookie for the display to `path`, readable by `owner` alone."""
-    write_atomic(path, record(display_number, os.urandom(16)), mode=0o600, owner=owner)
+def write_cookie(display_number: str, files: Mapping[Path, Owner]) -> None:
+    """Write a new random cookie for the display to each of `files`, readable by its owner alone."""
+    cookie = record(display_number, os.urandom(16))
+    for path, owner in files.items():
+        write_atomic(path, cookie, mode=0o600, owner=owner)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
+import re
+import secrets
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,20 +30,27 @@ _VALIDATE_TIMEOUT = 30  # seconds; it takes 0.1 on a quiet machine
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Where things are. `caddy` is the user Caddy runs as, `root` owns what everybody may read."""
+    """Where things are. `caddy` is the user Caddy runs as, `root` owns what everybody may read.
+
+    `run` is root's, with files that only Caddy may read; `home` is Caddy's own. `listen` and `pages` are addresses as
+    Caddy writes them, `sessions` is the folder with a folder of sessions for each token.
+    """
 
     caddy: Owner
     root: Owner = ROOT
     run: Path = paths.PORTAL
+    home: Path = paths.FRONT
+    sessions: Path = paths.SESSIONS
     description: Path = paths.PORTAL_DESCRIPTION
-    share: Path = Path("/usr/local/share/visomaster/portal")
-    novnc: Path = Path("/usr/local/lib/visomaster/debian/usr/share/novnc")
-    certificates: Path = Path("/var/lib/visomaster/tls")
+    share: Path = paths.PORTAL_SHARE
+    novnc: Path = paths.NOVNC
+    certificates: Path = paths.CERTIFICATES
     instance: tls.Pair = _INSTANCE
     program: str = "caddy"
     port: int = config.PORTAL_PORT
+    listen: str = f"unix/{paths.CADDY_SOCKET}"
     websockify: str = "127.0.0.1:6080"
-    pages: str = "127.0.0.1:11113"
+    pages: str = f"unix/{paths.PAGES_SOCKET}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,18 +84,19 @@ def prepare(wanted: Wanted, places: Places) -> Prepared:
     ones of this boot, else the default. Raises `Problem` when the portal cannot be served safely at all: a
     token that is none, no certificate with ENABLE_HTTPS=true, a Caddyfile that Caddy refuses.
     """
-    login = _login(wanted)
-    ensure_directory(places.run, mode=0o700, owner=places.caddy)
-    _install_desktop_page(places)
+    accepted = login(wanted)
+    ensure_directory(places.run, mode=0o750, owner=Owner(uid=places.root.uid, gid=places.caddy.gid))
+    nonce = secrets.token_urlsafe(16)
+    _install_desktop_page(places, nonce)
     notices = [notice for notice in [_install_certificate(places) if wanted.enable_https else None] if notice]
     try:
-        _replace_services(config.parse(wanted.portal_config, places.port), login, places, wanted, notices)
+        _replace_services(config.parse(wanted.portal_config, places.port), accepted, places, wanted, notices)
     except (config.ConfigError, Refused) as error:
         notices.append(f"{error}; the services stay as they were")
-        _keep_services(login, places, wanted, notices)
+        _keep_services(accepted, places, wanted, notices)
     return Prepared(
         command=_caddy(places, "run"),
-        environment=_environment(login, places, wanted, _services(places)),
+        environment={**_environment(accepted, places, wanted, _services(places)), "PORTAL_NONCE": nonce},
         notices=tuple(notices),
     )
 
@@ -101,7 +113,8 @@ def stored() -> Wanted:
     )
 
 
-def _login(wanted: Wanted) -> Login:
+def login(wanted: Wanted) -> Login:
+    """What lets a visitor in. Raises `Problem` when the token is none: the portal stays closed."""
     try:
         return login_for(wanted.token, wanted.container_label)
     except TokenError as error:
@@ -145,8 +158,9 @@ def _describe(places: Places, description: dict[str, object]) -> None:
     write_atomic(places.description, text.encode(), mode=0o644, owner=places.root)
 
 
-def _install_desktop_page(places: Places) -> None:
-    """noVNC's own page with one script of ours before its own; its files stay as the distribution made them.
+def _install_desktop_page(places: Places, nonce: str) -> None:
+    """noVNC's own page with one script of ours before its own, and the `nonce` that lets them run; its files stay as the
+    distribution made them.
 
     libvncserver 0.9.14 (Debian 12, Ubuntu 24.04) tells every client that it takes the extended clipboard,
     which x11vnc does not: what is pasted in the browser is lost. The script keeps noVNC from asking for it.
@@ -161,6 +175,7 @@ def _install_desktop_page(places: Places) -> None:
     if first < 0:
         raise Problem(f"{places.novnc}/vnc.html: expected a page of noVNC, found no script in it")
     page = page[:first] + '<script type="module" src="../assets/novnc.js"></script>\n    ' + page[first:]
+    page = re.sub(r"<script\b", f'<script nonce="{nonce}"', page)
     write_atomic(places.run / "vnc.html", page.encode(), mode=0o400, owner=places.caddy)
 
 
@@ -186,14 +201,15 @@ def _environment(login: Login, places: Places, wanted: Wanted, services: Path) -
     """Caddy's whole environment. Never run Caddy with --environ: it would print this."""
     return {
         "PATH": paths.SYSTEM_PATH,
-        "HOME": str(places.run),
-        "XDG_DATA_HOME": str(places.run),
-        "XDG_CONFIG_HOME": str(places.run),
+        "HOME": str(places.home),
+        "XDG_DATA_HOME": str(places.home),
+        "XDG_CONFIG_HOME": str(places.home),
         "PORTAL_TOKEN": login.token,
-        "PORTAL_SESSION": login.session,
         "PORTAL_BASIC": login.basic,
-        "PORTAL_COOKIE": login.cookie,
-        "PORTAL_COOKIE_ATTRIBUTES": "; Secure" if wanted.enable_https else "",
+        "PORTAL_COOKIE_PATTERN": re.escape(login.cookie),
+        "PORTAL_SESSIONS": str(places.sessions / login.sessions),
+        "PORTAL_LOGIN_SCRIPT": script_hash((places.share / "login.html").read_text(encoding="utf-8")),
+        "PORTAL_LISTEN": places.listen,
         "PORTAL_PORT": str(places.port),
         "PORTAL_TLS": "on" if wanted.enable_https else "off",
         "PORTAL_RUN": str(places.run),
@@ -203,6 +219,14 @@ def _environment(login: Login, places: Places, wanted: Wanted, services: Path) -
         "PORTAL_WEBSOCKIFY": places.websockify,
         "PORTAL_PAGES": places.pages,
     }
+
+
+def script_hash(page: str) -> str:
+    """What a Content-Security-Policy calls the one script inside `page`. Raises `Problem` unless there is one."""
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    if len(scripts) != 1:
+        raise Problem(f"login.html: expected one script in it, found {len(scripts)}")
+    return "sha256-" + base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode("ascii")
 
 
 def _validate(login: Login, places: Places, wanted: Wanted, services: Path) -> None:

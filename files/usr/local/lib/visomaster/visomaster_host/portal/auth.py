@@ -1,4 +1,4 @@
-"""What Caddy compares a visitor's login with: it reaches Caddy through its environment and nothing else.
+"""What Caddy compares a token with: it reaches Caddy through its environment and nothing else.
 
 In the Caddyfile the values are `{env.NAME}` inside CEL expressions, which are strings at run time: no
 character of a token can end a quote, start a placeholder or match a wildcard there (`{$NAME}` and the `query`
@@ -25,11 +25,13 @@ class TokenError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Login:
-    """The values one instance accepts. `session` is what the cookie named `cookie` holds."""
+    """The values one instance accepts. `cookie` names the cookie of its sessions (`portal.sessions`), `sessions` the
+    folder of those that were begun with this token: another token knows none of them.
+    """
 
     cookie: str
+    sessions: str
     token: str = field(repr=False)
-    session: str = field(repr=False)
     basic: str = field(repr=False)
 
 
@@ -42,7 +44,7 @@ def login_for(token: str, container_label: str) -> Login:
     return Login(
         cookie=cookie_name(container_label),
         token=token,
-        session=hashlib.sha256(f"session:{token}".encode()).hexdigest(),
+        sessions=hashlib.sha256(f"sessions:{token}".encode()).hexdigest()[:32],
         basic="Basic " + base64.b64encode(f"{USER}:{token}".encode()).decode("ascii"),
     )
 

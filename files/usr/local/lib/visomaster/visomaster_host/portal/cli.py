@@ -1,4 +1,4 @@
-"""The service `portal`: visomaster-portal answers the portal's pages on 127.0.0.1:11113 as the desktop's user."""
+"""The service `portal`: visomaster-portal answers the portal's pages on a unix socket, as a user of its own."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 import sys
 from pathlib import Path
 
+from visomaster_host import paths
+from visomaster_host.portal.auth import FIXED_COOKIE
 from visomaster_host.portal.report import Check
 from visomaster_host.problems import Problem, reporting
-
-PAGES_PORT = 11113
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,18 +21,27 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def serve() -> int:
-    """Answer the portal's pages until the process is ended. Raises `Problem`."""
+    """Answer the portal's pages until the process is ended. Raises `Problem`.
+
+    PORTAL_SESSIONS names the folder of the sessions, PORTAL_COOKIE their cookie.
+    """
     from visomaster_host.portal import pages
     from visomaster_host.portal.report import Readiness, Sources
+    from visomaster_host.portal.sessions import Sessions
 
     if os.getuid() == 0:
-        raise Problem("expected to run as the desktop's user, got root: the pages need no such rights")
+        raise Problem("expected to run as a user of its own, got root: the pages need no such rights")
+    folder = os.environ.get("PORTAL_SESSIONS")
+    if not folder:
+        raise Problem("PORTAL_SESSIONS: expected the folder of the sessions, got none: visomaster-service says it")
     site = pages.Site(
         sources=Sources(readiness=Readiness(_checks)),
-        templates=Path("/usr/local/share/visomaster/portal/templates"),
+        templates=paths.PORTAL_SHARE / "templates",
+        sessions=Sessions(Path(folder)),
+        cookie=os.environ.get("PORTAL_COOKIE", FIXED_COOKIE),
     )
-    with pages.Server(site, PAGES_PORT) as server:
-        print(f"visomaster-portal: answering on 127.0.0.1:{PAGES_PORT}", flush=True)
+    with pages.Server(site, paths.PAGES_SOCKET) as server:
+        print(f"visomaster-portal: answering on {paths.PAGES_SOCKET}", flush=True)
         server.serve_forever()
     return 0
 

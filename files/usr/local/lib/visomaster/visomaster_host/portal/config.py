@@ -35,9 +35,11 @@ _NAME = re.compile(r"\w[\w .()+&:/-]{0,39}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,4}")
 _HOSTS = ("localhost", "127.0.0.1")
 # A prefix of ours, or one that would hide a page of ours.
-_OUR_PREFIXES = frozenset({"/assets", "/health", "/logs", "/ready", "/status", "/vnc", "/websockify"})
-# Local ports that are no web services for a person: VNC, websockify, the portal's pages.
-_OUR_PORTS = frozenset({5900, 5901, 6080, 11113})
+_OUR_PREFIXES = frozenset(
+    {"/assets", "/health", "/login", "/logout", "/logs", "/ready", "/status", "/vnc", "/websockify"}
+)
+# Local ports that are no web services for a person: VNC and websockify.
+_OUR_PORTS = frozenset({5900, 5901, 6080})
 
 _SHORT = reprlib.Repr()  # for values of any depth, where repr would end in a RecursionError
 _SHORT.maxstring = 80

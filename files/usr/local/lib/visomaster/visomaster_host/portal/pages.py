@@ -1,28 +1,31 @@
-"""`visomaster-portal`: the portal's own pages, on loopback behind Caddy.
+"""`visomaster-portal`: the portal's own pages, on a unix socket that only Caddy can open.
 
-It runs as the desktop's user, who has the X cookie that readiness needs, and can read nothing that user could
-not: it knows neither the token nor a cookie, Caddy keeps both from it. Requests are few and small; each has a
-thread.
+It runs as a user of its own, who can read what everybody can, the X cookie that readiness needs, and the sessions,
+which it begins and ends when Caddy says so. It never sees the token. Requests are few and small; each has a thread,
+and a connection of its own: nothing is left of one when the next one comes.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import secrets
 import shutil
-import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
 from visomaster_host.portal import logs
 from visomaster_host.portal.report import Sources, ready, report
+from visomaster_host.portal.sessions import LASTS, PATH, Sessions
 
 if TYPE_CHECKING:
     import jinja2
@@ -33,14 +36,20 @@ MOST_AT_ONCE = 32
 _LOG_PATH = re.compile(r"/logs/([A-Za-z0-9._/-]+)")
 _OFFSET = re.compile(r"-?[0-9]{1,15}")
 _FILE = re.compile(r"[0-9a-f-]{1,40}")
+_PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?")
+_SESSION_PATH = re.compile(r"/~[^/]*")
+TIDY_EVERY = 600.0
+"""Seconds between two looks for sessions that are over."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """What the pages are made of; `templates` is a folder."""
+    """What the pages are made of; `templates` is a folder, `cookie` the name of the sessions' cookie."""
 
     sources: Sources
     templates: Path
+    sessions: Sessions
+    cookie: str
 
 
 @cache
@@ -66,30 +75,41 @@ def human_size(count: int) -> str:
     raise AssertionError("the last unit has no limit")
 
 
-class Server(ThreadingHTTPServer):
-    """The pages on loopback `port` (0: any free one)."""
+def policy(nonce: str) -> str:
+    """The Content-Security-Policy of a page whose scripts carry `nonce`. What else comes from this origin is no script of
+    it: a log is a text that the program writes."""
+    return (
+        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+    )
+
+
+class Server(ThreadingMixIn, UnixStreamServer):
+    """The pages on the unix socket `path`. Who may open it is decided by the folder it is in."""
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, site: Site, port: int) -> None:
+    def __init__(self, site: Site, path: Path) -> None:
         self.site = site
         self.slots = threading.BoundedSemaphore(MOST_AT_ONCE)
-        super().__init__(("127.0.0.1", port), Handler)
+        self._tidied = time.monotonic()
+        path.unlink(missing_ok=True)  # of one that was killed
+        super().__init__(str(path), Handler)
+        path.chmod(0o666)
 
-    def server_bind(self) -> None:
-        """Bind without asking a name server what 127.0.0.1 is called, as `HTTPServer` would."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = "portal", self.server_address[1]
+    def service_actions(self) -> None:
+        """Called twice a second."""
+        if time.monotonic() - self._tidied > TIDY_EVERY:
+            self._tidied = time.monotonic()
+            self.site.sessions.tidy()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers GET and HEAD; Caddy lets nothing else through."""
+    """Answers GET and HEAD, and a POST that begins or ends a session; Caddy lets nothing else through."""
 
     server: Server
-    protocol_version = "HTTP/1.1"
+    protocol_version = "HTTP/1.0"
     server_version = "portal"
     sys_version = ""
     timeout = 30
@@ -106,7 +126,7 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             self.server.slots.release()
 
-    do_HEAD = do_GET  # noqa: N815 - http.server's name
+    do_HEAD = do_POST = do_GET  # noqa: N815 - http.server's names
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: Caddy keeps the access log."""
@@ -119,6 +139,8 @@ class Handler(BaseHTTPRequestHandler):
             "/status/": lambda: self._page("status.html.j2", root="..", report=self._report()),
             "/status/status.json": lambda: self._json(self._report()),
             "/ready": self._ready,
+            "/session/new": self._begin_session,
+            "/session/end": self._end_session,
             "/logs/": lambda: self._listing("..", logs.listing(self._folders)),
             "/logs/supervisor/": lambda: self._listing(
                 "../..", [log for log in logs.listing(self._folders) if log.folder == "supervisor"]
@@ -130,6 +152,31 @@ class Handler(BaseHTTPRequestHandler):
             self._log(match[1], parse_qs(target.query, keep_blank_values=True))
         else:
             self._not_found()
+
+    def _begin_session(self) -> None:
+        """To where the visitor wanted to go, below the new session's path; any other would be an open redirect: //evil,
+        /%5cevil, /%0d%0a. Where it was in an older session, it is in this one."""
+        wanted = _SESSION_PATH.sub("", self.headers.get("X-Portal-Path", ""), count=1)
+        session = self.server.site.sessions.begin()
+        place = session.base + (wanted if wanted not in ("", "/login") and _PLAIN_PATH.fullmatch(wanted) else "/")
+        cookie = self._set_cookie(session.cookie, session.base, LASTS)
+        if self.command == "POST":  # the login page's script, which goes there by itself
+            self._send(HTTPStatus.OK, "application/json", json.dumps({"base": session.base}).encode(), cookie)
+        else:
+            self._send(HTTPStatus.FOUND, "text/plain", b"", {"Location": place, **cookie})
+
+    def _end_session(self) -> None:
+        path = self.headers.get("X-Portal-Session", "")
+        if not PATH.fullmatch(path):
+            self._not_found()
+            return
+        self.server.site.sessions.end(path)
+        self._send(HTTPStatus.SEE_OTHER, "text/plain", b"", {"Location": "/", **self._set_cookie("", f"/~{path}", 0)})
+
+    def _set_cookie(self, value: str, base: str, seconds: int) -> dict[str, str]:
+        secure = "; Secure" if self.headers.get("X-Forwarded-Proto") == "https" else ""
+        name = self.server.site.cookie
+        return {"Set-Cookie": f"{name}={value}; Path={base}/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"}
 
     @property
     def _folders(self) -> Any:
@@ -183,8 +230,9 @@ class Handler(BaseHTTPRequestHandler):
             shutil.copyfileobj(_Limited(file, size), self.wfile, 64 * 1024)
 
     def _page(self, template: str, **values: Any) -> None:
-        html = templates_in(self.server.site.templates).get_template(template).render(**values)
-        self._send(HTTPStatus.OK, "text/html", html.encode())
+        nonce = secrets.token_urlsafe(16)  # nothing but the scripts that the page itself names runs in it
+        html = templates_in(self.server.site.templates).get_template(template).render(nonce=nonce, **values)
+        self._send(HTTPStatus.OK, "text/html", html.encode(), {"Content-Security-Policy": policy(nonce)})
 
     def _json(self, document: dict[str, Any]) -> None:
         self._send(HTTPStatus.OK, "application/json", json.dumps(document).encode())

@@ -6,7 +6,9 @@ import os
 import socket
 import ssl
 
+from visomaster_host.files import owner_of
 from visomaster_host.host import Host
+from visomaster_host.portal import front
 from visomaster_host.problems import NotReady
 
 _TIMEOUT = 2.0  # seconds
@@ -24,6 +26,11 @@ def websocket(host: Host, address: tuple[str, int] = _WEBSOCKIFY) -> str:
     if not answer.startswith(b"HTTP/1.1 101 ") or _GREETING not in answer:
         raise NotReady(f"websockify on port {address[1]} brings no greeting of a VNC server")
     return f"port {address[1]} brings x11vnc's greeting"
+
+
+def port(host: Host) -> str:
+    """The public port is held by the host's own front. Raises `NotReady`."""
+    return front.held_by(host.port, owner_of(front.USER))
 
 
 def caddy(host: Host) -> str:

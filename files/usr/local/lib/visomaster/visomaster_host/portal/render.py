@@ -11,43 +11,66 @@ from collections.abc import Mapping
 
 from visomaster_host.portal.config import OwnPage, PortalConfig, Proxied, Service
 
+_CLOSED_AFTERWARDS = ["@visitor not header Upgrade *", "header @visitor Connection close"]
+"""Who has no login keeps no connection."""
+
 
 def services_file(config: PortalConfig, cookie: str) -> str:
-    """The snippets `services_open` and `services_behind_login`, which the Caddyfile imports. `cookie` is
-    ours.
+    """The snippets `services_open`, `services_behind_login` and `services_by_referer`, which the Caddyfile imports.
+    `cookie` is ours.
     """
     groups = {
         "services_open": [service for service in config.proxied if not service.auth],
         "services_behind_login": [service for service in config.proxied if service.auth],
     }
-    return "\n".join(_snippet(name, services, cookie) for name, services in groups.items())
+    snippets = {name: [_service(service, cookie) for service in services] for name, services in groups.items()}
+    # A service that knows its prefix writes links to it from the host's root: such a request goes back into the session.
+    known = [service for service in groups["services_behind_login"] if not service.strip_prefix]
+    snippets["services_by_referer"] = [_into_session(service) for service in known]
+    return "\n".join(_snippet(name, blocks) for name, blocks in snippets.items())
 
 
-def _snippet(name: str, services: list[Proxied], cookie: str) -> str:
+def _snippet(name: str, blocks: list[str]) -> str:
     # Caddy warns about an empty snippet, so each begins with a harmless line.
-    blocks = "".join(_service(service, cookie) for service in services)
-    return f"({name}) {{\n\tvars {name} {len(services)}\n{blocks}}}\n"
+    return f"({name}) {{\n\tvars {name} {len(blocks)}\n{''.join(blocks)}}}\n"
+
+
+def _into_session(service: Proxied) -> str:
+    matcher = service.prefix.strip("/") + "_in_session"
+    conditions = [f"path {service.prefix}/*", "header_regexp from Referer ^https?://[^/]+/~([A-Za-z0-9_-]{22})/"]
+    redirect = f"redir @{matcher} /~{{re.from.1}}{{http.request.uri}} 307"
+    return _indented(_block(f"@{matcher}", conditions) + "\n" + redirect) + "\n"
 
 
 def _service(service: Proxied, cookie: str) -> str:
     """One service. It sees neither our cookie nor our login, and its own host name, which is what it checks
-    Origin by.
+    Origin and Referer by. What it says of places on this host, a visitor finds below the session's path.
     """
     upstream = f"127.0.0.1:{service.port}"
     itself = re.escape(f"://{upstream}")
-    back = service.prefix if service.strip_prefix else ""
+    place = f"(?:{service.prefix}(/.*)|/.*)?" if service.strip_prefix else "(/.*)?"
+    back = "/{http.vars.base}" + (f"{service.prefix[1:]}/" if service.strip_prefix else "")
     proxy = [
         f"header_up Host {upstream}",
         f'header_up Origin "^.*$" "{service.scheme}://{upstream}"',
+        f'header_up Referer "^https?://[^/]+(?:/~[A-Za-z0-9_-]{{22}})?{place}$" "{service.scheme}://{upstream}$1"',
         f'header_up Cookie "(^|; *){re.escape(cookie)}=[^;]*" "$1-portal="',
-        f'header_down Location "^(?:https?{itself})?(/[^/].*|/)$" "{back}$1"',
+        f'header_down Location "^(?:https?{itself})?/([^/].*|)$" "{back}$1"',
+        f'header_down Set-Cookie "(?i)(; *path=)/" "$1{back}"',
         "header_down -Server",
     ]
+    # What one visitor leaves unread in a connection must not meet another one's request.
+    transport = ["keepalive off"]
     if service.scheme == "https":
-        proxy.append("transport http {\n\ttls_insecure_skip_verify\n}")  # it is on loopback and self-signed
-    body = ["import without_login", _block(f"reverse_proxy {service.scheme}://{upstream}", proxy)]
+        transport.append("tls_insecure_skip_verify")  # it is on loopback and self-signed
+    proxy.append(_block("transport http", transport))
+    body = [
+        "import without_login",
+        *([] if service.auth else _CLOSED_AFTERWARDS),
+        _block(f"reverse_proxy {service.scheme}://{upstream}", proxy),
+    ]
     handle = "handle_path" if service.strip_prefix else "handle"
-    lines = f"redir {service.prefix} {service.prefix}/ 308\n" + _block(f"{handle} {service.prefix}/*", body)
+    lines = f"redir {service.prefix} {service.prefix[1:]}/ 308\n" + _block(f"{handle} {service.prefix}/*", body)
     return _indented(lines) + "\n"
 
 

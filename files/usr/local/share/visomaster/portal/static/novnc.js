@@ -7,6 +7,7 @@
 // programs for STRING, which is Latin-1 from Qt and UTF-8 from many others; bytes that are UTF-8 are read as such.
 import { encodings } from "../vnc/core/encodings.js";
 import RFB from "../vnc/core/rfb.js";
+import "./session.js";
 
 const paste = RFB.prototype.clipboardPasteFrom;
 const dispatch = RFB.prototype.dispatchEvent;

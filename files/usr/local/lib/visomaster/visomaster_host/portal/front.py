@@ -1,0 +1,121 @@
+"""The public port: HAProxy in front of Caddy, on a socket that is made before root is given up.
+
+A connection of Caddy's costs 30 kB from its first moment, and Caddy has no bound on their number: twenty thousand that
+say nothing took 589 MB. HAProxy keeps those that have sent no whole request head, for some kilobytes each and ten
+seconds. It holds no secret, so that nothing but an update ever makes it let go of the port: whoever runs programs here
+cannot take it while Caddy starts anew, and ask visitors for the token.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+from pathlib import Path
+
+from visomaster_host.files import Owner
+from visomaster_host.problems import NotReady, Problem
+
+USER = "haproxy"
+
+MOST = 40_000
+"""Connections at one time; fewer where the limit of open files is lower."""
+
+_SPARE = 100  # descriptors for all else
+_BACKLOG = 4096
+_LISTENS = "0A"  # the state in /proc/net/tcp, see proc(5)
+_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+
+
+def command(program: str, share: Path) -> tuple[str, ...]:
+    """HAProxy in the foreground, one process."""
+    return (program, "-db", "-f", str(share / "haproxy.cfg"))
+
+
+def variables(listener: socket.socket, caddy: Path) -> dict[str, str]:
+    """What haproxy.cfg takes from the environment: the socket it is given, where Caddy listens, how many may come."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = min(hard, 2 * MOST + _SPARE)
+    if files > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    most = min(MOST, files - _SPARE)
+    return {"FRONT_SOCKET": str(listener.fileno()), "FRONT_CADDY": str(caddy), "FRONT_CONNECTIONS": str(most)}
+
+
+def listen(port: int, owner: Owner, address: str = "0.0.0.0") -> socket.socket:  # noqa: S104 - the public port
+    """A socket that listens on `port` and survives exec. Raises `Problem` when somebody else does.
+
+    It belongs to `owner`, who is told by the kernel's table to everybody who asks whose port this is.
+    """
+    listener = _made_by(owner, socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        raise Problem(f"port {port}: {error.strerror}{_whose(port)}") from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def reserve_ipv6(port: int, owner: Owner) -> socket.socket | None:
+    """Hold `port` of IPv6 without listening: a browser that asks for `localhost` tries that one first. None where there
+    is no IPv6. Raises `Problem` when somebody else has it.
+    """
+    if not socket.has_ipv6:
+        return None
+    try:
+        holder = _made_by(owner, socket.AF_INET6)
+        holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    except OSError:  # switched off in the kernel
+        return None
+    try:
+        holder.bind(("::", port))
+    except OSError as error:
+        raise Problem(f"port {port} of IPv6: {error.strerror}{_whose(port)}") from None
+    holder.set_inheritable(True)
+    return holder
+
+
+def held_by(port: int, owner: Owner) -> str:
+    """That whoever listens on `port` is `owner`. Raises `NotReady`, which says who else does: he could ask for tokens."""
+    found = listeners(port)
+    if not found:
+        raise NotReady(f"nobody listens on port {port}")
+    if strangers := sorted(found - {owner.uid}):
+        raise NotReady(
+            f"port {port} is held by user {_name(strangers[0])}, not by this host: do not type the token there"
+        )
+    return f"port {port} is ours"
+
+
+def listeners(port: int) -> set[int]:
+    """The users, by number, whose sockets listen on TCP `port` of any address."""
+    lines = [line.split() for table in _TABLES if table.exists() for line in table.read_text().splitlines()[1:]]
+    return {int(line[7]) for line in lines if line[3] == _LISTENS and int(line[1].rpartition(":")[2], 16) == port}
+
+
+def _whose(port: int) -> str:
+    """Who it is that listens on `port`, for the end of a sentence."""
+    found = sorted(listeners(port))
+    return f" by user {_name(found[0])}" if found else ""
+
+
+def _name(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _made_by(owner: Owner, family: socket.AddressFamily) -> socket.socket:
+    """A TCP socket that belongs to `owner`: what counts is who makes it, not who binds it."""
+    if os.geteuid() != 0:
+        return socket.socket(family, socket.SOCK_STREAM)
+    os.seteuid(owner.uid)
+    try:
+        return socket.socket(family, socket.SOCK_STREAM)
+    finally:
+        os.seteuid(0)
