@@ -32,3 +32,13 @@ def present(user: str, home: str, shell: str) -> Generator[StringCommand]:
         yield StringCommand(shlex.join(["usermod", *options, user]))
     if found is not None and found.home_owner != user:
         yield StringCommand(shlex.join(["install", "-d", "-o", user, "-g", user, home]))
+
+
+@operation()
+def system(user: str) -> Generator[StringCommand]:
+    """Have the system user `user`, with a group of the same name, without a home and a shell: for a service."""
+    if host.get_fact(FoundAccount, user=user) is not None:
+        host.noop(f"user {user} is there")
+        return
+    words = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
+    yield StringCommand(shlex.join([*words, "--shell", "/usr/sbin/nologin", user]))

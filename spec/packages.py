@@ -31,7 +31,7 @@ DESKTOP = (
 
 VNC = ("x11vnc",)
 
-PORTAL = ("caddy", "openssl", "x11vnc")
+PORTAL = ("caddy", "haproxy", "openssl", "x11vnc")
 
 PORTAL_UNPACKED = ("novnc", "python3-websockify")
 PORTAL_UNPACKED_PATHS = ("usr/lib/python3/dist-packages/websockify", "usr/share/novnc")

@@ -27,5 +27,7 @@ SYSTEMD_UNIT = "/etc/systemd/system/visomaster.service"
 
 USER = "visomaster"
 HOME = f"/home/{USER}"
-USERS = (USER, "caddy")
+PAGES_USER = "visomaster-portal"
+"""As whom the portal's pages run."""
+USERS = (USER, "haproxy")
 """As whom everything that listens runs; the distribution's package makes the second."""

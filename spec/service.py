@@ -23,7 +23,8 @@ class Service:
     `priority` orders starting and, backwards, stopping; waiting for one another is the services' own matter.
     `startretries` is about half an hour of trying, each pause a second longer; after that the service is
     FATAL. `reads` names folders below files/ that the service reads at its start, besides the on-host package, which
-    all of them are.
+    all of them are; a service that is to go on whatever else is updated is `steady`: what it reads and the public port
+    alone start it anew.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Service:
     autorestart: str = "true"
     autostart: bool = True
     reads: tuple[str, ...] = ()
+    steady: bool = False
 
     @property
     def command(self) -> str:
@@ -43,6 +45,14 @@ class Service:
         return f"{LAUNCHER} {self.name}"
 
 
+FRONT = Service(
+    name="visomaster_front",  # the first one: until it holds the port, somebody else could take it
+    priority=5,
+    stdout_logfile=f"{paths.PORTAL_LOGS}/visomaster_front.log",
+    stopwaitsecs=0,  # it has nothing to put in order
+    reads=("usr/local/share/visomaster/front",),
+    steady=True,
+)
 XVFB = Service(name="xvfb", priority=10, stdout_logfile=f"{paths.CORE_LOGS}/xvfb.log")
 FLUXBOX = Service(name="fluxbox", priority=20, stdout_logfile=f"{paths.CORE_LOGS}/fluxbox.log", reads=(_FLUXBOX,))
 X11VNC = Service(name="x11vnc", priority=30, stdout_logfile=f"{paths.PORTAL_LOGS}/x11vnc.log")
@@ -73,6 +83,6 @@ APPLICATION = Service(
 
 def services_for(access: Access, models: ModelsAt) -> tuple[Service, ...]:
     """The services of a host with this access whose models arrive then, in the order they start."""
-    portal = (WEBSOCKIFY, PORTAL, CADDY) if access is Access.PORTAL else ()
+    front, portal = ((FRONT,), (WEBSOCKIFY, PORTAL, CADDY)) if access is Access.PORTAL else ((), ())
     fetch = (FETCH,) if models is ModelsAt.START else ()
-    return (XVFB, FLUXBOX, X11VNC, *portal, *fetch, APPLICATION)
+    return (*front, XVFB, FLUXBOX, X11VNC, *portal, *fetch, APPLICATION)

@@ -26,11 +26,8 @@ class ModelsAt(StrEnum):
 PORT: Mapping[Access, int] = MappingProxyType({Access.VNC: 5901, Access.PORTAL: 11111})
 """The only public TCP port of each access, fixed by the guide; a host may be given another one."""
 
-INTERNAL_PORTS: Mapping[Access, tuple[int, ...]] = MappingProxyType(
-    {Access.VNC: (), Access.PORTAL: (5900, 6080, 11113)}
-)
-"""The ports each access uses besides, on loopback: x11vnc's, websockify's, the portal's pages (vastai/base-image has
-something on 11112)."""
+INTERNAL_PORTS: Mapping[Access, tuple[int, ...]] = MappingProxyType({Access.VNC: (), Access.PORTAL: (5900, 6080)})
+"""The ports each access uses besides, on loopback: x11vnc's and websockify's."""
 
 
 @dataclass(frozen=True, kw_only=True)

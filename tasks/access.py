@@ -8,7 +8,7 @@ from pyinfra.api import deploy
 from pyinfra.operations import files
 from typing_extensions import assert_never
 
-from operations import debian_files, packages
+from operations import account, debian_files, packages
 from spec import paths
 from spec.distribution import Release, package_names
 from spec.packages import (
@@ -35,6 +35,7 @@ def access(release: Release, kind: Access, mirrors: Mapping[str, str]) -> None:
                 packages.installed(name="Install what checks a key", names=REPOSITORY_TOOLS)
                 packages.repository(name="Trust Caddy's own repository", wanted=CADDY, mirrors=mirrors)
             packages.installed(name="Install packages", names=package_names(PORTAL, release))
+            account.system(name=f"Create user {paths.PAGES_USER}", user=paths.PAGES_USER)
             debian_files.unpacked(
                 name="Unpack noVNC and websockify",
                 packages=PORTAL_UNPACKED,

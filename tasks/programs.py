@@ -30,6 +30,11 @@ def programs(manifest: Path) -> None:
         source=FILES / "usr/local/share/visomaster/portal",
         dest="/usr/local/share/visomaster/portal",
     )
+    tree.copied(
+        name="Configure the front",
+        source=FILES / "usr/local/share/visomaster/front",
+        dest="/usr/local/share/visomaster/front",
+    )
     bytecode.compiled(name="Compile the package", folder=paths.ON_HOST_PACKAGE)
     write_manifest(manifest)
 

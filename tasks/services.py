@@ -44,7 +44,7 @@ def services(settings: Settings) -> None:
     for service in host.loop(wanted):
         file.written(
             name=f"Configure {service.name}",
-            text=file.rendered(PROGRAM, service=service, made_from=made_from(service, facts)),
+            text=file.rendered(PROGRAM, service=service, made_from=made_from(service, facts, settings.port)),
             dest=f"{paths.SUPERVISOR_PROGRAMS}/{paths.PROGRAM_PREFIX}{service.name}.conf",
             user="root",
             group="root",
@@ -75,11 +75,13 @@ def services(settings: Settings) -> None:
     supervisor.updated(name="Take up what changed", names=tuple(service.name for service in wanted))
 
 
-def made_from(service: Service, facts: str) -> str:
+def made_from(service: Service, facts: str, port: int) -> str:
     """A digest of what `service` is started from. As part of its configuration it makes supervisord start the service
-    anew when a newer playbook or another variant brings other code, pages or `facts`."""
-    whole = hashlib.sha256(facts.encode())
-    for folder in ("usr/local/lib/visomaster/visomaster_host", *service.reads):
+    anew when a newer playbook or another variant brings other code, pages or `facts`; a steady one with another public
+    `port` alone, and what it reads by itself."""
+    whole = hashlib.sha256(str(port).encode() if service.steady else facts.encode())
+    package = () if service.steady else ("usr/local/lib/visomaster/visomaster_host",)
+    for folder in (*package, *service.reads):
         whole.update(tree.digest(tree.local_files(FILES / folder)).encode())
     return whole.hexdigest()[:16]
 

@@ -16,7 +16,7 @@ from tests.host.processes import family, processes_of
 pytestmark = pytest.mark.usefixtures("running")
 
 SECRETS = {Access.VNC: "vnc-password", Access.PORTAL: "portal-token"}
-OWNERS = {"portal": "caddy", "vnc": paths.USER}
+OWNERS = {"portal": "haproxy", "vnc": paths.USER}
 """Who listens on the public port."""
 
 LOOPBACK = ("127.", "[::1]", "[::ffff:127.")

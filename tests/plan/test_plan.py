@@ -58,18 +58,17 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
         case Layer.DESKTOP:
             names = ["Install packages", "Configure Fluxbox"]
         case Layer.ACCESS:
-            programs = (
-                "Unpack noVNC and websockify" if variant.access is Access.PORTAL else "Remove the portal's programs"
-            )
+            portal = ["Create user visomaster-portal", "Unpack noVNC and websockify"]
+            programs = portal if variant.access is Access.PORTAL else ["Remove the portal's programs"]
             trust = ["Install what checks a key", "Trust Caddy's own repository"]
             lacking = variant.access is Access.PORTAL and release is Release.JAMMY
-            names = [*(trust if lacking else []), "Install packages", programs]
+            names = [*(trust if lacking else []), "Install packages", *programs]
         case Layer.APPLICATION:
             assert isinstance(SANDBOX.source, GitSource)
             names = [f"Check out sandbox at {SANDBOX.source.commit[:12]}", "Keep the guide out of git's sight"]
         case Layer.PROGRAMS:
             installed = [f"Install the {part}" for part in ("package", "commands", "portal's pages")]
-            names = [*installed, "Compile the package", "Write the model manifest"]
+            names = [*installed, "Configure the front", "Compile the package", "Write the model manifest"]
         case Layer.MODELS:
             names = ["Write the model manifest", *(["Fetch the models"] if built else [])]
         case Layer.SERVICES:

@@ -259,7 +259,7 @@ def serving(prepared: apply.Prepared, folder: Path, port: int) -> Iterator[tuple
         listener = stack.enter_context(front.listen(port, ME, "127.0.0.1"))
         caddy = stack.enter_context(_program(prepared.command, prepared.environment, folder / "log/caddy.log"))
         variables = front.variables(listener, folder / "caddy.sock")
-        command = front.command(HAPROXY, SHARE)
+        command = front.command(HAPROXY, SHARE.parent / "front/haproxy.cfg")
         haproxy = stack.enter_context(_program(command, variables, folder / "haproxy.log", listener.fileno()))
         wait_for_answer(port, (caddy, haproxy))
         yield caddy.pid, haproxy.pid
@@ -294,8 +294,8 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 
 
 
 def wait_for_answer(port: int, processes: tuple[subprocess.Popen[bytes], ...], seconds: float = 30) -> None:
-    """Return when `port` answers, in the clear or with TLS's complaint. Raises `RuntimeError` when one of `processes` ends
-    or time is over.
+    """Return when `port` answers, in the clear or with TLS's complaint. Raises `RuntimeError` when one of `processes`
+    ends or time is over.
     """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

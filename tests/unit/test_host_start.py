@@ -172,16 +172,16 @@ def test_a_restart_of_a_stranger_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         supervisor.restart("caddy")
 
 
-@pytest.mark.parametrize(("access", "service"), [("vnc", "x11vnc"), ("portal", "visomaster_caddy")])
-def test_a_new_secret_is_put_to_use(access: str, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service that asks for it read the old one when it started."""
+@pytest.mark.parametrize(("access", "services"), [("vnc", ["x11vnc"]), ("portal", ["portal", "visomaster_caddy"])])
+def test_a_new_secret_is_put_to_use(access: str, services: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The services that go by it read the old one when they started; who holds the port goes on."""
     did: list[object] = []
     monkeypatch.setattr(credentials, "read_secret", lambda name: "old")
     monkeypatch.setattr(credentials.environment, "renew", lambda host, wanted: did.append(wanted))
     monkeypatch.setattr(supervisor, "is_listening", lambda: True)
     monkeypatch.setattr(supervisor, "restart", did.append)
     credentials.replace(host(access=access), "mine")
-    assert did == ["mine", service]
+    assert did == ["mine", *services]
 
 
 def test_a_host_that_was_never_started_has_no_secret_to_replace(monkeypatch: pytest.MonkeyPatch) -> None:

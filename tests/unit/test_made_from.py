@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spec.here import FILES
-from spec.service import CADDY, FLUXBOX, XVFB
+from spec.service import CADDY, FLUXBOX, FRONT, XVFB
 from tasks import services
 from tasks.services import made_from
 
@@ -23,17 +23,17 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def restarted(files: Path, edited: str) -> set[str]:
-    """The services, of three, that an edit of a file restarts."""
-    table = (XVFB, FLUXBOX, CADDY)
-    before = {service.name: made_from(service, "{}") for service in table}
+    """The services, of four, that an edit of a file restarts."""
+    table = (FRONT, XVFB, FLUXBOX, CADDY)
+    before = {service.name: made_from(service, "{}", 11111) for service in table}
     (files / edited).write_text("other")
-    return {service.name for service in table if made_from(service, "{}") != before[service.name]}
+    return {service.name for service in table if made_from(service, "{}", 11111) != before[service.name]}
 
 
 def test_another_description_of_the_host_restarts_all() -> None:
-    for service in (XVFB, FLUXBOX, CADDY):
-        assert made_from(service, '{"port": 1}') != made_from(service, '{"port": 2}')
-        assert made_from(service, "{}") == made_from(service, "{}")
+    for service in (FRONT, XVFB, FLUXBOX, CADDY):
+        assert made_from(service, '{"port": 1}', 1) != made_from(service, '{"port": 2}', 2)
+        assert made_from(service, "{}", 11111) == made_from(service, "{}", 11111)
 
 
 def test_an_edit_restarts_those_who_read_it(files: Path) -> None:
@@ -45,3 +45,9 @@ def test_an_edit_restarts_those_who_read_it(files: Path) -> None:
     }
     assert restarted(files, "usr/local/share/visomaster/portal/Caddyfile") == {"visomaster_caddy"}
     assert restarted(files, "etc/visomaster/fluxbox/menu") == {"fluxbox"}
+    assert restarted(files, "usr/local/share/visomaster/front/haproxy.cfg") == {"visomaster_front"}
+
+
+def test_whatever_else_is_updated_the_port_is_held() -> None:
+    """While nobody listens on it, the program's user could, and would be given the token."""
+    assert made_from(FRONT, '{"commit": "a"}', 11111) == made_from(FRONT, '{"commit": "b"}', 11111)

@@ -116,7 +116,7 @@ MALFORMED: dict[str, tuple[str, str]] = {
     "two of one name": ("localhost:80:8080:/:x|localhost:81:8081:/:X", "entry 2 name"),
     "two of one path": ("localhost:80:8080:/:a b|localhost:81:8081:/:a-b", "entry 2 path"),
     "the desktop's own port": ("localhost:80:5900:/:x", "entry 1 internal port"),
-    "the pages' own port": ("localhost:80:11113:/:x", "entry 1 internal port"),
+    "websockify's own port": ("localhost:80:6080:/:x", "entry 1 internal port"),
     "no page of the portal": ("localhost:80:11111:/etc/:x", "entry 1 path"),
     "too long": ("localhost:80:8080:/:x|" * 500, "PORTAL_CONFIG"),
     "too many": ("|".join(f"localhost:80:8080:/:x{n}" for n in range(33)), "PORTAL_CONFIG services"),

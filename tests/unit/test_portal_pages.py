@@ -222,6 +222,5 @@ def test_a_login_shows_nothing_of_itself() -> None:
     login = auth.login_for("a-token-of-some-length", "C.1")
     shown = repr(login)
     assert login.token not in shown
-    assert login.session not in shown
     assert login.basic not in shown
-    assert login.token not in login.session
+    assert login.token not in login.sessions

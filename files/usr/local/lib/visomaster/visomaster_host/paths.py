@@ -49,6 +49,7 @@ PORTAL_DESCRIPTION = RUN / "portal.json"
 SUPERVISOR_SOCKET = Path("/run/supervisor.sock")
 
 PACKAGES = Path("/usr/local/lib/visomaster")
+FRONT_CONFIGURATION = Path("/usr/local/share/visomaster/front/haproxy.cfg")
 PORTAL_SHARE = Path("/usr/local/share/visomaster/portal")
 NOVNC = PACKAGES / "debian/usr/share/novnc"
 SERVICE = Path("/usr/local/bin/visomaster-service")

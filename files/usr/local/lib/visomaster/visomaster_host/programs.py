@@ -54,8 +54,8 @@ class Program:
 
     `launch` is called as root once everything in `needs` was there: it prepares the host and says what to
     run. The program's environment is what `launch` says and what `inherits` names (a name ending in "_" is a
-    prefix), never all that the container was given. `groups` are more than the user has. `once` marks a program that ends by itself when its work
-    is done.
+    prefix), never all that the container was given. `groups` are more than the user has. `once` marks a program
+    that ends by itself when its work is done.
     """
 
     launch: Callable[[Host], Launch]
@@ -176,7 +176,7 @@ def front(host: Host) -> Launch:
     owner = owner_of(front.USER)
     front.reserve_ipv6(host.port, owner)
     listener = front.listen(host.port, owner)
-    argv = front.command("haproxy", paths.PORTAL_SHARE)
+    argv = front.command("haproxy", paths.FRONT_CONFIGURATION)
     return Launch(argv=argv, variables=front.variables(listener, paths.CADDY_SOCKET))
 
 

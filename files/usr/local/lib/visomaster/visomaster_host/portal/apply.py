@@ -159,8 +159,8 @@ def _describe(places: Places, description: dict[str, object]) -> None:
 
 
 def _install_desktop_page(places: Places, nonce: str) -> None:
-    """noVNC's own page with one script of ours before its own, and the `nonce` that lets them run; its files stay as the
-    distribution made them.
+    """noVNC's own page with one script of ours before its own, and the `nonce` that lets them run; its files stay as
+    the distribution made them.
 
     libvncserver 0.9.14 (Debian 12, Ubuntu 24.04) tells every client that it takes the extended clipboard,
     which x11vnc does not: what is pasted in the browser is lost. The script keeps noVNC from asking for it.

@@ -27,9 +27,9 @@ _LISTENS = "0A"  # the state in /proc/net/tcp, see proc(5)
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
-def command(program: str, share: Path) -> tuple[str, ...]:
+def command(program: str, configuration: Path) -> tuple[str, ...]:
     """HAProxy in the foreground, one process."""
-    return (program, "-db", "-f", str(share / "haproxy.cfg"))
+    return (program, "-db", "-f", str(configuration))
 
 
 def variables(listener: socket.socket, caddy: Path) -> dict[str, str]:
@@ -78,7 +78,7 @@ def reserve_ipv6(port: int, owner: Owner) -> socket.socket | None:
 
 
 def held_by(port: int, owner: Owner) -> str:
-    """That whoever listens on `port` is `owner`. Raises `NotReady`, which says who else does: he could ask for tokens."""
+    """That whoever listens on `port` is `owner`. Raises `NotReady`, which says who else: it could ask for tokens."""
     found = listeners(port)
     if not found:
         raise NotReady(f"nobody listens on port {port}")

@@ -76,8 +76,8 @@ def human_size(count: int) -> str:
 
 
 def policy(nonce: str) -> str:
-    """The Content-Security-Policy of a page whose scripts carry `nonce`. What else comes from this origin is no script of
-    it: a log is a text that the program writes."""
+    """The Content-Security-Policy of a page whose scripts carry `nonce`. Nothing else from here becomes a script: a log is
+    a text that the program writes."""
     return (
         f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'self'"

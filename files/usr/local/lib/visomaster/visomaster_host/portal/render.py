@@ -24,7 +24,7 @@ def services_file(config: PortalConfig, cookie: str) -> str:
         "services_behind_login": [service for service in config.proxied if service.auth],
     }
     snippets = {name: [_service(service, cookie) for service in services] for name, services in groups.items()}
-    # A service that knows its prefix writes links to it from the host's root: such a request goes back into the session.
+    # A service that knows its prefix writes links to it from the host's root: such a request goes into the session.
     known = [service for service in groups["services_behind_login"] if not service.strip_prefix]
     snippets["services_by_referer"] = [_into_session(service) for service in known]
     return "\n".join(_snippet(name, blocks) for name, blocks in snippets.items())
@@ -64,11 +64,8 @@ def _service(service: Proxied, cookie: str) -> str:
     if service.scheme == "https":
         transport.append("tls_insecure_skip_verify")  # it is on loopback and self-signed
     proxy.append(_block("transport http", transport))
-    body = [
-        "import without_login",
-        *([] if service.auth else _CLOSED_AFTERWARDS),
-        _block(f"reverse_proxy {service.scheme}://{upstream}", proxy),
-    ]
+    closed = [] if service.auth else _CLOSED_AFTERWARDS
+    body = ["import without_login", *closed, _block(f"reverse_proxy {service.scheme}://{upstream}", proxy)]
     handle = "handle_path" if service.strip_prefix else "handle"
     lines = f"redir {service.prefix} {service.prefix[1:]}/ 308\n" + _block(f"{handle} {service.prefix}/*", body)
     return _indented(lines) + "\n"
