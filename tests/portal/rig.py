@@ -231,7 +231,7 @@ def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iter
         where = places(folder, port, websockify.port)
         where.sessions.mkdir(exist_ok=True)
         login = apply.login(wanted)
-        sessions = Sessions(where.sessions / login.sessions)
+        sessions = Sessions(where.sessions / login.sessions, login.path)
         site = pages.Site(sources=sources, templates=SHARE / "templates", sessions=sessions, cookie=login.cookie)
         server = stack.enter_context(pages.Server(site, folder / "pages.sock"))
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -258,7 +258,7 @@ def serving(prepared: apply.Prepared, folder: Path, port: int) -> Iterator[tuple
     with ExitStack() as stack:
         listener = stack.enter_context(front.listen(port, ME, "127.0.0.1"))
         caddy = stack.enter_context(_program(prepared.command, prepared.environment, folder / "log/caddy.log"))
-        variables = front.variables(listener, folder / "caddy.sock")
+        variables = front.variables(listener.fileno(), folder / "caddy.sock")
         command = front.command(HAPROXY, SHARE.parent / "front/haproxy.cfg")
         haproxy = stack.enter_context(_program(command, variables, folder / "haproxy.log", listener.fileno()))
         wait_for_answer(port, (caddy, haproxy))

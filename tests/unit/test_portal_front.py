@@ -58,7 +58,7 @@ def test_a_port_that_somebody_has_is_told_with_his_name() -> None:
 
 def test_as_many_connections_as_there_may_be_files() -> None:
     with front.listen(0, ME) as listener:
-        found = front.variables(listener, Path("/run/caddy.sock"))
+        found = front.variables(listener.fileno(), Path("/run/caddy.sock"))
         assert found["FRONT_SOCKET"] == str(listener.fileno())
     assert found["FRONT_CADDY"] == "/run/caddy.sock"
     assert 1000 < int(found["FRONT_CONNECTIONS"]) <= front.MOST

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from visomaster_host.portal.sessions import LASTS, MOST, Session, Sessions
 
+PATH = "p" * 22
+
 
 class Clock:
     """A clock that a test sets."""
@@ -28,32 +30,33 @@ def clock(tmp_path: Path) -> Clock:
 
 @pytest.fixture
 def sessions(tmp_path: Path, clock: Clock) -> Sessions:
-    return Sessions(tmp_path / "token", clock)
+    return Sessions(tmp_path / "token", PATH, clock)
 
 
 def alive(folder: Path, session: Session) -> bool:
     """As Caddy asks."""
-    return (folder / "token" / f"{session.path}.{session.cookie}").is_file()
+    return (folder / "token" / session.name).is_file()
 
 
-def test_a_session_is_two_secrets(sessions: Sessions, tmp_path: Path) -> None:
+def test_a_session_is_a_path_and_a_secret(sessions: Sessions, tmp_path: Path) -> None:
     first, second = sessions.begin(), sessions.begin()
-    assert len({first.path, second.path, first.cookie, second.cookie}) == 4
-    assert re.fullmatch(r"/~[A-Za-z0-9_-]{22}", first.base)
-    assert len(first.cookie) == 43
+    assert (first.base, second.base) == (f"/~{PATH}", f"/~{PATH}")
+    assert first.cookie != second.cookie
+    assert re.fullmatch("[A-Za-z0-9_-]{43}", first.cookie)
     assert first.cookie not in repr(first)
     assert alive(tmp_path, first) and alive(tmp_path, second)
     assert (tmp_path / "token").stat().st_mode & 0o777 == 0o711  # nobody else lists the names
-    sessions.end(first.path)
-    sessions.end(first.path)
+    assert sessions.end(first.name) == first.base
+    assert sessions.end(first.name) == first.base
+    assert sessions.end(f"../{second.name}") is None
     assert (alive(tmp_path, first), alive(tmp_path, second)) == (False, True)
 
 
 def test_sessions_outlive_a_restart_and_not_another_token(sessions: Sessions, tmp_path: Path, clock: Clock) -> None:
     session = sessions.begin()
-    Sessions(tmp_path / "token", clock)
+    Sessions(tmp_path / "token", PATH, clock)
     assert alive(tmp_path, session)
-    Sessions(tmp_path / "other", clock)
+    Sessions(tmp_path / "other", PATH, clock)
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
 
@@ -71,7 +74,7 @@ def test_the_oldest_go_when_there_are_too_many(sessions: Sessions, tmp_path: Pat
     begun = []
     for number in range(MOST + 3):
         begun.append(sessions.begin())
-        file = tmp_path / "token" / f"{begun[-1].path}.{begun[-1].cookie}"
+        file = tmp_path / "token" / begun[-1].name
         os.utime(file, (clock.now + number, clock.now + number))
     assert [alive(tmp_path, session) for session in begun[:4]] == [False, False, False, True]
     assert len(list((tmp_path / "token").iterdir())) == MOST

@@ -165,7 +165,11 @@ def portal(host: Host) -> Launch:
     login = apply.login(apply.stored())
     return Launch(
         argv=("/usr/local/bin/visomaster-portal",),
-        variables={"PORTAL_SESSIONS": str(paths.SESSIONS / login.sessions), "PORTAL_COOKIE": login.cookie},
+        variables={
+            "PORTAL_SESSIONS": str(paths.SESSIONS / login.sessions),
+            "PORTAL_PATH": login.path,
+            "PORTAL_COOKIE": login.cookie,
+        },
     )
 
 
@@ -174,8 +178,9 @@ def front(host: Host) -> Launch:
     from visomaster_host.portal import front
 
     owner = owner_of(front.USER)
-    front.reserve_ipv6(host.port, owner)
-    listener = front.listen(host.port, owner)
+    if (holder := front.reserve_ipv6(host.port, owner)) is not None:
+        holder.detach()  # open as long as the process that this one becomes
+    listener = front.listen(host.port, owner).detach()
     argv = front.command("haproxy", paths.FRONT_CONFIGURATION)
     return Launch(argv=argv, variables=front.variables(listener, paths.CADDY_SOCKET))
 

@@ -26,11 +26,13 @@ class TokenError(ValueError):
 @dataclass(frozen=True, kw_only=True)
 class Login:
     """The values one instance accepts. `cookie` names the cookie of its sessions (`portal.sessions`), `sessions` the
-    folder of those that were begun with this token: another token knows none of them.
+    folder of those that were begun with this token, and their pages are below `/~PATH/`: another token knows none of
+    them.
     """
 
     cookie: str
     sessions: str
+    path: str = field(repr=False)
     token: str = field(repr=False)
     basic: str = field(repr=False)
 
@@ -41,8 +43,10 @@ def login_for(token: str, container_label: str) -> Login:
     import hashlib
 
     check_token(token)
+    path = base64.urlsafe_b64encode(hashlib.sha256(f"path:{token}".encode()).digest())
     return Login(
         cookie=cookie_name(container_label),
+        path=path.decode("ascii")[:22],
         token=token,
         sessions=hashlib.sha256(f"sessions:{token}".encode()).hexdigest()[:32],
         basic="Basic " + base64.b64encode(f"{USER}:{token}".encode()).decode("ascii"),

@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
 def serve() -> int:
     """Answer the portal's pages until the process is ended. Raises `Problem`.
 
-    PORTAL_SESSIONS names the folder of the sessions, PORTAL_COOKIE their cookie.
+    PORTAL_SESSIONS names the folder of the sessions, PORTAL_PATH their path, PORTAL_COOKIE their cookie.
     """
     from visomaster_host.portal import pages
     from visomaster_host.portal.report import Readiness, Sources
@@ -31,13 +31,13 @@ def serve() -> int:
 
     if os.getuid() == 0:
         raise Problem("expected to run as a user of its own, got root: the pages need no such rights")
-    folder = os.environ.get("PORTAL_SESSIONS")
-    if not folder:
-        raise Problem("PORTAL_SESSIONS: expected the folder of the sessions, got none: visomaster-service says it")
+    folder, path = os.environ.get("PORTAL_SESSIONS"), os.environ.get("PORTAL_PATH")
+    if not (folder and path):
+        raise Problem("PORTAL_SESSIONS, PORTAL_PATH: expected folder and path of the sessions: run visomaster-service")
     site = pages.Site(
         sources=Sources(readiness=Readiness(_checks)),
         templates=paths.PORTAL_SHARE / "templates",
-        sessions=Sessions(Path(folder)),
+        sessions=Sessions(Path(folder), path),
         cookie=os.environ.get("PORTAL_COOKIE", FIXED_COOKIE),
     )
     with pages.Server(site, paths.PAGES_SOCKET) as server:

@@ -32,14 +32,15 @@ def command(program: str, configuration: Path) -> tuple[str, ...]:
     return (program, "-db", "-f", str(configuration))
 
 
-def variables(listener: socket.socket, caddy: Path) -> dict[str, str]:
-    """What haproxy.cfg takes from the environment: the socket it is given, where Caddy listens, how many may come."""
+def variables(listener: int, caddy: Path) -> dict[str, str]:
+    """What haproxy.cfg takes from the environment: its socket, where Caddy listens, how many may
+    come. Raises the limit of open files where that is allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = min(hard, 2 * MOST + _SPARE)
     if files > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
     most = min(MOST, files - _SPARE)
-    return {"FRONT_SOCKET": str(listener.fileno()), "FRONT_CADDY": str(caddy), "FRONT_CONNECTIONS": str(most)}
+    return {"FRONT_SOCKET": str(listener), "FRONT_CADDY": str(caddy), "FRONT_CONNECTIONS": str(most)}
 
 
 def listen(port: int, owner: Owner, address: str = "0.0.0.0") -> socket.socket:  # noqa: S104 - the public port

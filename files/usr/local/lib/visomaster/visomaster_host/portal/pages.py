@@ -25,7 +25,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from visomaster_host.portal import logs
 from visomaster_host.portal.report import Sources, ready, report
-from visomaster_host.portal.sessions import LASTS, PATH, Sessions
+from visomaster_host.portal.sessions import LASTS, Sessions
 
 if TYPE_CHECKING:
     import jinja2
@@ -76,7 +76,7 @@ def human_size(count: int) -> str:
 
 
 def policy(nonce: str) -> str:
-    """The Content-Security-Policy of a page whose scripts carry `nonce`. Nothing else from here becomes a script: a log is
+    """The Content-Security-Policy of a page whose scripts carry `nonce`. Nothing else from here is a script: a log is
     a text that the program writes."""
     return (
         f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -166,12 +166,11 @@ class Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.FOUND, "text/plain", b"", {"Location": place, **cookie})
 
     def _end_session(self) -> None:
-        path = self.headers.get("X-Portal-Session", "")
-        if not PATH.fullmatch(path):
+        base = self.server.site.sessions.end(self.headers.get("X-Portal-Session", "").strip("/"))
+        if base is None:
             self._not_found()
             return
-        self.server.site.sessions.end(path)
-        self._send(HTTPStatus.SEE_OTHER, "text/plain", b"", {"Location": "/", **self._set_cookie("", f"/~{path}", 0)})
+        self._send(HTTPStatus.SEE_OTHER, "text/plain", b"", {"Location": "/", **self._set_cookie("", base, 0)})
 
     def _set_cookie(self, value: str, base: str, seconds: int) -> dict[str, str]:
         secure = "; Secure" if self.headers.get("X-Forwarded-Proto") == "https" else ""

@@ -1,9 +1,9 @@
 """Who is logged in: one file for each session, which Caddy looks for.
 
-A session is a path and a cookie, both random. Its pages are below the path, `/~PATH/`, and so is the cookie: cookies
-ignore ports, so one for `/` would be sent to whatever else listens on this address, which on a cloud is another
-tenant. Neither alone opens anything. The session lives as long as its file, `PATH.COOKIE`: over restarts, until it is
-ended, is `LASTS` seconds old, or the token is changed, which begins another folder.
+A session is a cookie, random, for the pages below a path, `/~PATH/`, that follows from the token and cannot be guessed
+either: cookies ignore ports, so one for `/` would be sent to whatever else listens on this address, which on a cloud is
+another tenant. Neither alone opens anything. The session lives as long as its file, `PATH.COOKIE`: over restarts, until
+it is ended, is `LASTS` seconds old, or the token is changed, which begins another folder and another path.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ LASTS = 7 * 24 * 3600
 MOST = 256
 """Sessions at one time; beginning another ends the oldest."""
 
-PATH = re.compile(r"[A-Za-z0-9_-]{22}")
-_FILE = re.compile(rf"{PATH.pattern}\.[A-Za-z0-9_-]{{43}}")
+NAME = re.compile(r"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}")
+"""A session's file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +39,19 @@ class Session:
         """Where its pages are."""
         return f"/~{self.path}"
 
+    @property
+    def name(self) -> str:
+        """Its file's name."""
+        return f"{self.path}.{self.cookie}"
+
 
 class Sessions:
-    """The sessions in `folder`, which belongs to this process; others beside it are of older tokens and go."""
+    """The sessions in `folder`, which belongs to this process, with their `path`; others beside it are of older tokens
+    and go.
+    """
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
-        self._folder, self._clock = folder, clock
+    def __init__(self, folder: Path, path: str, clock: Callable[[], float] = time.time) -> None:
+        self._folder, self._path, self._clock = folder, path, clock
         folder.mkdir(mode=0o711, exist_ok=True)  # Caddy may look for a name, and list none
         for other in folder.parent.iterdir():
             if other.name != folder.name and other.is_dir():
@@ -55,16 +62,16 @@ class Sessions:
     def begin(self) -> Session:
         """A new session."""
         self.tidy(MOST - 1)
-        session = Session(path=secrets.token_urlsafe(16), cookie=secrets.token_urlsafe(32))
-        name = self._folder / f"{session.path}.{session.cookie}"
-        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        session = Session(path=self._path, cookie=secrets.token_urlsafe(32))
+        os.close(os.open(self._folder / session.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         return session
 
-    def end(self, path: str) -> None:
-        """End the session of `path`, if there is one."""
-        for file in self._files():
-            if file.name.partition(".")[0] == path:
-                file.unlink(missing_ok=True)
+    def end(self, name: str) -> str | None:
+        """End the session with the file `name`; where its pages were, None when that is no session's name."""
+        if not NAME.fullmatch(name):
+            return None
+        (self._folder / name).unlink(missing_ok=True)
+        return f"/~{name.partition('.')[0]}"
 
     def tidy(self, most: int = MOST) -> None:
         """End the sessions that are over, and the oldest ones above `most`."""
@@ -77,4 +84,4 @@ class Sessions:
                 file.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
-        return [file for file in self._folder.iterdir() if _FILE.fullmatch(file.name)]
+        return [file for file in self._folder.iterdir() if NAME.fullmatch(file.name)]

@@ -9,6 +9,17 @@ import { encodings } from "../vnc/core/encodings.js";
 import RFB from "../vnc/core/rfb.js";
 import "./session.js";
 
+// What an older address says of where the desktop is, a bookmark or the guide, is not true of this session; no other host
+// is ever asked (the page's policy sees to that, too).
+const address = new URL(location.href);
+const place = location.pathname.replace(/^\//, "").replace(/[^/]*$/, "websockify");
+if (address.searchParams.get("path") !== place) {
+  address.searchParams.set("path", place);
+  for (const name of ["host", "port", "encrypt"]) address.searchParams.delete(name);
+  address.hash = "";
+  history.replaceState(null, "", address);
+}
+
 const paste = RFB.prototype.clipboardPasteFrom;
 const dispatch = RFB.prototype.dispatchEvent;
 
