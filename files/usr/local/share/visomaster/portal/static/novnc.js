@@ -13,12 +13,10 @@ import "./session.js";
 // is ever asked (the page's policy sees to that, too).
 const address = new URL(location.href);
 const place = location.pathname.replace(/^\//, "").replace(/[^/]*$/, "websockify");
-if (address.searchParams.get("path") !== place) {
-  address.searchParams.set("path", place);
-  for (const name of ["host", "port", "encrypt"]) address.searchParams.delete(name);
-  address.hash = "";
-  history.replaceState(null, "", address);
-}
+address.searchParams.set("path", place);
+for (const name of ["host", "port", "encrypt"]) address.searchParams.delete(name);
+address.hash = "";
+history.replaceState(null, "", address);
 
 const paste = RFB.prototype.clipboardPasteFrom;
 const dispatch = RFB.prototype.dispatchEvent;
