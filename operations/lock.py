@@ -7,14 +7,18 @@ makes for itself come from the same code.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from operations import remote
 from operations.remote import conda_environment
 from spec.application import PROFILES, CondaEnvironment
 from spec.settings import read_settings
+from spec.text import brief, lines
 
 
 def lock_environment(environment: CondaEnvironment, out: Path, *, mirrors: Mapping[str, str], platform: str) -> int:
@@ -22,19 +26,37 @@ def lock_environment(environment: CondaEnvironment, out: Path, *, mirrors: Mappi
 
     0, or 1 after one line on stderr; an old lock is kept then.
     """
-    return conda_environment.run(
-        {
-            "prefix": None,
-            "lock_path": str(out),
-            "specs": list(environment.all_specs),
-            "channels": list(environment.channels),
-            "mirrors": dict(mirrors),
-            "lock": None,
-            "platform": platform,
-            "requirements": remote.rattler_requirements(),
-            "indexes": [],
-        }
-    )
+    with contextlib.redirect_stdout(_Shown(sys.stdout)), contextlib.redirect_stderr(_Shown(sys.stderr)):
+        return conda_environment.run(_request(environment, out, mirrors, platform))
+
+
+def _request(environment: CondaEnvironment, out: Path, mirrors: Mapping[str, str], platform: str) -> dict[str, object]:
+    return {
+        "prefix": None,
+        "lock_path": str(out),
+        "specs": list(environment.all_specs),
+        "channels": list(environment.channels),
+        "mirrors": dict(mirrors),
+        "lock": None,
+        "platform": platform,
+        "requirements": remote.rattler_requirements(),
+        "indexes": [],
+    }
+
+
+class _Shown(io.TextIOBase):
+    """Where the solver prints here: what its channels and indexes have said may be shown."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str, /) -> int:
+        """Write `text` as it may be shown."""
+        return self._stream.write(lines(text))
+
+    def flush(self) -> None:
+        """As the stream's."""
+        self._stream.flush()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = read_settings(data)
     except ValueError as error:
-        print(error, file=sys.stderr)
+        print(brief(error), file=sys.stderr)
         return 1
     application = settings.application
     out = PROFILES / "locks" / f"{application.name}-{given.platform}.lock"

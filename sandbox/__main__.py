@@ -7,6 +7,7 @@ import sys
 
 from sandbox import apt, engine
 from sandbox.shell import SandboxError, say
+from spec.text import printable
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,7 +39,7 @@ def main() -> int:
     options = parser().parse_args()
     try:
         for line in _run(options):
-            print(line)
+            print(printable(line))
     except SandboxError as error:
         say(f"error: {error}")
         return 1

@@ -14,6 +14,7 @@ from sandbox.base import base_image
 from sandbox.engine import docker, docker_command, label_of
 from sandbox.shell import INPUTS_LABEL, LABEL, REPOSITORY, SandboxError, fingerprint, say, step
 from spec.fields import one_of
+from spec.text import lines, printable
 from spec.variant import VARIANTS, Access, Variant
 
 UP_LABEL = f"{LABEL}.up"
@@ -111,7 +112,11 @@ def _run(desktop: Desktop, image: str) -> None:
 def wait(container: str) -> None:
     """Wait until a person could use the desktop of `container`, showing what is still missing."""
     command = [docker_command(), "exec", container, "visomaster-ready", "--wait", str(READY_WITHIN)]
-    if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    with process:
+        for line in process.stdout or ():
+            print(lines(line), end="", file=sys.stderr, flush=True)
+    if process.returncode:
         raise SandboxError(f"{container} is not ready after {READY_WITHIN} s: see `make logs`")
 
 
@@ -123,7 +128,7 @@ def tell(desktop: Desktop) -> None:
             way = f"with a VNC client at 127.0.0.1:{desktop.variant.port}"
         case Access.PORTAL:
             found = docker("exec", desktop.container, "visomaster-credentials", "--json")
-            way = f"in a browser:\n  {json.loads(found)['url']}"
+            way = f"in a browser:\n  {printable(json.loads(found)['url'])}"
     print(f"\n  The desktop is ready. Open it {way}\n  How to get in:  make password\n  How to end it:  make down\n")
 
 

@@ -18,6 +18,7 @@ import pytest
 from connectors import transport
 from spec import paths
 from spec.service import services_for
+from spec.text import brief
 from spec.variant import Access, ModelsAt
 from tests.host import plain
 from tests.host.described import Described, missing
@@ -47,7 +48,7 @@ def reachable(host: Any) -> None:
     try:
         user = host.run("id -u")
     except Exception as error:  # of whichever backend
-        pytest.exit(f"{host.backend.get_pytest_id()} cannot be reached: {error}", returncode=1)
+        pytest.exit(brief(f"{host.backend.get_pytest_id()} cannot be reached: {error}"), returncode=1)
     if user.stdout.strip() != "0":
         pytest.exit("the checks need root on the host: use paramiko://root@HOST:PORT, or sudo", returncode=1)
     if not host.file(paths.HOST_FACTS).exists:

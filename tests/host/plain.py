@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from spec.text import brief
+
 ADVICE = "If not:"
 _NO_ADVICE = "apply deploy.py once more, then check again; if it stays, show this output to somebody"
 
@@ -44,7 +46,7 @@ def _reason(call: pytest.CallInfo[None]) -> str:
     if call.excinfo is None:
         return ""
     lines = [line for line in str(call.excinfo.value).splitlines() if line.strip()]
-    return lines[0].removeprefix("assert ").strip() if lines else call.excinfo.typename
+    return brief(lines[0].removeprefix("assert ").strip()) if lines else call.excinfo.typename
 
 
 class Report:
