@@ -101,7 +101,7 @@ class BakeConnector(DockerConnector):
     def __init__(self, state: State, host: Host) -> None:
         super().__init__(state, host)
         self.container_id = f"{CONTAINER_PREFIX}{uuid4().hex[:12]}"
-        self._starting: Popen[str] | None = None
+        self._starting: Popen[bytes] | None = None
 
     @override
     @staticmethod
@@ -192,14 +192,16 @@ class BakeConnector(DockerConnector):
         """Run the client: its exit status, its output, and the last line of its errors that is not a hint."""
         command = [*shlex.split(self.docker_cmd), *arguments]
         try:
-            process = Popen(command, stdout=stdout, stderr=PIPE, text=True, errors="replace")
+            process = Popen(
+                command, stdout=stdout, stderr=PIPE
+            )  # gevent reads text strictly, and the bytes are anybody's
         except OSError as error:
             return 127, "", f"{command[0]}: {error.strerror} (the variable DOCKER names the client)"
         if starting:
             self._starting = process
-        output, errors = process.communicate()
+        output, errors = ((text or b"").decode(errors="replace") for text in process.communicate())
         said = [line for line in errors.splitlines() if line.strip() and not line.startswith(_HINTS)]
-        return process.returncode, (output or "").strip(), brief(said[-1]) if said else ""
+        return process.returncode, output.strip(), brief(said[-1]) if said else ""
 
 
 def _exit_on_signals(state: State) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from spec.text import Told, printable
+from spec.text import Told, brief
 from spec.variant import VARIANTS
 
 URL = "https://console.vast.ai"
@@ -34,6 +34,9 @@ BETWEEN_PAGES = 1.0
 
 TIMEOUT = (10, 30)
 """Seconds to connect, and between two pieces of an answer."""
+
+_LONGEST_TEXT = 300
+"""Characters of a label, a status, an image's name: beyond that a line says nothing to anybody."""
 
 NO_VARIANT = "not named by label, template or image"
 
@@ -239,12 +242,12 @@ class _Fields:
 
     def text(self, name: str, *, required: bool = True) -> str:
         """The text under `name`, as it may be shown; nothing when it is null."""
-        return printable(self._value(name, (str,), required) or "")
+        return brief(self._value(name, (str,), required) or "", _LONGEST_TEXT)
 
     def host(self, name: str) -> str:
         """The name or address under `name`; nothing when it is null. It goes into messages and host data of pyinfra."""
         value = self.text(name).strip()
-        if not re.fullmatch(r"[A-Za-z0-9._:%-]*", value):
+        if not re.fullmatch(r"[A-Za-z0-9._:%-]{0,255}", value):
             raise VastError(f"Vast.ai: instance {self.raw['id']}: {name!r}: expected a host, got {value!r:.80}")
         return value
 

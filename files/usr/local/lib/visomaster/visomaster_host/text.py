@@ -7,7 +7,7 @@ are called in Python (`\\x1b`, `\\u202e`), which every terminal and every log sh
 
 from __future__ import annotations
 
-LONGEST = 1000
+LONGEST = 2000
 """Characters of a reason, which is one line on a screen among others."""
 
 _KEPT = "\t\u00a0\u202f\u3000"  # Python calls these unprintable; they are spaces that people write
@@ -48,7 +48,7 @@ def printable(text: str) -> str:
 
 def lines(text: str) -> str:
     """As `printable`, for a program's output that is passed on: line ends stay, also those of DOS."""
-    return text.replace("\r\n", "\n").translate(_LINES)
+    return text.replace("\r\n", "\n").removesuffix("\r").translate(_LINES)
 
 
 def brief(text: object, most: int = LONGEST) -> str:
