@@ -90,11 +90,11 @@ def _run_desktop(options: argparse.Namespace) -> None:
         case "down":
             desktop.down()
         case "logs":
-            desktop.attach("logs", "--follow", desktop.running_container())
+            desktop.show("logs", "--follow", desktop.running_container())
         case "shell":
             desktop.attach("exec", "--interactive", "--tty", desktop.running_container(), "bash", "--login")
         case "credentials":
-            desktop.attach("exec", desktop.running_container(), "visomaster-credentials")
+            desktop.show("exec", desktop.running_container(), "visomaster-credentials")
 
 
 if __name__ == "__main__":

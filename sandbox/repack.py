@@ -185,9 +185,7 @@ def _copy_libraries(binaries: Iterable[Path], destination: Path) -> list[str]:
         missing |= set(_needed(found)) - seen
     resolved = {str((LIBRARIES / name).resolve()) for name in seen}
     candidates = {path.replace("/usr/lib/", "/lib/") for path in resolved} | resolved
-    listed = subprocess.run(
-        ["dpkg", "--search", *candidates], capture_output=True, text=True, errors="replace", check=False
-    ).stdout
+    listed = subprocess.run(["dpkg", "--search", *candidates], capture_output=True, text=True, check=False).stdout
     return sorted({line.partition(":")[0] for line in listed.splitlines()})
 
 
@@ -217,7 +215,7 @@ def _word(text: str) -> str:
 
 
 def _output(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True, errors="replace").stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Give each test's report the words of its docstring."""
     report: Any = yield
     report.check = plain.check_of(item, call)
+    plain.clean(report)
     return report
 
 

@@ -225,7 +225,8 @@ class Fetch:
             print(printable(f"{'unknown' if entry.size is None else human(entry.size):>8}  {entry.file.path}"))
         known = sum(max(0, entry.size - self._part(entry)) for entry in missing if entry.size is not None)
         more = sum(entry.size is None for entry in missing)
-        print(f"{len(missing)} files to fetch, {known} bytes" + (f" and {more} of unknown size" if more else ""))
+        unknown = f" and {more} of unknown size" if more else ""
+        print(printable(f"{len(missing)} files to fetch, {known} bytes{unknown}"))
         return 0
 
     def _check(self, entries: Sequence[Entry]) -> None:
