@@ -179,7 +179,7 @@ def test_the_notebook_prints_in_two_places() -> None:
 
     cells = json.loads((ROOT / "VisoMaster/Install_Guide.ipynb").read_text(encoding="utf-8"))["cells"]
     code = ast.parse("\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"))
-    assert [ast.unparse(text)[-15:] for text in printed(code)] == ["plain(text)", "'Repair: {repair}'"[-14:] + '"']
+    assert [ast.unparse(text)[-15:] for text in printed(code)] == ["shown(text)", "'Repair: {repair}'"[-14:] + '"']
 
 
 def test_the_folder_of_the_package_is_not_said_twice() -> None:
