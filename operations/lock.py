@@ -7,56 +7,37 @@ makes for itself come from the same code.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
 
 from operations import remote
 from operations.remote import conda_environment
+from operations.shown import passed_on
 from spec.application import PROFILES, CondaEnvironment
 from spec.settings import read_settings
-from spec.text import brief, lines
+from spec.text import brief
 
 
+@passed_on()  # what channels and indexes have said
 def lock_environment(environment: CondaEnvironment, out: Path, *, mirrors: Mapping[str, str], platform: str) -> int:
     """Solve `environment` for `platform` and write the lock to `out`; `mirrors` say where channels are reached.
 
     0, or 1 after one line on stderr; an old lock is kept then.
     """
-    with contextlib.redirect_stdout(_Shown(sys.stdout)), contextlib.redirect_stderr(_Shown(sys.stderr)):
-        return conda_environment.run(_request(environment, out, mirrors, platform))
-
-
-def _request(environment: CondaEnvironment, out: Path, mirrors: Mapping[str, str], platform: str) -> dict[str, object]:
-    return {
-        "prefix": None,
-        "lock_path": str(out),
-        "specs": list(environment.all_specs),
-        "channels": list(environment.channels),
-        "mirrors": dict(mirrors),
-        "lock": None,
-        "platform": platform,
-        "requirements": remote.rattler_requirements(),
-        "indexes": [],
-    }
-
-
-class _Shown(io.TextIOBase):
-    """Where the solver prints here: what its channels and indexes have said may be shown."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str, /) -> int:
-        """Write `text` as it may be shown."""
-        return self._stream.write(lines(text))
-
-    def flush(self) -> None:
-        """As the stream's."""
-        self._stream.flush()
+    return conda_environment.run(
+        {
+            "prefix": None,
+            "lock_path": str(out),
+            "specs": list(environment.all_specs),
+            "channels": list(environment.channels),
+            "mirrors": dict(mirrors),
+            "lock": None,
+            "platform": platform,
+            "requirements": remote.rattler_requirements(),
+            "indexes": [],
+        }
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
