@@ -28,6 +28,8 @@ COPY operations /playbook/operations
 COPY spec /playbook/spec
 COPY deploy.py /playbook/deploy.py
 COPY tasks/__init__.py /playbook/tasks/__init__.py
+COPY files/usr/local/lib/visomaster/visomaster_host/__init__.py /playbook/files/usr/local/lib/visomaster/visomaster_host/__init__.py
+COPY files/usr/local/lib/visomaster/visomaster_host/text.py /playbook/files/usr/local/lib/visomaster/visomaster_host/text.py
 COPY VisoMaster/visomaster.toml /playbook/VisoMaster/visomaster.toml
 
 FROM playbook AS playbook-system

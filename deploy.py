@@ -9,7 +9,7 @@ from pyinfra import host
 from pyinfra.api.exceptions import DeployError
 from pyinfra.facts.server import OsRelease
 
-from connectors import bake, docker_notice
+from connectors import bake, docker_notice, terminal
 from connectors.data import project_data
 from operations.facts.neighbours import FoundNeighbours
 from spec.distribution import Release
@@ -17,8 +17,10 @@ from spec.layer import IMAGE_LAYERS, Layer
 from spec.published import published_image
 from spec.service import services_for
 from spec.settings import read_settings
+from spec.text import brief
 from spec.variant import INTERNAL_PORTS
 
+terminal.guard()
 data = host.data.dict()
 # Nothing starts in an image: a host that one of Docker's connectors made is complete without the last layer.
 default_layers = IMAGE_LAYERS if "docker_identifier" in data else tuple(Layer)
@@ -35,7 +37,7 @@ try:
             services=[service.name for service in services_for(variant.access, variant.models)],
         )
 except ValueError as error:
-    raise DeployError(str(error)) from None
+    raise DeployError(brief(error)) from None  # it may name what the box says of itself
 
 docker_notice.announce(host)
 bake.describe(host, image)

@@ -39,6 +39,7 @@ from pyinfra.progress import progress_spinner
 from typing_extensions import TypedDict, override
 
 from spec.image import ImageConfig
+from spec.text import brief
 
 CONTAINER_PREFIX = "bake-"
 """What the names of our containers begin with. A label would be committed into the image, a name is not."""
@@ -100,7 +101,7 @@ class BakeConnector(DockerConnector):
     def __init__(self, state: State, host: Host) -> None:
         super().__init__(state, host)
         self.container_id = f"{CONTAINER_PREFIX}{uuid4().hex[:12]}"
-        self._starting: Popen[str] | None = None
+        self._starting: Popen[bytes] | None = None
 
     @override
     @staticmethod
@@ -150,7 +151,7 @@ class BakeConnector(DockerConnector):
         status, volumes, _ = self._docker("image", "inspect", "--format", volumes_of, self._base)
         if status == 0:
             if volumes:
-                logger.warning(f"{self._base} declares volumes, what is written there is not kept: {volumes}")
+                logger.warning(f"{self._base} declares volumes, what is written there is not kept: {brief(volumes)}")
             return
         if self._docker("container", "inspect", self._base)[0] == 0:
             raise ConnectError(f"{self._base} is a container, @bake expects an image")
@@ -191,14 +192,16 @@ class BakeConnector(DockerConnector):
         """Run the client: its exit status, its output, and the last line of its errors that is not a hint."""
         command = [*shlex.split(self.docker_cmd), *arguments]
         try:
-            process = Popen(command, stdout=stdout, stderr=PIPE, text=True)
+            process = Popen(
+                command, stdout=stdout, stderr=PIPE
+            )  # gevent reads text strictly, and the bytes are anybody's
         except OSError as error:
             return 127, "", f"{command[0]}: {error.strerror} (the variable DOCKER names the client)"
         if starting:
             self._starting = process
-        output, errors = process.communicate()
+        output, errors = ((text or b"").decode(errors="replace") for text in process.communicate())
         said = [line for line in errors.splitlines() if line.strip() and not line.startswith(_HINTS)]
-        return process.returncode, (output or "").strip(), said[-1] if said else ""
+        return process.returncode, output.strip(), brief(said[-1]) if said else ""
 
 
 def _exit_on_signals(state: State) -> None:
@@ -219,4 +222,4 @@ def _fail(message: str) -> NoReturn:
     # would print a traceback first.
     hub = gevent.get_hub()
     hub.NOT_ERROR = (*hub.NOT_ERROR, BakeError)
-    raise BakeError(message)
+    raise BakeError(brief(message))

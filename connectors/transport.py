@@ -14,6 +14,7 @@ from pyinfra.connectors.sshuserclient.client import AcceptNewPolicy
 from typing_extensions import override
 
 from spec.here import ROOT
+from spec.text import brief, lines
 
 KNOWN_HOSTS = ROOT / ".state" / "known_hosts"
 """The host keys this project has met: rented boxes come and go, the user's own file stays clean of them."""
@@ -68,6 +69,19 @@ class AheadTransport(paramiko.Transport):
         super().run()
         if self._ahead and not self._leaving:
             logger.error("The SSH connection to %s was lost", self._peer)
+
+    @override
+    def get_exception(self) -> Exception | None:
+        """As paramiko's; what the server said, which is in some of its errors, may be shown."""
+        error: Exception | None = super().get_exception()
+        if error is not None and not isinstance(error, OSError):
+            error.args = tuple(brief(part) if isinstance(part, str) else part for part in error.args)
+        return error
+
+    def _log(self, level: int, msg: object, *arguments: object) -> None:
+        """As paramiko's: it logs what a server says, and Python shows errors that are logged where nobody listens."""
+        for line in msg if isinstance(msg, list) else [str(msg) % arguments if arguments else msg]:
+            super()._log(level, "%s", lines(str(line)))  # type: ignore[misc]  # its stubs do not have it
 
     @override
     def open_session(

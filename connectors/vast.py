@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from spec.text import Told, brief
 from spec.variant import VARIANTS
 
 URL = "https://console.vast.ai"
@@ -34,12 +35,15 @@ BETWEEN_PAGES = 1.0
 TIMEOUT = (10, 30)
 """Seconds to connect, and between two pieces of an answer."""
 
+_LONGEST_TEXT = 300
+"""Characters of a label, a status, an image's name: beyond that a line says nothing to anybody."""
+
 NO_VARIANT = "not named by label, template or image"
 
 Group = list[tuple[str, dict[str, object]]]
 
 
-class VastError(Exception):
+class VastError(Told):
     """Why there is no inventory, in one line."""
 
 
@@ -237,8 +241,15 @@ class _Fields:
         self.raw = raw
 
     def text(self, name: str, *, required: bool = True) -> str:
-        """The text under `name`; nothing when it is null."""
-        return self._value(name, (str,), required) or ""
+        """The text under `name`, as it may be shown; nothing when it is null."""
+        return brief(self._value(name, (str,), required) or "", _LONGEST_TEXT)
+
+    def host(self, name: str) -> str:
+        """The name or address under `name`; nothing when it is null. It goes into messages and host data of pyinfra."""
+        value = self.text(name).strip()
+        if not re.fullmatch(r"[A-Za-z0-9._:%-]{0,255}", value):
+            raise VastError(f"Vast.ai: instance {self.raw['id']}: {name!r}: expected a host, got {value!r:.80}")
+        return value
 
     def port(self, name: str) -> int | None:
         """The port number under `name`, which Vast writes as a number or as text; nothing when it is null."""
@@ -257,10 +268,10 @@ class _Fields:
 def _endpoint(fields: _Fields) -> tuple[str, int] | None:
     """Straight to the machine where it has a port for us, else through the proxy, as in Vast's CLI."""
     runtype = fields.text("image_runtype")
-    direct, address = _direct_port(fields), fields.text("public_ipaddr").strip()
+    direct, address = _direct_port(fields), fields.host("public_ipaddr")
     if direct and address:
         return address, direct
-    host, port = fields.text("ssh_host"), fields.port("ssh_port")
+    host, port = fields.host("ssh_host"), fields.port("ssh_port")
     if not host or not port or "args" in runtype.split():
         return None  # the image's own entrypoint runs and Vast starts no sshd
     return host, _port(port + ("jupyter" in runtype), f"instance {fields.raw['id']}: 'ssh_port'")

@@ -1,6 +1,9 @@
 """What every host reached over SSH has in common; other connectors do not read these keys."""
 
+from connectors import terminal as _terminal
 from connectors import transport as _transport
+
+_terminal.guard()
 
 ssh_paramiko_connect_kwargs = {"transport_factory": _transport.transport}
 

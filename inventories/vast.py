@@ -9,10 +9,11 @@ import sys
 from pyinfra.api.exceptions import InventoryError
 
 from connectors import vast as _vast
+from spec.text import printable
 
 
 def _say(line: str) -> None:
-    print(f"    {line}", file=sys.stderr)
+    print(printable(f"    {line}"), file=sys.stderr)
 
 
 try:

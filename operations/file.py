@@ -21,6 +21,7 @@ from pyinfra.operations.util.files import generate_color_diff
 from operations.facts.file import FoundFile, FoundFolders, RemoteFolder
 from operations.facts.tree import RemoteFile
 from operations.stream import streamed
+from spec.text import printable
 
 
 @operation()
@@ -36,7 +37,8 @@ def written(text: str, dest: str, user: str, group: str, mode: str) -> Generator
         host.noop(f"{dest} is up to date")
         return
     if host.state.config.DIFF:
-        for line in generate_color_diff(host.get_fact(FileContents, path=dest) or [], text.splitlines()):
+        found = [printable(line) for line in host.get_fact(FileContents, path=dest) or []]
+        for line in generate_color_diff(found, text.splitlines()):
             logger.info(f"  {line}")
     yield streamed(write_command(dest, user, group, mode), stdin=text)
 

@@ -13,10 +13,13 @@ from pathlib import Path
 
 from operations import remote
 from operations.remote import conda_environment
+from operations.shown import passed_on
 from spec.application import PROFILES, CondaEnvironment
 from spec.settings import read_settings
+from spec.text import brief
 
 
+@passed_on()  # what channels and indexes have said
 def lock_environment(environment: CondaEnvironment, out: Path, *, mirrors: Mapping[str, str], platform: str) -> int:
     """Solve `environment` for `platform` and write the lock to `out`; `mirrors` say where channels are reached.
 
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = read_settings(data)
     except ValueError as error:
-        print(error, file=sys.stderr)
+        print(brief(error), file=sys.stderr)
         return 1
     application = settings.application
     out = PROFILES / "locks" / f"{application.name}-{given.platform}.lock"

@@ -13,6 +13,8 @@ from pyinfra import logger
 from pyinfra.api.command import FunctionCommand, StringCommand
 from pyinfra.api.util import log_host_command_error
 
+from spec.text import brief
+
 if TYPE_CHECKING:
     from pyinfra.api.arguments import ConnectorArguments
     from pyinfra.api.host import Host
@@ -70,16 +72,16 @@ def refused(reason: str) -> FunctionCommand:
     """
 
     def refuse(state: State, host: Host) -> bool:
-        host.log_styled(reason, log_func=logger.error, fg="red")
+        host.log_styled(brief(reason), log_func=logger.error, fg="red")
         return False
 
     return FunctionCommand(refuse, (), {})
 
 
 def last_words(output: CommandOutput) -> str | None:
-    """The last line on stderr that says anything, or None."""
-    lines = [line.strip() for line in output.stderr_lines]
-    return next((line for line in reversed(lines) if line), None)
+    """The last line on stderr that says anything, as it may be shown, or None."""
+    said = [line.strip() for line in output.stderr_lines]
+    return next((brief(line) for line in reversed(said) if line), None)
 
 
 def _say_why(host: Host, output: CommandOutput, command: StringCommand) -> None:
@@ -87,9 +89,9 @@ def _say_why(host: Host, output: CommandOutput, command: StringCommand) -> None:
     reason = last_words(output)
     if reason is None:
         reason = f"failed without a message: {command}"
-    elif output.output_lines and output.output_lines[-1].strip() == reason:
+    elif output.output_lines and brief(output.output_lines[-1].strip()) == reason:
         return
-    host.log_styled(reason, log_func=logger.error, fg="red")
+    host.log_styled(brief(reason), log_func=logger.error, fg="red")
 
 
 def _unused() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from release import image
 from release.image import Release, ReleaseError
 from spec.published import repository_commit
+from spec.text import brief, printable
 from spec.variant import VARIANTS
 
 
@@ -38,7 +39,7 @@ def main() -> int:
     try:
         run(options)
     except (ReleaseError, ValueError) as error:
-        print(f"release: {error}", file=sys.stderr)
+        print(brief(f"release: {error}"), file=sys.stderr)
         return 1
     return 0
 
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
             image.verify(release, options.gpu)
         case "push":
             digest = image.push(release)
-            print(digest)
+            print(printable(digest))
             if "GITHUB_STEP_SUMMARY" in os.environ:
                 with Path(os.environ["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as file:
                     file.write(image.summary(release, digest))

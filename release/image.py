@@ -11,13 +11,15 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from spec import dockerfile
 from spec.here import ROOT
 from spec.image import repository as checked_repository
+from spec.text import Told, lines
 from spec.variant import VARIANTS, Variant
 
 VERIFIED = ROOT / ".state" / "verified"
@@ -27,7 +29,7 @@ REVISION = "org.opencontainers.image.revision"
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 
 
-class ReleaseError(RuntimeError):
+class ReleaseError(Told, RuntimeError):
     """A step failed; the message is one line for the person at the terminal."""
 
 
@@ -149,18 +151,38 @@ def _output(command: Sequence[str]) -> str:
 def _docker(
     command: Sequence[str], *, text: str | None = None, capture: bool = False, environment: dict[str, str] | None = None
 ) -> str:
-    """Run the Docker client, its errors shown; returns what it prints when it is captured. Raises `ReleaseError`."""
+    """Run the Docker client with the input `text`; returns what it prints when it is captured. Raises `ReleaseError`.
+
+    All else that it says is shown: an engine, a registry or a container may have written it.
+    """
     client = shutil.which("docker")
     if client is None:
         raise ReleaseError("docker: no such program: install Docker, or run `python3 -m sandbox engine`")
-    done = subprocess.run(
-        [client, *command],
-        input=text,
-        stdout=subprocess.PIPE if capture else None,
-        text=True,
-        env={**os.environ, **(environment or {})},
-        check=False,
-    )
-    if done.returncode:
-        raise ReleaseError(f"docker {command[0]}: ended with status {done.returncode}, see above")
-    return done.stdout or ""
+    words, variables = [client, *command], {**os.environ, **(environment or {})}
+    if capture:
+        done = subprocess.run(
+            words, input=text, capture_output=True, text=True, errors="replace", env=variables, check=False
+        )
+        sys.stderr.write(lines(done.stderr))
+        status, output = done.returncode, done.stdout
+    else:
+        status, output = _followed(words, text or "", variables), ""
+    if status:
+        raise ReleaseError(f"docker {command[0]}: ended with status {status}, see above")
+    return output
+
+
+def _followed(words: Sequence[str], text: str, variables: Mapping[str, str]) -> int:
+    """Run a program with the input `text`, show its lines as they come; its exit status."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as given:
+        given.write(text)
+        given.seek(0)
+        output, errors = subprocess.PIPE, subprocess.STDOUT
+        process = subprocess.Popen(
+            words, stdin=given, stdout=output, stderr=errors, env=variables, text=True, errors="replace"
+        )
+    with process:
+        for line in process.stdout or ():
+            sys.stderr.write(lines(line))
+            sys.stderr.flush()
+    return process.returncode

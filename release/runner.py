@@ -86,7 +86,7 @@ def use_containerd_store() -> None:
 def _engine() -> str:
     """What the engine says of its storage; empty while it does not answer."""
     command = ["docker", "info", "--format", "{{json .DriverStatus}}"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False).stdout
 
 
 def _as_root(*command: str, text: str | None = None) -> None:

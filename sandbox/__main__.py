@@ -7,6 +7,7 @@ import sys
 
 from sandbox import apt, engine
 from sandbox.shell import SandboxError, say
+from spec.text import printable
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,7 +39,7 @@ def main() -> int:
     options = parser().parse_args()
     try:
         for line in _run(options):
-            print(line)
+            print(printable(line))
     except SandboxError as error:
         say(f"error: {error}")
         return 1
@@ -89,11 +90,11 @@ def _run_desktop(options: argparse.Namespace) -> None:
         case "down":
             desktop.down()
         case "logs":
-            desktop.attach("logs", "--follow", desktop.running_container())
+            desktop.show("logs", "--follow", desktop.running_container())
         case "shell":
             desktop.attach("exec", "--interactive", "--tty", desktop.running_container(), "bash", "--login")
         case "credentials":
-            desktop.attach("exec", desktop.running_container(), "visomaster-credentials")
+            desktop.show("exec", desktop.running_container(), "visomaster-credentials")
 
 
 if __name__ == "__main__":

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn, TextIO
 
 from sandbox import assets
 from sandbox.base import base_image
 from sandbox.engine import docker, docker_command, label_of
 from sandbox.shell import INPUTS_LABEL, LABEL, REPOSITORY, SandboxError, fingerprint, say, step
 from spec.fields import one_of
+from spec.text import lines, printable
 from spec.variant import VARIANTS, Access, Variant
 
 UP_LABEL = f"{LABEL}.up"
@@ -111,7 +116,7 @@ def _run(desktop: Desktop, image: str) -> None:
 def wait(container: str) -> None:
     """Wait until a person could use the desktop of `container`, showing what is still missing."""
     command = [docker_command(), "exec", container, "visomaster-ready", "--wait", str(READY_WITHIN)]
-    if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
+    if _passed_on(command, sys.stderr):
         raise SandboxError(f"{container} is not ready after {READY_WITHIN} s: see `make logs`")
 
 
@@ -123,7 +128,7 @@ def tell(desktop: Desktop) -> None:
             way = f"with a VNC client at 127.0.0.1:{desktop.variant.port}"
         case Access.PORTAL:
             found = docker("exec", desktop.container, "visomaster-credentials", "--json")
-            way = f"in a browser:\n  {json.loads(found)['url']}"
+            way = f"in a browser:\n  {printable(json.loads(found)['url'])}"
     print(f"\n  The desktop is ready. Open it {way}\n  How to get in:  make password\n  How to end it:  make down\n")
 
 
@@ -133,6 +138,22 @@ def running_container() -> str:
     if len(names) != 1:
         raise SandboxError(f"expected one running desktop, found {', '.join(names) or 'none'}: `make up` starts one")
     return names[0]
+
+
+def show(*command: str) -> NoReturn:
+    """Run the Docker client with `command`, pass on what the container says until it ends, and end as it does."""
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(_passed_on([docker_command(), *command], sys.stdout))
+    sys.exit(128 + signal.SIGINT)
+
+
+def _passed_on(command: Sequence[str], stream: TextIO) -> int:
+    """Run a program, show its lines on `stream` as they come; its exit status."""
+    output, errors = subprocess.PIPE, subprocess.STDOUT
+    with subprocess.Popen(command, stdout=output, stderr=errors, text=True, errors="replace") as process:
+        for line in process.stdout or ():
+            print(lines(line), end="", file=stream, flush=True)
+    return process.returncode
 
 
 def attach(*command: str) -> None:

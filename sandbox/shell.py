@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from spec.text import Told, printable
+
 LABEL = "org.visomaster.sandbox"
 INPUTS_LABEL = f"{LABEL}.inputs"
 
@@ -20,19 +22,19 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 CACHE = REPOSITORY / ".cache" / "sandbox"
 
 
-class SandboxError(RuntimeError):
+class SandboxError(Told, RuntimeError):
     """A step failed; the message is one line for the person at the terminal."""
 
 
 def say(text: str) -> None:
     """Print one line about what is going on (standard error: standard output is for results)."""
-    print(f"sandbox: {text}", file=sys.stderr, flush=True)
+    print(printable(f"sandbox: {text}"), file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def step(text: str) -> Iterator[None]:
     """Announce `text`, count the seconds while the body runs (on a terminal), end the line with them."""
-    started = time.monotonic()
+    text, started = printable(text), time.monotonic()
     finished = threading.Event()
     terminal = sys.stderr.isatty()
 
@@ -76,6 +78,7 @@ def run(
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=timeout,
             env={**os.environ, **(environment or {})},
             check=False,

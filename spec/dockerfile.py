@@ -24,7 +24,11 @@ from spec.variant import VARIANTS, Variant
 BASE = "debian:bookworm-slim"
 """The default base image. CUDA libraries come with the pip requirement sets, so none is needed in the base."""
 
-_COMMON = ("connectors", "operations", "spec", "deploy.py", "tasks/__init__.py")
+_ON_HOST = "files/usr/local/lib/visomaster/visomaster_host"
+_COMMON = (
+    *("connectors", "operations", "spec", "deploy.py", "tasks/__init__.py"),
+    *(f"{_ON_HOST}/__init__.py", f"{_ON_HOST}/text.py"),  # what foreign text is shown by, here as there
+)
 
 _READS: Mapping[Layer, tuple[str, ...]] = MappingProxyType(
     {

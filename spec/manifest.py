@@ -16,6 +16,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from spec.text import brief
+
 SOURCE = PurePosixPath("app/processors/models_data.py")
 LIST = "models_list"
 
@@ -166,10 +168,10 @@ def main(argv: list[str] | None = None) -> int:
         models = read_models((args.checkout / SOURCE).read_text(encoding="utf-8"))
         manifest, left_out = _refresh(models, args.output)
     except (OSError, ValueError, SyntaxError) as error:
-        print(f"manifest: {error}", file=sys.stderr)
+        print(brief(f"manifest: {error}"), file=sys.stderr)
         return 1
     for name in left_out:
-        print(f"manifest: left out, no URL or hash: {name}", file=sys.stderr)
+        print(brief(f"manifest: left out, no URL or hash: {name}"), file=sys.stderr)
     if args.output:
         args.output.write_text(as_text(manifest), encoding="utf-8")
     else:

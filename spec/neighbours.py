@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from spec.text import brief
+
 
 @dataclass(frozen=True, kw_only=True)
 class PortOwner:
@@ -17,8 +19,7 @@ class PortOwner:
         """As a person is told of it."""
         if not self.process:
             return "a process that cannot be seen from here"
-        shown = self.command if len(self.command) <= 80 else f"{self.command[:77]}..."
-        return f"process {self.process} ({shown})"
+        return f"process {self.process} ({brief(self.command, 80)})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,6 @@ class Neighbours:
         for name in services:
             if name in self.programs:
                 raise ValueError(
-                    f"service {name}: {self.programs[name]} has a program of this name already:"
+                    f"service {name}: {brief(self.programs[name])} has a program of this name already:"
                     " rename that, or choose a variant without this service"
                 )

@@ -261,7 +261,7 @@ def pip_environment(indexes: Sequence[str]) -> dict[str, str]:
 
 def _call(command: Sequence[str], failure: str, environment: Mapping[str, str] | None = None) -> None:
     """Run a program silently; raises ``InstallationError`` with its last line."""
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         if any("No space left on device" in line for line in lines):

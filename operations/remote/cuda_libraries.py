@@ -33,7 +33,7 @@ def find(folders: Iterable[str]) -> dict[str, set[str]]:
 
 def owners(paths: Iterable[str]) -> set[str]:
     """The distribution packages that brought `paths`; a file that no package brought has none."""
-    found = subprocess.run(["dpkg-query", "-S", *paths], capture_output=True, text=True, check=False)
+    found = subprocess.run(["dpkg-query", "-S", *paths], capture_output=True, text=True, errors="replace", check=False)
     return {line.partition(":")[0] for line in found.stdout.splitlines() if not line.startswith("diversion ")}
 
 

@@ -18,6 +18,7 @@ import pytest
 from connectors import transport
 from spec import paths
 from spec.service import services_for
+from spec.text import brief
 from spec.variant import Access, ModelsAt
 from tests.host import plain
 from tests.host.described import Described, missing
@@ -38,6 +39,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Give each test's report the words of its docstring."""
     report: Any = yield
     report.check = plain.check_of(item, call)
+    plain.clean(report)
     return report
 
 
@@ -47,7 +49,7 @@ def reachable(host: Any) -> None:
     try:
         user = host.run("id -u")
     except Exception as error:  # of whichever backend
-        pytest.exit(f"{host.backend.get_pytest_id()} cannot be reached: {error}", returncode=1)
+        pytest.exit(brief(f"{host.backend.get_pytest_id()} cannot be reached: {error}"), returncode=1)
     if user.stdout.strip() != "0":
         pytest.exit("the checks need root on the host: use paramiko://root@HOST:PORT, or sudo", returncode=1)
     if not host.file(paths.HOST_FACTS).exists:

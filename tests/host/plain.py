@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from spec.text import brief, lines
+
 ADVICE = "If not:"
 _NO_ADVICE = "apply deploy.py once more, then check again; if it stays, show this output to somebody"
 
@@ -39,12 +41,19 @@ def check_of(item: pytest.Item, call: pytest.CallInfo[None]) -> Check:
     )
 
 
+def clean(report: pytest.TestReport) -> None:
+    """What a host has said may be shown wherever pytest shows it: in a traceback, or captured."""
+    report.sections = [(title, lines(text)) for title, text in report.sections]
+    if report.failed:
+        report.longrepr = lines(report.longreprtext)
+
+
 def _reason(call: pytest.CallInfo[None]) -> str:
     """The first line of what a test failed or was skipped with."""
     if call.excinfo is None:
         return ""
-    lines = [line for line in str(call.excinfo.value).splitlines() if line.strip()]
-    return lines[0].removeprefix("assert ").strip() if lines else call.excinfo.typename
+    said = [line for line in str(call.excinfo.value).splitlines() if line.strip()]
+    return brief(said[0].removeprefix("assert ").strip()) if said else call.excinfo.typename
 
 
 class Report:

@@ -15,6 +15,7 @@ from visomaster_host.environment import Settings, read_settings
 from visomaster_host.host import Host, read_host
 from visomaster_host.problems import Problem, reporting
 from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret
+from visomaster_host.text import printable
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -56,7 +57,8 @@ def tell(host: Host, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(found))
     else:
-        sys.stdout.writelines(f"{name}: {value}\n" for name, value in found.items())
+        for name, value in found.items():
+            print(printable(f"{name}: {value}"))
     return 0
 
 

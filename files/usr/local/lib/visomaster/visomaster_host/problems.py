@@ -3,14 +3,16 @@
 import sys
 from collections.abc import Callable
 
+from visomaster_host.text import Told, printable
 
-class Problem(Exception):
+
+class Problem(Told):
     """Something the reader can correct; its text is one line that names the field or file and what was
     expected.
     """
 
 
-class NotReady(Exception):
+class NotReady(Told):
     """A part of the host does not work (yet); its text is one line that says what was missing."""
 
 
@@ -19,5 +21,5 @@ def reporting(program: str, action: Callable[[], int]) -> int:
     try:
         return action()
     except Problem as problem:
-        print(f"{program}: {problem}", file=sys.stderr)
+        print(printable(f"{program}: {problem}"), file=sys.stderr)
         return 1

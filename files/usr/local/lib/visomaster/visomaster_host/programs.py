@@ -15,6 +15,7 @@ from visomaster_host.host import Host
 from visomaster_host.prepare import PAGES_USER, USER, is_prepared
 from visomaster_host.problems import NotReady, Problem
 from visomaster_host.store import VNC_PASSWORD, read_secret
+from visomaster_host.text import printable
 
 X11VNC_TUNING = (
     *("-forever", "-shared", "-repeat", "-xkb", "-nolookup"),
@@ -192,7 +193,7 @@ def caddy(host: Host) -> Launch:
     paths.CADDY_SOCKET.unlink(missing_ok=True)  # of one that was killed
     prepared = apply.prepare(apply.stored(), apply.Places(caddy=owner_of("caddy"), port=host.port))
     for notice in prepared.notices:
-        print(f"visomaster-service: {notice}", flush=True)
+        print(printable(f"visomaster-service: {notice}"), flush=True)
     return Launch(argv=prepared.command, variables=prepared.environment)
 
 

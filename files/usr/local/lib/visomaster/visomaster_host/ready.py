@@ -16,6 +16,7 @@ from visomaster_host.host import Host, read_host
 from visomaster_host.portal import probe
 from visomaster_host.problems import NotReady, Problem, reporting
 from visomaster_host.programs import models
+from visomaster_host.text import brief, printable
 
 POLL = 0.25
 """Seconds between two looks while waiting."""
@@ -115,16 +116,16 @@ def _try(check: Check, host: Host, stands_on: Result | None = None) -> Result:
     try:
         if stands_on and not stands_on.ok:
             raise NotReady(f"needs {stands_on.name}")
-        return Result(name=check.name, ok=True, detail=check.probe(host))
+        return Result(name=check.name, ok=True, detail=brief(check.probe(host)))
     except NotReady as reason:
-        return Result(name=check.name, ok=False, detail=f"{reason}{_state_of(check.service)}")
+        return Result(name=check.name, ok=False, detail=brief(f"{reason}{_state_of(check.service)}"))
 
 
 def print_lines(results: list[Result], before: list[Result]) -> None:
     """Print one line for each result that is not as it was before."""
     for result in results:
         if result not in before:
-            print(f"{'ok' if result.ok else 'missing':8}{result.name}: {result.detail}", flush=True)
+            print(printable(f"{'ok' if result.ok else 'missing':8}{result.name}: {result.detail}"), flush=True)
 
 
 def print_json(results: list[Result], before: list[Result]) -> None:

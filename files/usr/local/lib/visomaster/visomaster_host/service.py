@@ -23,6 +23,7 @@ from visomaster_host.host import Host, read_host
 from visomaster_host.kernel import end_with_parent
 from visomaster_host.problems import NotReady, Problem, reporting
 from visomaster_host.programs import PREPARED, PROGRAMS, Need, Program
+from visomaster_host.text import lines, printable
 
 POLL = 0.02
 """Seconds between two looks at something that is not there yet."""
@@ -121,7 +122,7 @@ def wait_for(need: Need, host: Host) -> None:
                 raise Problem(f"gave up after {need.within:.0f} s: {reason}") from None
             if deadline is None and str(reason) != said:
                 said = str(reason)
-                print(f"visomaster-service: waiting: {said}", flush=True)
+                print(printable(f"visomaster-service: waiting: {said}"), flush=True)
         time.sleep(POLL)
 
 
@@ -168,11 +169,11 @@ def run_once(command: Sequence[str], variables: Mapping[str, str]) -> int:
     out, err = subprocess.PIPE, subprocess.STDOUT
     with subprocess.Popen(command, env=variables, stdout=out, stderr=err, text=True, errors="replace") as process:
         for line in process.stdout or ():
-            print(line, end="", flush=True)
+            print(lines(line), end="", flush=True)
             tell_container(line)
     status = process.returncode
     if status != 0:
-        print(f"visomaster-service: failed with status {status}, next try in {TRY_AGAIN_AFTER} s", flush=True)
+        print(f"visomaster-service: failed with status {status:d}, next try in {TRY_AGAIN_AFTER} s", flush=True)
         time.sleep(TRY_AGAIN_AFTER)
     return status
 
@@ -182,7 +183,7 @@ def tell_container(line: str) -> None:
     with contextlib.suppress(OSError):  # not root, no container, or a reader that is not fast enough
         log = os.open(paths.CONTAINER_LOG, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY)
         try:
-            os.write(log, line.encode())
+            os.write(log, lines(line).encode())
         finally:
             os.close(log)
 

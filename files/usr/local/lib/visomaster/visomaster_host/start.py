@@ -28,6 +28,7 @@ from visomaster_host.files import ensure_directory
 from visomaster_host.host import Host, read_host
 from visomaster_host.prepare import is_prepared, make_log_directories, prepare
 from visomaster_host.problems import Problem, reporting
+from visomaster_host.text import printable
 
 LOCK_WITHIN = 60.0
 """Seconds to wait for another start to end; that one is bounded too."""
@@ -202,4 +203,4 @@ def _become_command(command: list[str]) -> NoReturn:
 
 
 def _say(line: str) -> None:
-    print(f"visomaster-start: {line}", flush=True)
+    print(printable(f"visomaster-start: {line}"), flush=True)

@@ -51,6 +51,7 @@ from visomaster_host.fetch.store import (
     status_of,
 )
 from visomaster_host.problems import Problem
+from visomaster_host.text import printable
 
 if TYPE_CHECKING:
     from visomaster_host.fetch.engine import Engine
@@ -82,7 +83,7 @@ def main(argv: list[str] | None = None, *, policy: Policy | None = None) -> int:
     try:
         options = parse_options(sys.argv[1:] if argv is None else argv, {**of_last_start(), **os.environ})
     except (ManifestError, Problem) as error:
-        print(f"visomaster-fetch: {error}", file=sys.stderr)
+        print(printable(f"visomaster-fetch: {error}"), file=sys.stderr)
         return 2
     signals = _Signals()
     try:
@@ -91,9 +92,9 @@ def main(argv: list[str] | None = None, *, policy: Policy | None = None) -> int:
         print("visomaster-fetch: stopped; the next call resumes", file=sys.stderr)
         return 128 + (signals.caught or signal.SIGTERM)
     except StoreError as error:
-        print(f"visomaster-fetch: {error}", file=sys.stderr)
+        print(printable(f"visomaster-fetch: {error}"), file=sys.stderr)
     except OSError as error:
-        print(f"visomaster-fetch: {error.filename or 'the store'}: {error.strerror}", file=sys.stderr)
+        print(printable(f"visomaster-fetch: {error.filename or 'the store'}: {error.strerror}"), file=sys.stderr)
     finally:
         signals.restore()
     return 1
@@ -216,15 +217,16 @@ class Fetch:
             if not self._required_good() or not self.layout.marker.is_file():
                 lacking.append(str(self.layout.marker))
             for path in lacking:
-                print(path)
+                print(printable(path))
             return 1 if lacking else 0
         if missing:
             self._engine(missing).learn_sizes()
         for entry in missing:
-            print(f"{'unknown' if entry.size is None else human(entry.size):>8}  {entry.file.path}")
+            print(printable(f"{'unknown' if entry.size is None else human(entry.size):>8}  {entry.file.path}"))
         known = sum(max(0, entry.size - self._part(entry)) for entry in missing if entry.size is not None)
         more = sum(entry.size is None for entry in missing)
-        print(f"{len(missing)} files to fetch, {known} bytes" + (f" and {more} of unknown size" if more else ""))
+        unknown = f" and {more} of unknown size" if more else ""
+        print(printable(f"{len(missing)} files to fetch, {known} bytes{unknown}"))
         return 0
 
     def _check(self, entries: Sequence[Entry]) -> None:
@@ -386,7 +388,7 @@ class Fetch:
 
     def _tell_failures(self, *more: str) -> None:
         for failure in (*(f"{entry.file.path}: {entry.error}" for entry in self.board.failures), *more):
-            print(f"visomaster-fetch: {failure}", file=sys.stderr)
+            print(printable(f"visomaster-fetch: {failure}"), file=sys.stderr)
 
 
 def _existing(folder: Path) -> Path:

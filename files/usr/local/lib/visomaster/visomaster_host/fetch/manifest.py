@@ -19,12 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from visomaster_host.text import Told, printable
+
 GROUPS = ("required", "optional", "dependencies")
 ROOTS = ("model_assets", "dependencies")
 FIELDS = {"path", "url", "sha256", "size", "group"}
 
 
-class ManifestError(ValueError):
+class ManifestError(Told, ValueError):
     """The manifest, a selection from it, or a mirror is not usable; the message names the field."""
 
 
@@ -128,7 +130,7 @@ def _parse_file(where: str, item: object) -> ModelFile:
 
 def check_path(field: str, value: object) -> str:
     """A relative path below one of ROOTS, without hidden or parent parts (`.downloaded` and the like are ours)."""
-    good = isinstance(value, str) and re.fullmatch(r"[^\x00-\x1f\x7f\\]+", value) is not None
+    good = isinstance(value, str) and value == printable(value) and not re.search(r"[\t\\]", value)
     parts = value.split("/") if isinstance(value, str) else []
     if not good or len(parts) < 2 or parts[0] not in ROOTS or any(not p or p.startswith(".") for p in parts):
         raise ManifestError(f"{field}: expected a path like 'model_assets/name.onnx', got {value!r}")

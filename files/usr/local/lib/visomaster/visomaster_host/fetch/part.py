@@ -16,6 +16,7 @@ import threading
 from pathlib import Path
 
 from visomaster_host.fetch.owner import adopt
+from visomaster_host.text import Told
 
 # Largest single read. Every read costs several hand-overs of the interpreter's lock, so few large ones are fast: with
 # 256 kB one whole fetch took a third more processor time than with 1 MB, with 2 MB a tenth less (`bench/fetch.py`).
@@ -26,7 +27,7 @@ UNIT = 4 * 1024 * 1024
 HEADER = 128
 
 
-class Mismatch(Exception):
+class Mismatch(Told):
     """What the server has is not the file the manifest names (length or hash)."""
 
 

@@ -29,6 +29,7 @@ from typing import TextIO
 
 from visomaster_host.fetch.manifest import ModelFile
 from visomaster_host.fetch.store import write_atomic
+from visomaster_host.text import brief, printable
 
 WINDOW = 5.0  # seconds the rate is taken over
 LOG_EVERY = 10.0  # seconds between two lines in a log
@@ -53,7 +54,7 @@ class Entry:
             "status": self.status,
             "bytes_done": self.done,
             "size": self.size,
-            "error": self.error,
+            "error": None if self.error is None else brief(self.error),
         }
 
 
@@ -163,7 +164,7 @@ class Reporter:
     def say(self, line: str) -> None:
         """Print one line above the bars."""
         self._erase()
-        print(line, file=self.stream, flush=True)
+        print(printable(line), file=self.stream, flush=True)
 
     def finish(self, status: str) -> None:
         """Show and write the last state."""
@@ -195,7 +196,7 @@ def _bar(entry: Entry, width: int) -> str:
     share = entry.done / entry.size if entry.size else 0.0
     cells = 20
     bar = ("#" * int(cells * share)).ljust(cells, ".")
-    name = entry.file.path.rsplit("/", 1)[-1]
+    name = printable(entry.file.path.rsplit("/", 1)[-1])
     return f"  [{bar}] {human(entry.done):>8}  {name}{' (verifying)' if entry.status == 'verifying' else ''}"[:width]
 
 

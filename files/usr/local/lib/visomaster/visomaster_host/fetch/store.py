@@ -21,11 +21,12 @@ from pathlib import Path
 from visomaster_host.fetch.manifest import Manifest, ModelFile
 from visomaster_host.fetch.owner import adopt
 from visomaster_host.fetch.part import discard_part
+from visomaster_host.text import Told
 
 READ = 1024 * 1024
 
 
-class StoreError(Exception):
+class StoreError(Told):
     """The store or a place in it cannot be used; the message says which and why."""
 
 

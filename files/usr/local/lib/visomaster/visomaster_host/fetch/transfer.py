@@ -23,13 +23,14 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.cookies import RequestsCookieJar
 
 from visomaster_host.fetch.part import BUFFER
+from visomaster_host.text import Told, brief
 
 REDIRECTS = (301, 302, 303, 307, 308)
 RETRY = (408, 425, 429)
 MAX_HOPS = 10
 
 
-class Transient(Exception):
+class Transient(Told):
     """Worth another try. `retry_after` is the server's wish in seconds; `busy` when it asked for fewer requests."""
 
     def __init__(self, message: str, *, retry_after: float | None = None, busy: bool = False) -> None:
@@ -38,7 +39,7 @@ class Transient(Exception):
         self.busy = busy
 
 
-class Permanent(Exception):
+class Permanent(Told):
     """Another try would get the same answer."""
 
 
@@ -279,7 +280,7 @@ def _interpret(response: requests.Response, url: str, *, asked: int | None) -> B
             return _partial(response, url, asked)
         if status == 200:
             return _whole(response, url)
-        where = f"{status} {response.reason or ''}".strip() + f" from {shown(url)}"
+        where = f"{status} {brief(response.reason or '', 100)}".strip() + f" from {shown(url)}"
         if status == 416:
             raise RangeRefused(where)
         if status in RETRY or status >= 500 or status < 400:

@@ -244,6 +244,7 @@ def _validate(login: Login, places: Places, wanted: Wanted, services: Path) -> N
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=_VALIDATE_TIMEOUT,
             check=False,
             **change_user,

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from visomaster_host.text import Told
+
 SHORTEST_TOKEN = 16
 LONGEST_TOKEN = 256
 USER = "vastai"
@@ -19,7 +21,7 @@ FIXED_COOKIE = "visomaster_auth_token"
 _LABEL = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-class TokenError(ValueError):
+class TokenError(Told, ValueError):
     """The token cannot be used; the text says what was expected and never repeats the token."""
 
 

@@ -24,6 +24,8 @@ import reprlib
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from visomaster_host.text import Told
+
 PORTAL_PORT = 11111
 MAX_LENGTH = 8192
 MAX_SERVICES = 32
@@ -47,7 +49,7 @@ _SHORT.maxstring = 80
 T = TypeVar("T")
 
 
-class ConfigError(ValueError):
+class ConfigError(Told, ValueError):
     """PORTAL_CONFIG cannot be used; the text is one line that names the field, what was expected and what was
     found.
     """

@@ -10,11 +10,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from visomaster_host.text import Told
+
 _TIMEOUT = 20  # seconds; an EC key takes milliseconds even on a busy machine
 _DAYS = 397  # the longest that browsers accept
 
 
-class TlsError(Exception):
+class TlsError(Told):
     """A pair of certificate and key cannot be used or made; the text says why in one line."""
 
 
