@@ -34,10 +34,13 @@ FROM playbook AS playbook-system
 COPY tasks/system.py /playbook/tasks/system.py
 
 FROM playbook AS playbook-environment
+COPY VisoMaster/requirements/visomaster-cpu-torch.txt /playbook/VisoMaster/requirements/visomaster-cpu-torch.txt
 COPY VisoMaster/requirements/visomaster-cpu.txt /playbook/VisoMaster/requirements/visomaster-cpu.txt
+COPY VisoMaster/requirements/visomaster-cu118-tensorrt.txt /playbook/VisoMaster/requirements/visomaster-cu118-tensorrt.txt
+COPY VisoMaster/requirements/visomaster-cu118-torch.txt /playbook/VisoMaster/requirements/visomaster-cu118-torch.txt
 COPY VisoMaster/requirements/visomaster-cu118.txt /playbook/VisoMaster/requirements/visomaster-cu118.txt
+COPY VisoMaster/requirements/visomaster-cu124-tensorrt.txt /playbook/VisoMaster/requirements/visomaster-cu124-tensorrt.txt
 COPY VisoMaster/requirements/visomaster-cu124.txt /playbook/VisoMaster/requirements/visomaster-cu124.txt
-COPY VisoMaster/requirements/visomaster.txt /playbook/VisoMaster/requirements/visomaster.txt
 COPY tasks/environment.py /playbook/tasks/environment.py
 
 FROM playbook AS playbook-desktop

@@ -96,15 +96,15 @@ format: .venv/.installed ## Let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-COMPILE := $(BIN)/uv pip compile pyproject.toml --python-version 3.10 --universal --generate-hashes --no-header --quiet
+COMPILE := env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(BIN)/uv pip compile pyproject.toml --no-config \
+	--python-version 3.10 --universal --generate-hashes --no-header --quiet
 
-lock: .venv/.installed ## Renew the locks of the project's packages; with APP=NAME that application's Conda lock
-ifdef APP
-	$(BIN)/python -m operations.lock $(APP)
-else
+lock: .venv/.installed ## Renew all locks of packages; APP=NAME: that application's, and its Conda lock; SETS=NAMES: only those
+ifeq ($(APP)$(SETS),)
 	$(COMPILE) --output-file requirements.txt
 	$(COMPILE) --group dev --output-file requirements-dev.txt
 endif
+	@$(BIN)/python -m operations.lock $(APP) --sets "$(SETS)" --mirrors "$(MIRRORS)"
 
 manifest: .venv/.installed ## The model manifest of an application's checkout: APP=NAME CHECKOUT=FOLDER
 	$(BIN)/python -m spec.manifest $(CHECKOUT) --output VisoMaster/models/$(APP).json

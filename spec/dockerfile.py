@@ -91,7 +91,7 @@ class Build:
         application, lock = self.application, self.application.environment.lock
         match step:
             case Layer.ENVIRONMENT:
-                sets = (path for accelerator in application.accelerators for path in accelerator.requirements)
+                sets = (one.file for accelerator in application.accelerators for one in accelerator.requirements)
                 return (*sets, lock) if lock else (*sets,)
             case Layer.APPLICATION if isinstance(application.source, FolderSource):
                 return (application.source.path,)

@@ -1,15 +1,15 @@
 """Programs that run once on the target and leave nothing there.
 
 A program is one Python file of this package, standard library at its top level, with ``run(request) -> int``.
-Its source and its request travel together through stdin: one round trip, no file to upload or to forget on
-the host, and nothing (an index URL may hold a password) in an argument list. It prints progress on stdout
-and, when it fails, one line on stderr.
+Its source, that of the modules of this package it uses, and its request travel together through stdin: one round trip,
+no file to upload or to forget on the host, and nothing (an index URL may hold a password) in an argument list. It
+prints progress on stdout and, when it fails, one line on stderr.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ HERE = Path(__file__).resolve().parent
 LAUNCHER = """
 import json, sys, types
 job = json.loads(sys.stdin.read())
-program = types.ModuleType(job["name"])
-sys.modules[job["name"]] = program
-exec(compile(job["source"], job["name"] + ".py", "exec"), program.__dict__)
+for name, source in job["sources"].items():
+    program = types.ModuleType(name)
+    sys.modules[name] = program
+    exec(compile(source, name + ".py", "exec"), program.__dict__)
 status = program.run(job["request"])
 getattr(program, "leave", sys.exit)(status)
 """.strip()
@@ -37,11 +38,18 @@ def apt_script(name: str) -> str:
     return "".join((HERE / f"{part}.sh").read_text(encoding="utf-8") for part in ("apt_run", name))
 
 
-def job(name: str, request: Mapping[str, Any]) -> FunctionCommand:
-    """A streamed command: the program ``name`` of this package, run on the target with ``request``."""
-    source = (HERE / f"{name}.py").read_text(encoding="utf-8")
-    stdin = json.dumps({"name": name, "source": source, "request": dict(request)})
+def job(name: str, request: Mapping[str, Any], uses: Sequence[str] = ()) -> FunctionCommand:
+    """A streamed command: the program ``name`` of this package, run on the target with ``request``.
+
+    ``uses`` names the modules of this package that it imports, which hold the standard library's alone as well.
+    """
+    modules = {f"{__name__}.{module}": _source(module) for module in uses}
+    stdin = json.dumps({"sources": {**modules, name: _source(name)}, "request": dict(request)})
     return streamed(StringCommand("python3", "-I", "-c", QuoteString(LAUNCHER)), stdin=stdin)
+
+
+def _source(module: str) -> str:
+    return (HERE / f"{module}.py").read_text(encoding="utf-8")
 
 
 def rattler_requirements() -> str:

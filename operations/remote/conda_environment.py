@@ -29,6 +29,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
+from operations.remote.pip_environment import pip_environment
+
 if TYPE_CHECKING:
     from rattler import Gateway, PrefixRecord, RepoDataRecord
 
@@ -115,7 +117,7 @@ class Request:
     lock: str | None  # the text of a committed lock; None: solve
     platform: str
     requirements: str | None  # the set that brings rattler; None: it is here already
-    indexes: tuple[str, ...]
+    index: str  # of the set: a URL, or `default`
 
     @classmethod
     def of(cls, request: Mapping[str, Any]) -> Request:
@@ -239,24 +241,14 @@ def provide_rattler(request: Request, work: Path) -> None:
     listed, venv = work / "rattler.txt", work / "venv"
     listed.write_text(request.requirements, encoding="utf-8")
     _call([sys.executable, "-m", "venv", "--without-pip", str(venv)], "cannot make a venv")
-    python = [str(venv / "bin" / "python"), "-m"]
+    python = str(venv / "bin" / "python")
     # venv itself would run this too, but keep to itself why it failed.
-    _call([*python, "ensurepip", "--default-pip"], "cannot make a venv (is python3-venv there?)")
-    pip = [*python, "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
+    _call([python, "-I", "-m", "ensurepip", "--default-pip"], "cannot make a venv (is python3-venv there?)")
+    pip = [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
     options = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--no-cache-dir"]
     install = [*pip, "install", *options, "-r", str(listed)]
-    _call(install, "cannot fetch the installer", pip_environment(request.indexes))
+    _call(install, "cannot fetch the installer", pip_environment(python, request.index))
     sys.path.insert(0, str(next(venv.glob("lib/python3*/site-packages"))))
-
-
-def pip_environment(indexes: Sequence[str]) -> dict[str, str]:
-    """pip's indexes as environment variables: a URL may hold a password, everybody sees arguments."""
-    environment = dict(os.environ)
-    if indexes and indexes[0] != "default":
-        environment["PIP_INDEX_URL"] = indexes[0]
-    if indexes[1:]:
-        environment["PIP_EXTRA_INDEX_URL"] = " ".join(indexes[1:])
-    return environment
 
 
 def _call(command: Sequence[str], failure: str, environment: Mapping[str, str] | None = None) -> None:
@@ -289,7 +281,7 @@ async def bring_about(request: Request, work: Path) -> None:
 
 async def solve(request: Request, work: Path) -> str:
     """The text of a lock for the request's specs, channels and platform, with canonical URLs."""
-    from rattler import Channel, Gateway, solve
+    from rattler import Channel, ChannelPriority, Gateway, solve
 
     canonical = [Channel(channel).base_url for channel in request.channels]
     reached = [swap_prefix(url, request.mirrors) for url in canonical]
@@ -302,6 +294,7 @@ async def solve(request: Request, work: Path) -> str:
             gateway=gateway,
             platforms=[_subdir(request.platform), _subdir("noarch")],
             virtual_packages=_virtual_packages(request),
+            channel_priority=ChannelPriority.Strict,  # a package is the first channel's that has the name, or nobody's
             channel_relations="disabled",
         )
     return lock_text(records, dict(zip(reached, canonical, strict=True)), request)

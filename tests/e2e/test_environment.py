@@ -54,7 +54,7 @@ class Host:
             "lock": None,
             "platform": "linux-64",
             "requirements": None,
-            "indexes": [],
+            "index": "default",
         }
         return request | changes
 
