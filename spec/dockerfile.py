@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import jinja2
 
+from spec import pins
 from spec.application import Application, FolderSource, load_application
 from spec.here import GUIDE, ROOT, TEMPLATES
 from spec.image import ImageConfig
@@ -21,8 +22,8 @@ from spec.published import image_config
 from spec.settings import DEFAULT_REPOSITORY
 from spec.variant import VARIANTS, Variant
 
-BASE = "debian:bookworm-slim"
-"""The default base image. CUDA libraries come with the pip requirement sets, so none is needed in the base."""
+BASE = pins.images()["base"]
+"""The default base image, by its digest. CUDA libraries come with the pip requirement sets: the base needs none."""
 
 _COMMON = ("connectors", "operations", "spec", "deploy.py", "tasks/__init__.py")
 
