@@ -70,7 +70,7 @@ def environment(
         "requirements": remote.rattler_requirements(),
         "index": swap_prefix(index, mirrors or {}),
     }
-    yield remote.job("conda_environment", request, uses=["pip_environment"])
+    yield remote.job("conda_environment", request)
 
 
 def lock_that_holds(committed: str | None, state: EnvironmentState | None, platform: str, digest: str) -> str | None:

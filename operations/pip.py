@@ -45,7 +45,7 @@ def requirements(
         return
     for batch in sets.batches(every, missing):
         request = {"python": python, **asdict(batch), "index": swap_prefix(batch.index, mirrors or {})}
-        yield remote.job("pip_requirements", request, uses=["pip_environment"])
+        yield remote.job("pip_requirements", request)
 
 
 def _text(one: RequirementSet) -> sets.Text:

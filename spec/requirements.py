@@ -64,6 +64,8 @@ def parse(text: str, source: str) -> list[Wanted]:
             requirement = Requirement(bare)
         except InvalidRequirement as error:
             raise ValueError(f"{source}: {bare!r}: {str(error).splitlines()[0]}") from error
+        if requirement.url:
+            raise ValueError(f"{source}: {bare!r}: expected a package of the set's index, no address")
         wanted.append(Wanted(requirement=requirement, hashes=tuple(_HASH.findall(line))))
     return wanted
 

@@ -1,15 +1,16 @@
 """Programs that run once on the target and leave nothing there.
 
 A program is one Python file of this package, standard library at its top level, with ``run(request) -> int``.
-Its source, that of the modules of this package it uses, and its request travel together through stdin: one round trip,
-no file to upload or to forget on the host, and nothing (an index URL may hold a password) in an argument list. It
-prints progress on stdout and, when it fails, one line on stderr.
+Its source, that of the modules of this package it imports, which are alike, and its request travel together through
+stdin: one round trip, no file to upload or to forget on the host, and nothing (an index URL may hold a password) in an
+argument list. It prints progress on stdout and, when it fails, one line on stderr.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from pyinfra.api.command import FunctionCommand
 from operations.stream import streamed
 
 HERE = Path(__file__).resolve().parent
+
+_IMPORTED = re.compile(rf"^from {re.escape(__name__)}\.(\w+) import ", re.MULTILINE)
 
 # The module is registered because dataclasses look their own module up in sys.modules.
 LAUNCHER = """
@@ -38,13 +41,11 @@ def apt_script(name: str) -> str:
     return "".join((HERE / f"{part}.sh").read_text(encoding="utf-8") for part in ("apt_run", name))
 
 
-def job(name: str, request: Mapping[str, Any], uses: Sequence[str] = ()) -> FunctionCommand:
-    """A streamed command: the program ``name`` of this package, run on the target with ``request``.
-
-    ``uses`` names the modules of this package that it imports, which hold the standard library's alone as well.
-    """
-    modules = {f"{__name__}.{module}": _source(module) for module in uses}
-    stdin = json.dumps({"sources": {**modules, name: _source(name)}, "request": dict(request)})
+def job(name: str, request: Mapping[str, Any]) -> FunctionCommand:
+    """A streamed command: the program ``name`` of this package, run on the target with ``request``."""
+    source = _source(name)
+    modules = {f"{__name__}.{module}": _source(module) for module in _IMPORTED.findall(source)}
+    stdin = json.dumps({"sources": {**modules, name: source}, "request": dict(request)})
     return streamed(StringCommand("python3", "-I", "-c", QuoteString(LAUNCHER)), stdin=stdin)
 
 

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -286,7 +286,7 @@ async def solve(request: Request, work: Path) -> str:
     canonical = [Channel(channel).base_url for channel in request.channels]
     reached = [swap_prefix(url, request.mirrors) for url in canonical]
     gateway = Gateway(cache_dir=work / "repodata", client=_client())
-    await reachable(gateway, canonical, reached, request.platform)
+    offered = await names_offered(gateway, canonical, reached, request.platform)
     with translated("cannot solve"):
         records = await solve(
             reached,
@@ -294,22 +294,45 @@ async def solve(request: Request, work: Path) -> str:
             gateway=gateway,
             platforms=[_subdir(request.platform), _subdir("noarch")],
             virtual_packages=_virtual_packages(request),
-            channel_priority=ChannelPriority.Strict,  # a package is the first channel's that has the name, or nobody's
+            channel_priority=ChannelPriority.Strict,
             channel_relations="disabled",
         )
+    from_first_channel(((record.name.normalized, record.url) for record in records), offered)
     return lock_text(records, dict(zip(reached, canonical, strict=True)), request)
 
 
-async def reachable(gateway: Gateway, canonical: Sequence[str], reached: Sequence[str], platform: str) -> None:
-    """Raises ``InstallationError`` naming the channel that cannot be read: the solver's does not."""
+async def names_offered(
+    gateway: Gateway, canonical: Sequence[str], reached: Sequence[str], platform: str
+) -> dict[str, set[str]]:
+    """URL -> names of packages of each channel, the strongest first.
+
+    Raises ``InstallationError`` naming the channel that cannot be read: the solver's does not.
+    """
     from rattler.exceptions import GatewayError
 
+    offered = {}
     for name, url in zip(canonical, reached, strict=True):
         try:
-            await gateway.names([url], [_subdir(platform), _subdir("noarch")])
+            found = await gateway.names([url], [_subdir(platform), _subdir("noarch")])
+            offered[url] = {package.normalized for package in found}
         except GatewayError as error:
             where = name if name == url else f"{name} (through its mirror)"
             raise InstallationError(f"cannot read the channel {where}: {_cause(error)}") from error
+    return offered
+
+
+def from_first_channel(packages: Iterable[tuple[str, str]], offered: Mapping[str, Collection[str]]) -> None:
+    """Raises ``InstallationError`` for a package (name, URL) whose name a stronger channel has as well.
+
+    The solver's strict priority looks at versions that a spec allows: where a stronger channel has none of them, it
+    takes a weaker one's, and whoever may publish there could answer for any name.
+    """
+    for name, url in packages:
+        for channel, names in offered.items():
+            if url.startswith(f"{channel.rstrip('/')}/"):
+                break
+            if name in names:
+                raise InstallationError(f"cannot solve: {name} is not taken from {url}: a channel before has the name")
 
 
 def lock_text(records: Sequence[RepoDataRecord], canonical: Mapping[str, str], request: Request) -> str:

@@ -55,7 +55,7 @@ def published(tmp_path_factory: pytest.TempPathFactory, asset_server: str) -> It
         printed, left = {}, []
         for step in runner.steps(VARIANT):
             printed[step.command] = runner.does(step)
-            if runner.bash(f"grep -s auth ~/.docker/config.json || {NO_MATCH}"):
+            if runner.bash(f"grep -s '\"auth\"' ~/.docker/config.json || {NO_MATCH}"):
                 left.append(step.command)
         commit = runner.bash("git rev-parse HEAD").strip()
         repository = f"{ACCOUNT}/visomaster"

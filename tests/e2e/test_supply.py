@@ -231,7 +231,7 @@ def test_the_installer_of_conda_packages_comes_from_one_index_too(
 
 def test_a_program_brings_the_modules_it_uses() -> None:
     """As pyinfra runs it: the system's python3 has none of this repository."""
-    job = remote.job("pip_requirements", {"python": "/nowhere/python"}, uses=["pip_environment"])
+    job = remote.job("pip_requirements", {"python": "/nowhere/python"})
     command = job.command.get_raw_value()  # type: ignore[attr-defined]
     done = subprocess.run(
         command,

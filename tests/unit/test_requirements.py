@@ -86,10 +86,17 @@ def test_locked_and_open_requirements_are_runs_of_their_own() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["--index-url https://i.invalid", "a==1 --extra-index-url https://i.invalid", "-r other", "a = 1", "a=="],
+    [
+        "--index-url https://i.invalid",
+        "a==1 --extra-index-url https://i.invalid",
+        "-r other",
+        "a = 1",
+        "a==",
+        "a @ https://i.invalid/a-1-py3-none-any.whl",
+    ],
 )
 def test_what_is_no_requirement_is_refused(text: str) -> None:
-    """pip ignores an index option on a requirement line without a word."""
+    """pip ignores an index option on a requirement line without a word, and takes a package from any address there."""
     with pytest.raises(ValueError, match=r"^set\.txt: "):
         requirements.parse(text, "set.txt")
 
