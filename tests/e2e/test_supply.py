@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from operations import remote, set_lock
+from operations import lock, remote, set_lock
 from operations.remote import conda_environment, pip_environment, pip_requirements
 from operations.set_lock import LockError, SetToLock
 from spec import requirements
-from spec.application import RequirementSet
+from spec.application import RequirementSet, load_application
+from spec.layer import Layer
+from spec.settings import read_settings
 from tests.e2e.fake_index import Index, index, source, wheel
 
 BOX = "PIP_", "UV_"
@@ -294,3 +296,74 @@ def test_a_package_without_a_wheel_is_not_locked_unless_the_profile_says_so(
     with pytest.raises(LockError, match=r"^set\.txt: Because .*thing.* no .*wheels.*; the old file is kept$"):
         set_lock.lock(to_lock(tmp_path, "thing\n", ours.url), {})
     assert not ran.exists()
+
+
+PROFILE = """
+title = "Own"
+manifest = "models.json"
+system = []
+[source]
+git = "https://example.org/own.git"
+commit = "0123456789abcdef0123456789abcdef01234567"
+[environment]
+python = "3.11"
+channels = ["conda-forge"]
+[accelerators.gpu]
+requirements = ["main.txt", { file = "torch.txt", index = "https://torch.invalid/whl" }]
+"""
+
+
+@pytest.fixture
+def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A profile of two sets from two indexes, none of them locked; `main` needs what `torch` brings."""
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    own = tmp_path / "profile"
+    own.mkdir()
+    (own / "own.toml").write_text(PROFILE)
+    (own / "main.in").write_text("thing\n")
+    (own / "torch.in").write_text("torch\n")
+    return own
+
+
+def test_make_lock_locks_what_it_can_and_says_what_it_cannot(
+    profile: Path, ours: Index, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", ours.url)
+    ours.add("thing", wheel("thing", "1.0", needs=("torch",)))
+    ours.add("torch", wheel("torch", "0.1"))  # another one's: the set of that name comes from its own index
+    nowhere = "https://torch.invalid=http://127.0.0.1:9"
+    arguments = [str(profile / "own.toml"), "--sets", "main,torch", "--mirrors", nowhere]
+    assert lock.main(arguments) == 1
+    said = capsys.readouterr()
+    assert said.out == "locked main.txt\n"
+    assert said.err == "lock: torch.txt: https://torch.invalid/whl cannot be reached from here; the old file is kept\n"
+    assert [str(one.requirement) for one in requirements.parse((profile / "main.txt").read_text(), "")] == [
+        "thing==1.0"
+    ]
+
+
+def test_the_sets_of_two_indexes_become_one_environment(
+    profile: Path, python: str, ours: Index, other: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From `.in` to what is installed: each package from its own index, though both have it."""
+    monkeypatch.setenv("UV_DEFAULT_INDEX", ours.url)
+    ours.add("thing", wheel("thing", "1.0", "ours", needs=("torch",)))
+    ours.add("torch", wheel("torch", "9.0", "not theirs"))
+    other.add("torch", wheel("torch", "2.0", "theirs", needs=("thing",)))
+    other.add("thing", wheel("thing", "9.0", "not ours"))
+    there = other.url.removesuffix("/simple")
+    mirrors = {"https://torch.invalid/whl": f"{there}/simple"}
+    assert lock.lock_sets(load_application(str(profile / "own.toml")), mirrors, ()) == 0
+    settings = read_settings({"application": str(profile / "own.toml")}, default_layers=(Layer.ENVIRONMENT,))
+    reached = {"default": ours.url, "https://torch.invalid/whl": other.url}
+    for one in settings.accelerator.requirements:
+        assert install(python, reached[one.index], one.file.read_text()) == 0
+    assert (said(python), said(python, "torch")) == ("ours", "theirs")
+
+
+def test_a_set_that_is_not_there_is_named(profile: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lock.main([str(profile / "own.toml"), "--sets", "mian"]) == 1
+    assert capsys.readouterr().err == "lock: sets: 'mian' is unknown, expected one of: main, torch\n"
+    (profile / "torch.in").unlink()
+    assert lock.main([str(profile / "own.toml"), "--sets", "main"]) == 1
+    assert capsys.readouterr().err == "lock: torch.in: expected it beside torch.txt: it says what is locked\n"
