@@ -107,7 +107,7 @@ format: .venv/.installed ## Let ruff put the code in order
 	$(BIN)/ruff format .
 
 COMPILE := env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(BIN)/uv pip compile pyproject.toml --no-config \
-	--python-version 3.10 --universal --generate-hashes --no-header --quiet
+	--python-version 3.10 --universal --generate-hashes --only-binary :all: --no-header --quiet
 
 lock: .venv/.installed ## Renew all locks of packages; APP=NAME: that application's, and its Conda lock; SETS=NAMES: only those
 ifeq ($(APP)$(SETS),)

@@ -20,7 +20,7 @@ def digest_of(name: str) -> str:
         raise RuntimeError(f"docker: {error.strerror}") from None
     found = done.stdout.strip()
     if done.returncode or not _DIGEST.fullmatch(found):
-        said = (done.stderr.strip() or found or "no answer").splitlines()[-1]
+        said = (done.stderr.strip() or found or "no answer").splitlines()[0]
         raise RuntimeError(f"{name}: its registry gives no digest: {said}")
     return found
 

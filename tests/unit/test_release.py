@@ -223,6 +223,20 @@ def test_what_a_build_fetches_is_pinned() -> None:
     assert f'--base "{pins.images()["base"]}"' in asked and f'--scanner "{pins.images()["sbom-scanner"]}"' in asked
 
 
+def test_why_there_is_no_digest_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def docker(command: Sequence[str], **options: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(
+            command, 1, "", "docker: unknown command: docker buildx\n\nRun 'docker --help'"
+        )
+
+    monkeypatch.setattr(subprocess, "run", docker)
+    with pytest.raises(RuntimeError) as refused:
+        pin.digest_of("debian:bookworm-slim")
+    assert str(refused.value) == (
+        "debian:bookworm-slim: its registry gives no digest: docker: unknown command: docker buildx"
+    )
+
+
 def test_digests_are_renewed_all_or_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
