@@ -5,7 +5,7 @@
 # One layer for each part of the host, the part that changes least first. A layer's stage mounts a folder with pyinfra
 # and what that layer reads, nothing else: an edit rebuilds from that layer on. The mount is under /dev/shm, the one
 # place where it leaves no empty folder behind, so neither pyinfra nor this repository enters the image.
-ARG BASE=debian:bookworm-slim
+ARG BASE=debian:bookworm-slim@sha256:3783cc01769c7b2b1b83a5c5ad96c815348e28ed7da68e2e3687004faa906251
 
 # pyinfra runs on the image's own Python, which the services need as well.
 FROM ${BASE} AS base
@@ -22,7 +22,7 @@ RUN apt-get update -qq && apt-get install -qq -y --no-install-recommends python3
 COPY requirements.txt /playbook/
 RUN python3 -m venv /playbook/venv \
     && /playbook/venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes \
-       -r /playbook/requirements.txt
+       --only-binary :all: -r /playbook/requirements.txt
 COPY connectors /playbook/connectors
 COPY operations /playbook/operations
 COPY spec /playbook/spec
@@ -36,10 +36,13 @@ FROM playbook AS playbook-system
 COPY tasks/system.py /playbook/tasks/system.py
 
 FROM playbook AS playbook-environment
+COPY VisoMaster/requirements/visomaster-cpu-torch.txt /playbook/VisoMaster/requirements/visomaster-cpu-torch.txt
 COPY VisoMaster/requirements/visomaster-cpu.txt /playbook/VisoMaster/requirements/visomaster-cpu.txt
+COPY VisoMaster/requirements/visomaster-cu118-tensorrt.txt /playbook/VisoMaster/requirements/visomaster-cu118-tensorrt.txt
+COPY VisoMaster/requirements/visomaster-cu118-torch.txt /playbook/VisoMaster/requirements/visomaster-cu118-torch.txt
 COPY VisoMaster/requirements/visomaster-cu118.txt /playbook/VisoMaster/requirements/visomaster-cu118.txt
+COPY VisoMaster/requirements/visomaster-cu124-tensorrt.txt /playbook/VisoMaster/requirements/visomaster-cu124-tensorrt.txt
 COPY VisoMaster/requirements/visomaster-cu124.txt /playbook/VisoMaster/requirements/visomaster-cu124.txt
-COPY VisoMaster/requirements/visomaster.txt /playbook/VisoMaster/requirements/visomaster.txt
 COPY tasks/environment.py /playbook/tasks/environment.py
 
 FROM playbook AS playbook-desktop

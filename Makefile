@@ -1,7 +1,9 @@
 # What a person does, one target each. `make help` lists them.
 VARIANT ?= default
 APPLICATION ?= visomaster
-BASE ?= debian:bookworm-slim
+PINNED = $(shell sed -n 's/^FROM \(.*\) AS $(1)$$/\1/p' spec/pins/Dockerfile)
+BASE ?= $(call PINNED,base)
+SCANNER ?= $(call PINNED,sbom-scanner)
 HOST ?=
 REPOSITORY ?= visomaster
 export PYINFRA_PROGRESS ?= off
@@ -9,8 +11,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs shell password bake image dockerfile verify verify-image push publish login runner template \
-	vast-page test drills lint format lock manifest bench-desktop bench-fetch bench-start bench-apply clean
+.PHONY: help up down logs shell password bake image dockerfile verify verify-image push publish cache login logout runner template \
+	vast-page test drills lint format lock pin manifest bench-desktop bench-fetch bench-start bench-apply clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,9 +40,10 @@ bake: .venv/.installed ## A finished image by pyinfra alone (BASE=, VARIANT=, AP
 
 RELEASE := $(BIN)/python -m release --variant "$(VARIANT)" --repository "$(REPOSITORY)"
 
+BUILD := --application "$(APPLICATION)" --base "$(BASE)" --options "$(BUILD_OPTIONS)"
+
 image: .venv/.installed ## A finished image by the Dockerfile (BASE=, VARIANT=, APPLICATION=, REPOSITORY=, CACHE=registry, ATTEST=yes)
-	@$(RELEASE) image --application "$(APPLICATION)" --base "$(BASE)" --cache "$(CACHE)" --attest "$(ATTEST)" \
-	  --options "$(BUILD_OPTIONS)"
+	@$(RELEASE) image $(BUILD) --cache "$(CACHE)" --attest "$(ATTEST)" --scanner "$(SCANNER)"
 
 verify-image: .venv/.installed ## Run the host tests on what `make image` made (GPU=all: with GPUs, GPU=none: without)
 	@$(RELEASE) verify --gpu "$(GPU)"
@@ -48,7 +51,11 @@ verify-image: .venv/.installed ## Run the host tests on what `make image` made (
 push: .venv/.installed ## Push what `make verify-image` found good (VARIANT=, REPOSITORY=NAME/visomaster)
 	@$(RELEASE) push
 
-publish: ## image, verify-image and push in one go
+cache: .venv/.installed ## Keep the cache of `make image`, called with the same settings, beside the images; after `make login`
+	@$(RELEASE) cache $(BUILD)
+
+publish: .venv/.installed ## image, verify-image and push in one go, of what is committed
+	@$(RELEASE) check --base "$(BASE)"
 	@$(MAKE) --no-print-directory image
 	@$(MAKE) --no-print-directory verify-image
 	@$(MAKE) --no-print-directory push
@@ -56,6 +63,9 @@ publish: ## image, verify-image and push in one go
 login: ## Log in to Docker Hub, or to REGISTRY=, with DOCKERHUB_USERNAME and DOCKERHUB_TOKEN of the environment
 	@: "$${DOCKERHUB_USERNAME:?expected a name of Docker Hub}" "$${DOCKERHUB_TOKEN:?expected an access token of it}"; \
 	printf '%s' "$$DOCKERHUB_TOKEN" | docker login --username "$$DOCKERHUB_USERNAME" --password-stdin $(REGISTRY)
+
+logout: ## Take the token of `make login` off the disk
+	@docker logout $(REGISTRY)
 
 runner: ## On GitHub's runner alone: free disk (DISK=45 GB or more), and the image store that keeps attestations
 	@$(PYTHON) -m release.runner $(if $(DISK),--disk "$(DISK)")
@@ -87,7 +97,7 @@ lint: .venv/.installed ## ruff, mypy, shellcheck, hadolint, actionlint, zizmor, 
 	$(BIN)/mypy
 	$(BIN)/shellcheck --shell=sh operations/remote/*.sh sandbox/images/*/*.sh .ci/run
 	$(BIN)/shellcheck tests/drills/launch.sh
-	$(BIN)/hadolint Dockerfile sandbox/images/*/Dockerfile
+	$(BIN)/hadolint Dockerfile spec/pins/Dockerfile sandbox/images/*/Dockerfile
 	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck
 	$(BIN)/zizmor --offline --quiet .github
 	$(BIN)/docker-compose --file compose.yaml --profile '*' config --quiet
@@ -96,15 +106,19 @@ format: .venv/.installed ## Let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-COMPILE := $(BIN)/uv pip compile pyproject.toml --python-version 3.10 --universal --generate-hashes --no-header --quiet
+COMPILE := env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(BIN)/uv pip compile pyproject.toml --no-config \
+	--python-version 3.10 --universal --generate-hashes --only-binary :all: --no-header --quiet
 
-lock: .venv/.installed ## Renew the locks of the project's packages; with APP=NAME that application's Conda lock
-ifdef APP
-	$(BIN)/python -m operations.lock $(APP)
-else
+lock: .venv/.installed ## Renew all locks of packages; APP=NAME: that application's, and its Conda lock; SETS=NAMES: only those
+ifeq ($(APP)$(SETS),)
 	$(COMPILE) --output-file requirements.txt
 	$(COMPILE) --group dev --output-file requirements-dev.txt
 endif
+	@$(BIN)/python -m operations.lock $(APP) --sets "$(SETS)" --mirrors "$(MIRRORS)"
+
+pin: .venv/.installed ## Renew the digests of the images that a build fetches, where their registry can be reached
+	@$(BIN)/python -m release.pin
+	@$(MAKE) --no-print-directory dockerfile
 
 manifest: .venv/.installed ## The model manifest of an application's checkout: APP=NAME CHECKOUT=FOLDER
 	$(BIN)/python -m spec.manifest $(CHECKOUT) --output VisoMaster/models/$(APP).json

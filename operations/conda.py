@@ -31,7 +31,7 @@ def environment(
     channels: Sequence[str],
     lock: Path | None = None,
     mirrors: Mapping[str, str] | None = None,
-    indexes: Sequence[str] = (),
+    index: str = "default",
 ) -> Generator[FunctionCommand]:
     """Make `prefix` hold exactly the Conda packages of a lock.
 
@@ -40,8 +40,8 @@ def environment(
     + channels: names, URLs or absolute paths, the first one strongest
     + lock: a committed lock, used on the platforms it has packages for; elsewhere, and without one,
       the specs are solved on the host and the lock is kept there (``/etc/visomaster/environment.lock``)
-    + mirrors: URL prefixes FROM -> TO for channels and indexes; locks and records keep the canonical URLs
-    + indexes: pip indexes for the installer itself, as for `operations.pip.requirements`
+    + mirrors: URL prefixes FROM -> TO for channels and the index; locks and records keep the canonical URLs
+    + index: the pip index of the installer itself; `default` stands for what the host's pip is configured for
 
     Refused: a lock made for other specs or channels, and a machine no Conda packages are built for.
     """
@@ -68,7 +68,7 @@ def environment(
         "lock": wanted,
         "platform": PLATFORMS[machine],
         "requirements": remote.rattler_requirements(),
-        "indexes": [swap_prefix(index, mirrors or {}) for index in indexes],
+        "index": swap_prefix(index, mirrors or {}),
     }
     yield remote.job("conda_environment", request)
 

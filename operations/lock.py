@@ -1,20 +1,24 @@
-"""Write the Conda lock of an application: `python -m operations.lock APPLICATION [--mirror FROM=TO]`.
+"""Write locks: `python -m operations.lock [APPLICATION] [--sets NAME,…] [--mirrors FROM=TO,…]`.
 
-It runs the installer's own solver here, in a temporary virtual environment, so that a committed lock and one a host
-makes for itself come from the same code.
+Without an application: the pip requirement sets of every profile. With one: its sets, and its Conda lock. What cannot
+be made here is said, and the rest is made.
+
+The Conda lock comes from the installer's own solver, run here in a temporary virtual environment, so that a committed
+lock and one a host makes for itself come from the same code.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from operations import remote
+from operations import remote, set_lock
 from operations.remote import conda_environment
 from operations.shown import passed_on
-from spec.application import PROFILES, CondaEnvironment
+from spec import fields
+from spec.application import PROFILES, Application, CondaEnvironment, known_applications
 from spec.settings import read_settings
 from spec.text import brief
 
@@ -35,31 +39,67 @@ def lock_environment(environment: CondaEnvironment, out: Path, *, mirrors: Mappi
             "lock": None,
             "platform": platform,
             "requirements": remote.rattler_requirements(),
-            "indexes": [],
+            "index": "default",
         }
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 0, or 1 after one line on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m operations.lock", description="Write an application's Conda lock.")
-    parser.add_argument("application", help="a profile's name or the path of a .toml file")
-    parser.add_argument("--mirrors", default="", metavar="FROM=TO,…", help="where channels are reached")
-    parser.add_argument("--platform", default="linux-64", choices=sorted(conda_environment.ARCHSPEC))
-    given = parser.parse_args(arguments)
-    data = {"application": given.application, **({"mirrors": given.mirrors} if given.mirrors else {})}
-    try:
-        settings = read_settings(data)
-    except ValueError as error:
-        print(brief(error), file=sys.stderr)
-        return 1
-    application = settings.application
-    out = PROFILES / "locks" / f"{application.name}-{given.platform}.lock"
+def lock_conda(application: Application, mirrors: Mapping[str, str], platform: str) -> int:
+    """Write the Conda lock of `application` beside the profiles; 0, or 1 after two lines on stderr: why, and what."""
+    out = PROFILES / "locks" / f"{application.name}-{platform}.lock"
     out.parent.mkdir(exist_ok=True)
-    status = lock_environment(application.environment, out, mirrors=settings.mirrors, platform=given.platform)
-    if status == 0 and application.environment.lock is None:
+    status = lock_environment(application.environment, out, mirrors=mirrors, platform=platform)
+    if status:
+        print(f"lock: {out.name} is not made: run this where the channels can be reached", file=sys.stderr)
+    elif application.environment.lock is None:
         print(f'to use it, write in [environment] of {application.name}.toml: lock = "locks/{out.name}"')
     return status
+
+
+def lock_sets(application: Application, mirrors: Mapping[str, str], names: Collection[str]) -> int:
+    """Write the locks of the sets of `application`, or of those called `names`; 1 when one could not be made."""
+    status = 0
+    for one in set_lock.sets_of(application):
+        if names and one.out.stem not in names:
+            continue
+        try:
+            set_lock.lock(one, mirrors)
+        except (set_lock.LockError, ValueError) as error:
+            print(f"lock: {brief(error)}", file=sys.stderr)
+            status = 1
+        else:
+            print(brief(f"locked {one.out.name}"), flush=True)
+    return status
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 0, or 1 after one line on stderr for each lock that could not be made."""
+    parser = argparse.ArgumentParser(prog="python -m operations.lock", description="Write locks of applications.")
+    parser.add_argument("application", nargs="?", help="a profile's name or the path of a .toml file")
+    parser.add_argument("--sets", default="", metavar="NAME,…", help="only these requirement sets, and no Conda lock")
+    parser.add_argument("--mirrors", default="", metavar="FROM=TO,…", help="where channels and indexes are reached")
+    parser.add_argument("--platform", default="linux-64", choices=sorted(conda_environment.ARCHSPEC))
+    given = parser.parse_args(arguments)
+    try:
+        return _lock(given)
+    except (set_lock.LockError, ValueError) as error:
+        print(f"lock: {brief(error)}", file=sys.stderr)
+        return 1
+
+
+def _lock(given: argparse.Namespace) -> int:
+    mirrors = {"mirrors": given.mirrors} if given.mirrors else {}
+    references = [given.application] if given.application else known_applications()
+    # What a profile needs to be installed may be what is made here.
+    every = [read_settings({"application": one, **mirrors, "layers": "system"}) for one in references]
+    names = {name.removesuffix(".txt") for name in given.sets.replace(",", " ").split()}
+    known = {set_.file.stem for s in every for kind in s.application.accelerators for set_ in kind.requirements}
+    if unknown := names - known:
+        raise ValueError(f"sets: {sorted(unknown)[0]!r} is unknown, expected {fields.one_of(sorted(known))}")
+    statuses = [lock_sets(one.application, one.mirrors, names) for one in every]
+    if given.application and not names:
+        statuses.append(lock_conda(every[0].application, every[0].mirrors, given.platform))
+    return max(statuses)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from release import image
 from release.image import Release, ReleaseError
-from spec.published import repository_commit
+from spec.published import repository_commit, uncommitted
 from spec.text import brief, printable
 from spec.variant import VARIANTS
 
@@ -21,12 +21,19 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--variant", required=True, choices=list(VARIANTS))
     top.add_argument("--repository", required=True, help="the image's name before its tag")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    check = commands.add_parser("check", help="say what a push would refuse")
     build = commands.add_parser("image", help="build it")
-    build.add_argument("--application", required=True)
-    build.add_argument("--base", required=True, help="the base image")
-    build.add_argument("--cache", choices=["", "registry"], help="keep BuildKit's cache beside the images")
+    cache = commands.add_parser(
+        "cache", help="keep the cache of what was built, with the same options, at the registry"
+    )
+    for command in (check, build, cache):
+        command.add_argument("--base", required=True, help="the base image")
+    for command in (build, cache):
+        command.add_argument("--application", required=True)
+        command.add_argument("--options", default="", type=shlex.split, help="more options of `docker build`")
+    build.add_argument("--cache", choices=["", "registry"], help="read the caches that are kept at the registry")
     build.add_argument("--attest", choices=["", "yes"], help="add SBOM and provenance")
-    build.add_argument("--options", default="", type=shlex.split, help="more options of `docker build`")
+    build.add_argument("--scanner", default="", help="the image that makes the SBOM")
     verify = commands.add_parser("verify", help="run the host tests on a container of it")
     verify.add_argument("--gpu", choices=["", "all", "none"])
     commands.add_parser("push", help="push what was verified")
@@ -49,12 +56,18 @@ def run(options: argparse.Namespace) -> None:
     commit = repository_commit()
     if commit is None:
         raise ReleaseError("git: this is no checkout, and images are named after its commit")
-    release = Release(variant=VARIANTS[options.variant], repository=options.repository, commit=commit)
+    release = Release(
+        variant=VARIANTS[options.variant], repository=options.repository, commit=commit, changed=uncommitted()
+    )
     match options.command:
+        case "check":
+            image.check(release, options.base)
+        case "cache":
+            image.export_cache(release, options.application, options.base, options.options)
         case "image":
             more = (
-                *(release.cache_options if options.cache else ()),
-                *(image.ATTEST_OPTIONS if options.attest else ()),
+                *(release.cache_sources if options.cache else ()),
+                *(image.attest_options(options.scanner) if options.attest else ()),
             )
             image.build(release, options.application, options.base, (*more, *options.options))
         case "verify":

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from spec import dockerfile
+from spec import dockerfile, pins
 from spec.here import ROOT
 from spec.image import repository as checked_repository
 from spec.text import Told, lines
@@ -26,6 +26,7 @@ VERIFIED = ROOT / ".state" / "verified"
 """One file a variant with the ID of its image that passed the host tests."""
 
 REVISION = "org.opencontainers.image.revision"
+BASE_NAME = "org.opencontainers.image.base.name"
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 
 
@@ -35,11 +36,15 @@ class ReleaseError(Told, RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """The image of `variant` at `commit` (40 hexadecimal digits), named in `repository`."""
+    """The image of `variant` at `commit` (40 hexadecimal digits), named in `repository`.
+
+    `changed` names a file that differs from that commit: an image of it is for this machine alone.
+    """
 
     variant: Variant
     repository: str
     commit: str
+    changed: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a name that only the registry would refuse, hours later."""
@@ -51,14 +56,36 @@ class Release:
         return tuple(f"{self.repository}:{tag}" for tag in reversed(self.variant.tags(self.commit)))
 
     @property
-    def cache_options(self) -> tuple[str, ...]:
-        """BuildKit's options for a cache beside the images. Layers are shared, so every host's cache is read."""
+    def revision(self) -> str:
+        """What the image is made from, as its label says."""
+        return f"{self.commit}-dirty" if self.changed else self.commit
+
+    @property
+    def cache_sources(self) -> tuple[str, ...]:
+        """BuildKit's options for reading the cache beside the images. Layers are shared, so every host's is read."""
         hosts = dict.fromkeys(variant.host.name for variant in VARIANTS.values())
-        sources = [f"--cache-from=type=registry,ref={self.repository}:cache-{host}" for host in hosts]
-        return (*sources, f"--cache-to=type=registry,ref={self.repository}:cache-{self.variant.host.name},mode=max")
+        return tuple(f"--cache-from=type=registry,ref={self.repository}:cache-{host}" for host in hosts)
+
+    @property
+    def cache_target(self) -> str:
+        """BuildKit's option for writing this host's."""
+        return f"--cache-to=type=registry,ref={self.repository}:cache-{self.variant.host.name},mode=max"
 
 
-ATTEST_OPTIONS = ("--sbom=true", "--provenance=mode=max")
+def attest_options(scanner: str) -> tuple[str, ...]:
+    """The options that add SBOM and provenance. Raises `ValueError` when the image `scanner`, which sees every file of
+    the build, is not named by digest."""
+    return (f"--sbom=generator={pins.pinned(scanner, 'scanner')}", "--provenance=mode=max")
+
+
+def check(release: Release, base: str) -> None:
+    """Raise `ReleaseError` or `ValueError` for what a push would refuse hours later."""
+    _account(release)
+    pins.pinned(base, "base")
+    if release.changed:
+        raise ReleaseError(
+            f"git: {release.changed} is not as it was committed, and images are named after the commit: commit first"
+        )
 
 
 def build(release: Release, application: str, base: str, options: Sequence[str]) -> None:
@@ -66,9 +93,20 @@ def build(release: Release, application: str, base: str, options: Sequence[str])
 
     Raises `ReleaseError`, and `ValueError` when the application is refused.
     """
-    names = [f"--tag={reference}" for reference in release.references]
-    arguments = [f"--build-arg=BASE={base}", f"--build-arg=REVISION={release.commit}"]
-    command = ["build", "--file=-", f"--target={release.variant.name}", *arguments, *names, *options, str(ROOT)]
+    _build(release, application, base, [*(f"--tag={reference}" for reference in release.references), *options])
+
+
+def export_cache(release: Release, application: str, base: str, options: Sequence[str]) -> None:
+    """Write the cache of what `build` built, called alike: each step is in this machine's cache, so none runs again.
+
+    Raises as `build` does.
+    """
+    _build(release, application, base, [release.cache_target, "--output=type=cacheonly", *options])
+
+
+def _build(release: Release, application: str, base: str, options: Sequence[str]) -> None:
+    arguments = [f"--build-arg=BASE={base}", f"--build-arg=REVISION={release.revision}", f"--label={BASE_NAME}={base}"]
+    command = ["build", "--file=-", f"--target={release.variant.name}", *arguments, *options, str(ROOT)]
     _docker(command, text=dockerfile.render(application), environment={"DOCKER_BUILDKIT": "1"})
 
 
@@ -96,10 +134,10 @@ def verify(release: Release, gpu: str) -> None:
 def push(release: Release) -> str:
     """Push the image that passed the host tests under every name of `release`; returns `repository@digest`.
 
-    Raises `ReleaseError` when none has passed, or it is of another commit than `release`.
+    Raises `ReleaseError` when none has passed, or it is of another commit than `release`, and `ValueError` when it was
+    made on a base whose name can move.
     """
-    if "/" not in release.repository:
-        raise ReleaseError(f"repository: expected NAME/visomaster, as on Docker Hub, got {release.repository!r}")
+    _account(release)
     image = _verified(release)
     digests = set()
     for reference in release.references:
@@ -116,6 +154,11 @@ def summary(release: Release, digest: str) -> str:
     return f"### {release.variant.name}\n\n`{digest}`\n\n| name |\n|---|\n{rows}"
 
 
+def _account(release: Release) -> None:
+    if "/" not in release.repository:
+        raise ReleaseError(f"repository: expected NAME/visomaster, as on Docker Hub, got {release.repository!r}")
+
+
 def _verified(release: Release) -> str:
     """The ID of the image that passed the host tests, made from the commit of `release`."""
     try:
@@ -124,13 +167,18 @@ def _verified(release: Release) -> str:
         raise ReleaseError(
             f"{release.variant.name}: no image has passed the host tests, run `make verify-image`"
         ) from None
-    made_from = _output(["image", "inspect", f'--format={{{{index .Config.Labels "{REVISION}"}}}}', image])
+    made_from = _label(image, REVISION)
     if made_from != release.commit:
         raise ReleaseError(
             f"{release.variant.name}: the image that passed the host tests is of commit {made_from or '(none)'},"
             f" expected {release.commit}: run `make image verify-image`"
         )
+    pins.pinned(_label(image, BASE_NAME), "base of the image that passed the host tests")
     return image
+
+
+def _label(image: str, name: str) -> str:
+    return _output(["image", "inspect", f'--format={{{{index .Config.Labels "{name}"}}}}', image])
 
 
 @contextmanager

@@ -15,7 +15,7 @@ RELEASE = "bookworm"
 WHEELS = REPOSITORY / "sandbox" / "packages" / "wheels.txt"
 RECIPE = ("conda.py", "repack.py", "packages/sitecustomize.py", "packages/wheels.txt")
 # Settings by which people reach a package index of their own; used while the wheels are downloaded.
-PASSED_ON = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+PASSED_ON = ("PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 
 
 def channel(served: Path = CACHE / "www") -> Path:

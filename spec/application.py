@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spec import fields
@@ -18,9 +18,13 @@ else:
 PROFILES = GUIDE.parent
 """Where the project's own profiles are, and where a user may put a program of their own."""
 
+DEFAULT_INDEX = "default"
+"""Stands for the pip index that a host is configured for, which is PyPI where nothing is said."""
+
 _PROFILE = ("title", "manifest", "system", "source", "environment", "accelerators")
 _ENVIRONMENT = ("python", "channels", "specs", "lock")
-_ACCELERATOR = ("requirements", "indexes", "cuda_libraries")
+_ACCELERATOR = ("requirements", "cuda_libraries")
+_SET = ("file", "index", "build")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +50,31 @@ Source = GitSource | FolderSource
 
 
 @dataclass(frozen=True, kw_only=True)
+class RequirementSet:
+    """A pip requirement set, and the one index all of it comes from: a URL, or `default` for the main one.
+
+    `build` names its packages that exist only as source, which is a program that runs as root; all others are wheels.
+    """
+
+    file: Path
+    index: str = DEFAULT_INDEX
+    build: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Accelerator:
-    """The pip requirement sets of one kind of accelerator, the indexes they come from (the main one first; `default` is
-    what the host's pip is configured for) and the CUDA libraries (sonames) that the program loads at run time."""
+    """The pip requirement sets of one kind of accelerator, the main index (`default` is what the host's pip is
+    configured for) and the CUDA libraries (sonames) that the program loads at run time."""
 
     name: str
-    requirements: tuple[Path, ...]
-    indexes: tuple[str, ...]
+    requirements: tuple[RequirementSet, ...]
     cuda_libraries: tuple[str, ...]
+    index: str = DEFAULT_INDEX
+
+    def with_index(self, index: str) -> Accelerator:
+        """The same with `index` as the main one."""
+        sets = (replace(one, index=index) if one.index == DEFAULT_INDEX else one for one in self.requirements)
+        return replace(self, index=index, requirements=tuple(sets))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,10 +208,30 @@ def _accelerators(table: Mapping[str, object], path: Path) -> tuple[Accelerator,
 
 def _accelerator(name: str, table: Mapping[str, object], path: Path) -> Accelerator:
     where = f"{path.name}: accelerators.{name}"
+    if "indexes" in table:
+        raise ValueError(
+            f"{where}: indexes are no field, expected each set with its own:"
+            ' requirements = [{ file = "…", index = "https://…" }]'
+        )
     fields.refuse_unknown(table, _ACCELERATOR, where)
+    sets = table.get("requirements", [])
+    if not isinstance(sets, list):
+        raise ValueError(f"{where}: requirements must be a list of files or tables, got {sets!r}")
     return Accelerator(
         name=name,
-        requirements=tuple(path.parent / item for item in fields.texts(table, "requirements", where)),
-        indexes=tuple(fields.index(item, f"{where}: indexes") for item in fields.texts(table, "indexes", where)),
+        requirements=tuple(_requirement_set(item, f"{where}: requirements", path) for item in sets),
         cuda_libraries=fields.texts(table, "cuda_libraries", where),
+    )
+
+
+def _requirement_set(item: object, where: str, path: Path) -> RequirementSet:
+    """A file's name, or a table of `file`, its `index` and what to `build`. Raises `ValueError` naming the field."""
+    table: Mapping[str, object] = item if isinstance(item, dict) else {"file": item}
+    fields.refuse_unknown(table, _SET, where)
+    return RequirementSet(
+        file=path.parent / fields.text(table, "file", where),
+        index=fields.index(fields.text(table, "index", where), f"{where}: index")
+        if "index" in table
+        else DEFAULT_INDEX,
+        build=tuple(fields.package(name, f"{where}: build") for name in fields.texts(table, "build", where)),
     )

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import jinja2
 
+from spec import pins
 from spec.application import Application, FolderSource, load_application
 from spec.here import GUIDE, ROOT, TEMPLATES
 from spec.image import ImageConfig
@@ -21,8 +22,8 @@ from spec.published import image_config
 from spec.settings import DEFAULT_REPOSITORY
 from spec.variant import VARIANTS, Variant
 
-BASE = "debian:bookworm-slim"
-"""The default base image. CUDA libraries come with the pip requirement sets, so none is needed in the base."""
+BASE = pins.images()["base"]
+"""The default base image, by its digest. CUDA libraries come with the pip requirement sets: the base needs none."""
 
 _ON_HOST = "files/usr/local/lib/visomaster/visomaster_host"
 _COMMON = (
@@ -95,7 +96,7 @@ class Build:
         application, lock = self.application, self.application.environment.lock
         match step:
             case Layer.ENVIRONMENT:
-                sets = (path for accelerator in application.accelerators for path in accelerator.requirements)
+                sets = (one.file for accelerator in application.accelerators for one in accelerator.requirements)
                 return (*sets, lock) if lock else (*sets,)
             case Layer.APPLICATION if isinstance(application.source, FolderSource):
                 return (application.source.path,)

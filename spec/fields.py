@@ -11,6 +11,7 @@ from spec.enums import StrEnum
 Choice = TypeVar("Choice", bound=StrEnum)
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _URL = re.compile(r"(https?|file|ssh|git)://[^\s]+")
 
 
@@ -88,3 +89,10 @@ def index(value: str, where: str) -> str:
 def channel(value: str, where: str) -> str:
     """`value` when it is a Conda channel: a name, an absolute path or a URL. Raises `ValueError` otherwise."""
     return url(value, where) if "://" in value else value
+
+
+def package(value: str, where: str) -> str:
+    """`value` when it is the name of a Python package (PEP 508). Raises `ValueError` otherwise."""
+    if not _PACKAGE.fullmatch(value):
+        raise ValueError(f"{where}: expected the name of a package, got {value!r}")
+    return value

@@ -30,7 +30,7 @@ HEALTHCHECK = Healthcheck(
 
 def published_image(settings: Settings) -> ImageConfig:
     """The names and metadata of the image that `settings` describe."""
-    return image_config(settings.variant, settings.application, settings.repository, repository_commit(), settings.port)
+    return image_config(settings.variant, settings.application, settings.repository, clean_commit(), settings.port)
 
 
 def image_config(
@@ -62,8 +62,26 @@ def _labels(variant: Variant, application: Application, commit: str | None) -> M
 
 def repository_commit() -> str | None:
     """The commit this repository is at, or nothing where it is no git checkout (an archive, a build stage)."""
+    found = _git("rev-parse", "HEAD")
+    return found.strip() if found is not None else None
+
+
+def clean_commit() -> str | None:
+    """The commit this repository is at and does not differ from: what differs must not carry its name."""
+    return None if uncommitted() else repository_commit()
+
+
+def uncommitted() -> str | None:
+    """A file that is not as this repository's commit has it, new ones among them; nothing where all are."""
+    found = _git("status", "--porcelain")
+    if found is None:
+        return "something"  # git cannot tell
+    return found.splitlines()[0][3:] if found else None
+
+
+def _git(*command: str) -> str | None:
     git = shutil.which("git")
     if git is None:
         return None
-    result = subprocess.run([git, "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return result.stdout.strip() if result.returncode == 0 else None
+    result = subprocess.run([git, "-C", str(ROOT), *command], capture_output=True, text=True, check=False)
+    return result.stdout if result.returncode == 0 else None

@@ -6,8 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spec import fields
-from spec.application import Accelerator, Application, FolderSource, Source, load_application, read_source
+from spec import fields, requirements
+from spec.application import (
+    DEFAULT_INDEX,
+    Accelerator,
+    Application,
+    FolderSource,
+    Source,
+    load_application,
+    read_source,
+)
 from spec.image import repository
 from spec.layer import Layer
 from spec.variant import INTERNAL_PORTS, VARIANTS, Variant
@@ -21,6 +29,7 @@ KEYS = (
     "source",
     "channels",
     "indexes",
+    "unhashed",
     "mirrors",
     "repository",
 )
@@ -56,8 +65,7 @@ def read_settings(data: Mapping[str, object], default_layers: tuple[Layer, ...] 
     application = _application(data)
     accelerator = application.accelerator(_optional(data, "accelerator"))
     if "indexes" in data:
-        indexes = tuple(fields.index(item, "indexes") for item in _list(data, "indexes"))
-        accelerator = replace(accelerator, indexes=indexes)
+        accelerator = accelerator.with_index(_index(data))
     variant = _variant(str(data.get("variant", "default")))
     settings = Settings(
         variant=variant,
@@ -69,6 +77,8 @@ def read_settings(data: Mapping[str, object], default_layers: tuple[Layer, ...] 
         repository=repository(_optional(data, "repository") or DEFAULT_REPOSITORY),
     )
     _require_files(application, accelerator, settings.layers)
+    if not _unhashed(data) and Layer.ENVIRONMENT in settings.layers:
+        _require_hashes(application, accelerator)
     return settings
 
 
@@ -111,7 +121,7 @@ def _require_files(application: Application, accelerator: Accelerator, layers: t
     environment = application.environment
     needed: list[tuple[str, Path]] = []
     if Layer.ENVIRONMENT in layers:
-        needed += [("requirements", path) for path in accelerator.requirements]
+        needed += [("requirements", one.file) for one in accelerator.requirements]
         needed += [("lock", environment.lock)] if environment.lock else []
     if Layer.PROGRAMS in layers or Layer.MODELS in layers:
         needed.append(("manifest", application.manifest))
@@ -121,6 +131,37 @@ def _require_files(application: Application, accelerator: Accelerator, layers: t
     source = application.source
     if Layer.APPLICATION in layers and isinstance(source, FolderSource) and not source.path.is_dir():
         raise ValueError(f"{application.name}: source names {source.path}, which is no folder")
+
+
+def _require_hashes(application: Application, accelerator: Accelerator) -> None:
+    """Raise `ValueError` when a set names a package without the hashes its archive may have: whoever answers for its
+    index, or for a mirror of it, would decide what runs as root."""
+    for one in accelerator.requirements:
+        for wanted in requirements.parse(one.file.read_text(encoding="utf-8"), one.file.name):
+            if not wanted.is_locked:
+                index = "its index" if one.index == DEFAULT_INDEX else one.index
+                raise ValueError(
+                    f"accelerator: {accelerator.name}: {one.file.name} has no hash for {wanted.requirement}, expected"
+                    f" a locked set: run `make lock APP={application.name}` where {index} can be reached, or say"
+                    " unhashed=yes to trust it"
+                )
+
+
+def _unhashed(data: Mapping[str, object]) -> bool:
+    value = str(data.get("unhashed", "no"))
+    if value not in ("yes", "no"):
+        raise ValueError(f"unhashed: expected yes or no, got {value!r}")
+    return value == "yes"
+
+
+def _index(data: Mapping[str, object]) -> str:
+    indexes = _list(data, "indexes")
+    if len(indexes) > 1:
+        raise ValueError(
+            "indexes: expected one, the main index: two would be equals, and either could answer for a package of the"
+            " other; `mirrors` say where an index that a set names is reached"
+        )
+    return fields.index(indexes[0], "indexes")
 
 
 def _source(value: str) -> Source:

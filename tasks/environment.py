@@ -21,13 +21,12 @@ def environment(conda_environment: CondaEnvironment, accelerator: Accelerator, m
         channels=conda_environment.channels,
         lock=conda_environment.lock,
         mirrors=mirrors,
-        indexes=accelerator.indexes[:1],
+        index=accelerator.index,
     )
     pip.requirements(
         name=f"Install Python packages for {accelerator.name}",
         python=paths.PYTHON,
-        lock_files=accelerator.requirements,
-        indexes=accelerator.indexes,
+        wanted=accelerator.requirements,
         mirrors=mirrors,
     )
     cuda.on_loader_path(

@@ -22,12 +22,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, urlsplit
+
+from operations.remote.pip_environment import pip_environment
 
 if TYPE_CHECKING:
     from rattler import Gateway, PrefixRecord, RepoDataRecord
@@ -115,7 +117,7 @@ class Request:
     lock: str | None  # the text of a committed lock; None: solve
     platform: str
     requirements: str | None  # the set that brings rattler; None: it is here already
-    indexes: tuple[str, ...]
+    index: str  # of the set: a URL, or `default`
 
     @classmethod
     def of(cls, request: Mapping[str, Any]) -> Request:
@@ -239,24 +241,14 @@ def provide_rattler(request: Request, work: Path) -> None:
     listed, venv = work / "rattler.txt", work / "venv"
     listed.write_text(request.requirements, encoding="utf-8")
     _call([sys.executable, "-m", "venv", "--without-pip", str(venv)], "cannot make a venv")
-    python = [str(venv / "bin" / "python"), "-m"]
+    python = str(venv / "bin" / "python")
     # venv itself would run this too, but keep to itself why it failed.
-    _call([*python, "ensurepip", "--default-pip"], "cannot make a venv (is python3-venv there?)")
-    pip = [*python, "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
+    _call([python, "-I", "-m", "ensurepip", "--default-pip"], "cannot make a venv (is python3-venv there?)")
+    pip = [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
     options = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--no-cache-dir"]
     install = [*pip, "install", *options, "-r", str(listed)]
-    _call(install, "cannot fetch the installer", pip_environment(request.indexes))
+    _call(install, "cannot fetch the installer", pip_environment(python, request.index))
     sys.path.insert(0, str(next(venv.glob("lib/python3*/site-packages"))))
-
-
-def pip_environment(indexes: Sequence[str]) -> dict[str, str]:
-    """pip's indexes as environment variables: a URL may hold a password, everybody sees arguments."""
-    environment = dict(os.environ)
-    if indexes and indexes[0] != "default":
-        environment["PIP_INDEX_URL"] = indexes[0]
-    if indexes[1:]:
-        environment["PIP_EXTRA_INDEX_URL"] = " ".join(indexes[1:])
-    return environment
 
 
 def _call(command: Sequence[str], failure: str, environment: Mapping[str, str] | None = None) -> None:
@@ -289,12 +281,12 @@ async def bring_about(request: Request, work: Path) -> None:
 
 async def solve(request: Request, work: Path) -> str:
     """The text of a lock for the request's specs, channels and platform, with canonical URLs."""
-    from rattler import Channel, Gateway, solve
+    from rattler import Channel, ChannelPriority, Gateway, solve
 
     canonical = [Channel(channel).base_url for channel in request.channels]
     reached = [swap_prefix(url, request.mirrors) for url in canonical]
     gateway = Gateway(cache_dir=work / "repodata", client=_client())
-    await reachable(gateway, canonical, reached, request.platform)
+    offered = await names_offered(gateway, canonical, reached, request.platform)
     with translated("cannot solve"):
         records = await solve(
             reached,
@@ -302,21 +294,45 @@ async def solve(request: Request, work: Path) -> str:
             gateway=gateway,
             platforms=[_subdir(request.platform), _subdir("noarch")],
             virtual_packages=_virtual_packages(request),
+            channel_priority=ChannelPriority.Strict,
             channel_relations="disabled",
         )
+    from_first_channel(((record.name.normalized, record.url) for record in records), offered)
     return lock_text(records, dict(zip(reached, canonical, strict=True)), request)
 
 
-async def reachable(gateway: Gateway, canonical: Sequence[str], reached: Sequence[str], platform: str) -> None:
-    """Raises ``InstallationError`` naming the channel that cannot be read: the solver's does not."""
+async def names_offered(
+    gateway: Gateway, canonical: Sequence[str], reached: Sequence[str], platform: str
+) -> dict[str, set[str]]:
+    """URL -> names of packages of each channel, the strongest first.
+
+    Raises ``InstallationError`` naming the channel that cannot be read: the solver's does not.
+    """
     from rattler.exceptions import GatewayError
 
+    offered = {}
     for name, url in zip(canonical, reached, strict=True):
         try:
-            await gateway.names([url], [_subdir(platform), _subdir("noarch")])
+            found = await gateway.names([url], [_subdir(platform), _subdir("noarch")])
+            offered[url] = {package.normalized for package in found}
         except GatewayError as error:
             where = name if name == url else f"{name} (through its mirror)"
             raise InstallationError(f"cannot read the channel {where}: {_cause(error)}") from error
+    return offered
+
+
+def from_first_channel(packages: Iterable[tuple[str, str]], offered: Mapping[str, Collection[str]]) -> None:
+    """Raises ``InstallationError`` for a package (name, URL) whose name a stronger channel has as well.
+
+    The solver's strict priority looks at versions that a spec allows: where a stronger channel has none of them, it
+    takes a weaker one's, and whoever may publish there could answer for any name.
+    """
+    for name, url in packages:
+        for channel, names in offered.items():
+            if url.startswith(f"{channel.rstrip('/')}/"):
+                break
+            if name in names:
+                raise InstallationError(f"cannot solve: {name} is not taken from {url}: a channel before has the name")
 
 
 def lock_text(records: Sequence[RepoDataRecord], canonical: Mapping[str, str], request: Request) -> str:

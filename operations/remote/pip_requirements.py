@@ -12,29 +12,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from operations.remote.pip_environment import pip_environment
+
 SITE = "import sysconfig; print(sysconfig.get_path('purelib'))"
 
 
 def run(request: Mapping[str, Any]) -> int:
     """Install what the request lists; 0, or 1 after one line on stderr.
 
-    Keys: python, lines (of the set), missing (their number), locked, constraints (lines), indexes (URLs, the main
-    one first, or `default`).
+    Keys: python, lines (of the set), missing (their number), locked, constraints (lines), index (the one they come
+    from: a URL, or `default`), build (names of packages that are built from source).
     """
     os.umask(0o022)
     python = request["python"]
     try:
         site = subprocess.run([python, "-I", "-c", SITE], capture_output=True, text=True, check=True)
+        environment = pip_environment(python, request["index"])
         remove_remains(Path(site.stdout.strip()))
         print(f"packages: {request['missing']} to install", flush=True)
         with tempfile.TemporaryDirectory(prefix="visomaster-pip.") as work:
-            listed = Path(work, "requirements.txt")
-            listed.write_text("\n".join(request["lines"]) + "\n", encoding="utf-8")
-            constraints = Path(work, "constraints.txt")
-            constraints.write_text("\n".join(request["constraints"]) + "\n", encoding="utf-8")
-            command = pip_command(python, listed, constraints, request["locked"])
-            status, output = follow(command, pip_environment(request["indexes"]))
-    except (OSError, subprocess.CalledProcessError) as error:
+            status, output = follow(pip_command(request, Path(work)), environment)
+    except subprocess.CalledProcessError as error:
+        status, output = 1, f"{error.stdout}\n{error.stderr}".splitlines()
+    except OSError as error:
         status, output = 1, [f"ERROR: {error}"]
     if status:
         print(f"packages: {reason(output)}", file=sys.stderr, flush=True)
@@ -52,22 +52,23 @@ def remove_remains(site: Path) -> None:
             shutil.rmtree(info)
 
 
-def pip_command(python: str, listed: Path, constraints: Path, locked: bool) -> list[str]:
-    """The call of pip; a locked set is installed as it is, without a look at dependencies."""
-    command = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--no-cache-dir"]
-    command += ["--progress-bar", "off", "--no-warn-script-location", "--root-user-action", "ignore"]
-    command += ["--require-hashes", "--no-deps"] if locked else ["--constraint", str(constraints)]
+def pip_command(request: Mapping[str, Any], work: Path) -> list[str]:
+    """The call of pip, its files written to the folder `work`.
+
+    A wheel is unpacked; the source of a package is a program that runs as root, so only those named in `build` are
+    built, with what is installed instead of what an index has. A locked set is installed as it is, without a look at
+    dependencies.
+    """
+    listed, constraints = work / "requirements.txt", work / "constraints.txt"
+    listed.write_text("\n".join(request["lines"]) + "\n", encoding="utf-8")
+    constraints.write_text("\n".join(request["constraints"]) + "\n", encoding="utf-8")
+    command = [request["python"], "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+    command += ["--no-cache-dir", "--progress-bar", "off", "--no-warn-script-location", "--root-user-action", "ignore"]
+    command += ["--only-binary", ":all:"]
+    if request["build"]:
+        command += ["--no-build-isolation", "--no-binary", ",".join(request["build"])]
+    command += ["--require-hashes", "--no-deps"] if request["locked"] else ["--constraint", str(constraints)]
     return [*command, "--requirement", str(listed)]
-
-
-def pip_environment(indexes: Sequence[str]) -> dict[str, str]:
-    """Indexes as environment variables: a URL may hold a password, and arguments are seen by everybody."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONNOUSERSITE": "1"}
-    if indexes and indexes[0] != "default":
-        environment["PIP_INDEX_URL"] = indexes[0]
-    if indexes[1:]:
-        environment["PIP_EXTRA_INDEX_URL"] = " ".join(indexes[1:])
-    return environment
 
 
 def follow(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, list[str]]:
@@ -112,6 +113,6 @@ def reason(lines: Sequence[str]) -> str:
     nothing = re.search(r"^ERROR: (No matching distribution found for .*)$", text, re.MULTILINE)
     if nothing:
         unreachable = re.search(r"(Failed to establish a new connection|Name or service not known)", text)
-        return f"{nothing[1]}{' (its index cannot be reached)' if unreachable else ''}"
+        return f"{nothing[1]} (its index {'cannot be reached' if unreachable else 'has no wheel for this Python'})"
     errors = [line for line in lines if line.startswith("ERROR:")] or [line for line in lines if line.strip()]
     return errors[-1].removeprefix("ERROR:").strip() if errors else "pip failed without a message"

@@ -1,9 +1,10 @@
 """GitHub's runner as a container, for the steps of `.github/workflows/image.yml` just as they are written there.
 
 What differs from GitHub's: the machine is Debian 13 with Debian's engine; the checkout is a clone of the last commit;
-and Docker Hub is a registry in that machine, under Docker Hub's name, with one account and no limits. It holds the two
-images that a build fetches from the real one: `debian:bookworm-slim`, which is the sandbox's base image here, and
-BuildKit's SBOM scanner, whose stand-in lists the packages of dpkg alone.
+and Docker Hub is a registry in that machine, under Docker Hub's name, with one account and no limits: everybody reads,
+the account writes. It holds the two images that a build fetches from the real one, with digests of their own:
+`debian:bookworm-slim`, which is the sandbox's base image here, and BuildKit's SBOM scanner, whose stand-in lists the
+packages of dpkg alone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -101,7 +102,7 @@ def github_runner(folder: Path, settings: Mapping[str, str]) -> Iterator[Runner]
     """A runner that has checked out this repository's last commit, by way of the empty `folder`; removed at the end."""
     with container(base.derived_image("runner", "trixie"), *NEEDS) as box:
         runner = Runner(name=box.name, token=secrets.token_urlsafe(), settings=settings)
-        _fill_hub(runner)
+        runner = replace(runner, settings={**settings, **_fill_hub(runner)})
         # Not a clone of the folder itself: that would link its files, and its depth would not count.
         assert run(["git", "clone", "--quiet", "--depth=1", f"file://{ROOT}", folder]).returncode == 0
         docker("cp", str(folder), f"{runner.name}:{CHECKOUT}")
@@ -109,22 +110,26 @@ def github_runner(folder: Path, settings: Mapping[str, str]) -> Iterator[Runner]
         yield runner
 
 
-def _fill_hub(runner: Runner) -> None:
-    """Open the account, and push what the real Docker Hub has. The engine has its first image store here: nothing of
-    this is seen by the one that `make runner` turns on."""
+def _fill_hub(runner: Runner) -> dict[str, str]:
+    """Open the account, and push what the real Docker Hub has; the settings that name it by digest. The engine has its
+    first image store here: nothing of this is seen by the one that `make runner` turns on."""
     runner.output("htpasswd", "-Bbc", "/etc/docker/registry/htpasswd", ACCOUNT, runner.token)
     deadline = time.monotonic() + BOOT_WITHIN
     while (login := runner.run("docker", "login", f"--username={ACCOUNT}", f"--password={runner.token}")).returncode:
         assert time.monotonic() < deadline, login.stderr + runner.run("journalctl", "--no-pager").stdout[-3000:]
         time.sleep(0.5)
     images = {
-        base.base_image("bookworm"): "debian:bookworm-slim",
-        base.derived_image("sbom-scanner", "bookworm"): "docker/buildkit-syft-scanner:stable-1",
+        base.base_image("bookworm"): ("BASE", "debian:bookworm-slim"),
+        base.derived_image("sbom-scanner", "bookworm"): ("SCANNER", "docker/buildkit-syft-scanner:stable-1"),
     }
     client = docker_command()
     load = f"{client} save {' '.join(images)} | {client} exec --interactive {runner.name} docker load"
     loaded = run(["bash", "-o", "pipefail", "-c", load])
     assert loaded.returncode == 0, loaded.stderr
-    for image, name in images.items():
+    pinned = {}
+    for image, (setting, name) in images.items():
         runner.output("docker", "tag", image, name)
-        runner.output("docker", "push", name)
+        (digest,) = re.findall(r"digest: (sha256:[0-9a-f]{64})", runner.output("docker", "push", name))
+        pinned[setting] = f"{name}@{digest}"
+    runner.output("docker", "logout")
+    return pinned

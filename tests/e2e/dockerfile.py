@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sandbox import assets, base, desktop
 from spec.dockerfile import render
-from spec.published import repository_commit
+from spec.published import clean_commit
 from tests.e2e.machine import ROOT, docker
 
 
@@ -29,7 +29,7 @@ def build(release: str, context: Path = ROOT, target: str = "default", name: str
     arguments = {
         "BASE": base.base_image(release),
         "DATA": f"--data mirrors={desktop.mirrors(assets.url())}",
-        "REVISION": repository_commit() or "",
+        "REVISION": clean_commit() or "",
     }
     options = [word for key, value in arguments.items() for word in ("--build-arg", f"{key}={value}")]
     # The asset server is published on this machine's loopback, which a build sees through the machine's own network.

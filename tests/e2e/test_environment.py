@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -54,7 +55,7 @@ class Host:
             "lock": None,
             "platform": "linux-64",
             "requirements": None,
-            "indexes": [],
+            "index": "default",
         }
         return request | changes
 
@@ -161,6 +162,19 @@ def test_it_installs_what_was_solved_and_leaves_nothing_else(host: Host) -> None
     }
     assert [path.name for path in host.prefix.parent.iterdir()] == ["visomaster"]
     assert host.is_current("data", "tool ==1.0")
+
+
+def test_a_package_is_the_first_channels_that_has_its_name(host: Host, tmp_path: Path) -> None:
+    """Channels are no equals: a newer version in another one is not taken, nor is that one asked to help out."""
+    other = tmp_path / "other"
+    tiny_channel.add_package(other, "base", "9.0", {"share/base": "theirs\n"})
+    tiny_channel.add_package(other, "tool", "9.0", {"bin/tool": "theirs"})
+    tiny_channel.index(other)
+    both = {"channels": [CANONICAL, f"file://{other}"]}
+    host.install("tool", **both)
+    assert {"base-1.0-h0_0.tar.bz2", "tool-2.0-h0_0.tar.bz2"} == set(host.state().packages)
+    refused = "environment: cannot solve: tool is not taken from file://.*/tool-9.0-.*: a channel before has the name"
+    assert re.fullmatch(refused, host.fails("tool >=9", **both))
 
 
 def test_everybody_can_read_what_root_installed(host: Host) -> None:

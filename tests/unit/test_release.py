@@ -7,18 +7,22 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from release import image, runner
+from release import image, pin, runner
 from release.image import Release, ReleaseError
+from spec import pins, published
+from spec.here import ROOT
 from spec.variant import VARIANTS
 
 COMMIT = "c" * 40
 ID = "sha256:" + "1" * 64
 DIGEST = "sha256:" + "d" * 64
 ALT = Release(variant=VARIANTS["alt"], repository="someone/visomaster", commit=COMMIT)
+BASE = f"debian:bookworm-slim@{DIGEST}"
 
 
 class Engine:
@@ -27,6 +31,7 @@ class Engine:
     def __init__(self) -> None:
         self.did: list[list[str]] = []
         self.revision = COMMIT
+        self.base = BASE
         self.digests = [DIGEST, DIGEST]
         self.tests = 0
 
@@ -35,8 +40,8 @@ class Engine:
         match list(command):
             case ["images", *_]:
                 return f"{ID}\n"
-            case ["image", "inspect", *_]:
-                return f"{self.revision}\n"
+            case ["image", "inspect", label, _]:
+                return f"{self.base if 'base.name' in label else self.revision}\n"
             case ["run", *_]:
                 return "container\n"
             case ["push", _]:
@@ -124,17 +129,135 @@ def test_names_that_lead_to_different_images_are_an_error(engine: Engine) -> Non
 
 
 def test_the_build_has_the_variants_target_and_every_name(engine: Engine) -> None:
-    image.build(ALT, "sandbox", "some/base", ["--sbom=true"])
+    image.build(ALT, "sandbox", BASE, ["--progress=plain"])
     (words,) = engine.words("build")
-    assert {"--target=alt", "--build-arg=BASE=some/base", f"--build-arg=REVISION={COMMIT}", "--sbom=true"} <= set(words)
+    expected = {f"--build-arg=BASE={BASE}", f"--build-arg=REVISION={COMMIT}", f"--label={image.BASE_NAME}={BASE}"}
+    assert expected | {"--target=alt", "--progress=plain"} <= set(words)
     assert [word for word in words if word.startswith("--tag=")] == [f"--tag={name}" for name in ALT.references]
 
 
 def test_every_hosts_cache_is_read_and_its_own_written() -> None:
     s_alt = Release(variant=VARIANTS["s-alt"], repository="someone/visomaster", commit=COMMIT)
-    assert [option.split(",")[1] for option in s_alt.cache_options] == [
+    assert [option.split(",")[1] for option in (*s_alt.cache_sources, s_alt.cache_target)] == [
         f"ref=someone/visomaster:cache-{host}" for host in ("default", "alt", "s-def", "s-def")
     ]
+
+
+def test_the_cache_is_of_the_very_build_and_makes_no_image(engine: Engine) -> None:
+    """Another option would build anew, with the token on disk; a name would lead to what was not tested."""
+    image.build(ALT, "sandbox", BASE, ["--network=host"])
+    image.export_cache(ALT, "sandbox", BASE, ["--network=host"])
+    built, kept = engine.words("build")
+    names = {word for word in built if word.startswith("--tag=")}
+    assert set(kept) - set(built) == {ALT.cache_target, "--output=type=cacheonly"}
+    assert set(built) - set(kept) == names
+
+
+MOVING = "expected an image by its digest, NAME@sha256:…, got 'debian:bookworm-slim', which can move"
+
+
+def test_an_image_on_a_base_whose_name_can_move_is_not_pushed(engine: Engine) -> None:
+    image.verify(ALT, "")
+    engine.base = "debian:bookworm-slim"
+    with pytest.raises(ValueError, match=f"base of the image that passed the host tests: {MOVING}"):
+        image.push(ALT)
+    assert engine.words("push") == []
+
+
+def test_a_scanner_whose_name_can_move_is_refused() -> None:
+    """It sees every file of the build."""
+    with pytest.raises(
+        ValueError, match=r"scanner: expected an image by its digest.*'docker/buildkit-syft-scanner:stable"
+    ):
+        image.attest_options("docker/buildkit-syft-scanner:stable-1")
+    assert image.attest_options(f"scanner@{DIGEST}") == (f"--sbom=generator=scanner@{DIGEST}", "--provenance=mode=max")
+
+
+def test_what_a_push_would_refuse_is_said_before_the_build() -> None:
+    image.check(ALT, BASE)
+    with pytest.raises(ValueError, match=f"base: {MOVING}"):
+        image.check(ALT, "debian:bookworm-slim")
+    with pytest.raises(ReleaseError, match=r"git: Makefile is not as it was committed, .* commit first"):
+        image.check(replace(ALT, changed="Makefile"), BASE)
+    with pytest.raises(ReleaseError, match="repository: expected NAME/visomaster"):
+        image.check(replace(ALT, repository="visomaster"), BASE)
+
+
+def test_an_image_of_what_is_not_committed_is_not_pushed(engine: Engine) -> None:
+    """Its name would say a commit that it is not made from."""
+    edited = replace(ALT, changed="Makefile")
+    image.build(edited, "sandbox", BASE, [])
+    assert f"--build-arg=REVISION={COMMIT}-dirty" in engine.words("build")[0]
+    engine.revision = edited.revision
+    image.verify(edited, "")
+    for release in (edited, ALT):
+        with pytest.raises(ReleaseError, match=rf"is of commit {COMMIT}-dirty, expected {COMMIT}: run"):
+            image.push(release)
+
+
+def test_a_new_file_and_an_edit_are_not_what_was_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published, "ROOT", tmp_path)
+    assert (published.repository_commit(), published.clean_commit()) == (None, None)
+
+    def git(*command: str) -> None:
+        identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+        subprocess.run(["git", "-C", tmp_path, *identity, *command], check=True, capture_output=True)
+
+    (tmp_path / "a").write_text("1")
+    git("init")
+    git("add", "a")
+    git("commit", "--message=a")
+    assert published.uncommitted() is None and published.clean_commit() == published.repository_commit()
+    for name in ("a", "new"):
+        (tmp_path / name).write_text("2")
+        assert (published.uncommitted(), published.clean_commit()) == (name, None)
+        git("add", name)
+        git("commit", f"--message={name}")
+
+
+def test_what_a_build_fetches_is_pinned() -> None:
+    """Base and scanner, as Dependabot and the Makefile read them."""
+    assert set(pins.images()) == {"base", "sbom-scanner"}
+    assert [pins.pinned(name, "image") for name in pins.images().values()] == list(pins.images().values())
+    asked = subprocess.run(["make", "-n", "publish"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert f'--base "{pins.images()["base"]}"' in asked and f'--scanner "{pins.images()["sbom-scanner"]}"' in asked
+
+
+def test_why_there_is_no_digest_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def docker(command: Sequence[str], **options: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(
+            command, 1, "", "docker: unknown command: docker buildx\n\nRun 'docker --help'"
+        )
+
+    monkeypatch.setattr(subprocess, "run", docker)
+    with pytest.raises(RuntimeError) as refused:
+        pin.digest_of("debian:bookworm-slim")
+    assert str(refused.value) == (
+        "debian:bookworm-slim: its registry gives no digest: docker: unknown command: docker buildx"
+    )
+
+
+def test_digests_are_renewed_all_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "Dockerfile"
+    copy.write_text(pins.FILE.read_text())
+    monkeypatch.setattr(pins, "FILE", copy)
+    monkeypatch.setattr(pin, "digest_of", lambda name: "sha256:" + f"{len(name):064x}")
+    assert pin.main() == 0
+    assert pins.images()["base"] == f"debian:bookworm-slim@sha256:{len('debian:bookworm-slim'):064x}"
+    before = copy.read_text()
+
+    def refuse(name: str) -> str:
+        if name.startswith("debian"):
+            return DIGEST
+        raise RuntimeError(f"{name}: its registry gives no digest: no such host")
+
+    monkeypatch.setattr(pin, "digest_of", refuse)
+    assert (pin.main(), copy.read_text()) == (1, before)
+    assert capsys.readouterr().err.startswith(
+        "pin: docker/buildkit-syft-scanner:stable-1: its registry gives no digest"
+    )
 
 
 def test_the_summary_names_digest_and_tags() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations import requirements
 from operations.remote import pip_requirements
+from spec import requirements
+from spec.requirements import Text
 
 MARKERS = {"python_version": "3.10", "sys_platform": "linux"}
 HASH = f"sha256:{'a' * 64}"
@@ -37,6 +40,40 @@ def test_a_set_that_leaves_a_choice_is_not_locked(text: str) -> None:
     assert not requirements.parse(text, "set.txt")[0].is_locked
 
 
+def of(index: str, text: str, *build: str) -> Text:
+    return Text(name=f"{index}.txt", text=text, index=index, build=build)
+
+
+def test_a_run_of_pip_has_one_index() -> None:
+    """For pip several are equals: any of them may answer for a package of another."""
+    sets = [of("main", f"numpy==1 --hash={HASH}\nloose==1"), of("other", f"torch==2 --hash={HASH}\ntriton==3")]
+    wanted = requirements.merge(sets)
+    runs = [
+        (run.index, run.locked, [line.split()[0] for line in run.lines]) for run in requirements.batches(wanted, wanted)
+    ]
+    assert runs == [
+        ("main", True, ["numpy==1"]),
+        ("main", False, ["loose==1"]),
+        ("other", True, ["torch==2"]),
+        ("other", False, ["triton==3"]),
+    ]
+
+
+def test_what_is_built_comes_after_what_it_is_built_with() -> None:
+    text = f"front==1 --hash={HASH}\nsetuptools==80 --hash={HASH}"
+    wanted = requirements.merge([of("main", text, "Front")])
+    runs = [(run.build, [line.split()[0] for line in run.lines]) for run in requirements.batches(wanted, wanted)]
+    assert runs == [((), ["setuptools==80"]), (("front",), ["front==1"])]
+    with pytest.raises(ValueError, match=r"^main\.txt: expected gone in it, which is to be built$"):
+        requirements.merge([of("main", text, "gone")])
+
+
+def test_the_index_of_a_package_is_said_once() -> None:
+    sets = [of("main", "six==1"), of("other", "six==1")]
+    with pytest.raises(ValueError, match=r"^other\.txt: six from other, but main\.txt has it from main$"):
+        requirements.merge(sets)
+
+
 def test_locked_and_open_requirements_are_runs_of_their_own() -> None:
     """One hash makes pip demand a hash for all; upstream's CUDA sets have none."""
     wanted = requirements.parse(f"numpy==1.26.4 --hash={HASH}\ntorch==2.4.1+cu124\ntqdm", "set.txt")
@@ -47,27 +84,28 @@ def test_locked_and_open_requirements_are_runs_of_their_own() -> None:
     assert requirements.batches(wanted, []) == []
 
 
-def test_the_main_index_may_be_pips_own() -> None:
-    extra = pip_requirements.pip_environment(["default", "https://i.invalid/cu124"])
-    assert extra["PIP_EXTRA_INDEX_URL"] == "https://i.invalid/cu124"
-    main = pip_requirements.pip_environment(["https://i.invalid/simple"])
-    assert main["PIP_INDEX_URL"] == "https://i.invalid/simple"
-
-
 @pytest.mark.parametrize(
     "text",
-    ["--index-url https://i.invalid", "a==1 --extra-index-url https://i.invalid", "-r other", "a = 1", "a=="],
+    [
+        "--index-url https://i.invalid",
+        "a==1 --extra-index-url https://i.invalid",
+        "-r other",
+        "a = 1",
+        "a==",
+        "a @ https://i.invalid/a-1-py3-none-any.whl",
+    ],
 )
 def test_what_is_no_requirement_is_refused(text: str) -> None:
-    """pip ignores an index option on a requirement line without a word."""
+    """pip ignores an index option on a requirement line without a word, and takes a package from any address there."""
     with pytest.raises(ValueError, match=r"^set\.txt: "):
         requirements.parse(text, "set.txt")
 
 
 def test_sets_that_differ_about_a_package_are_refused() -> None:
-    assert names(requirements.merge([("one", "a==1"), ("two", "A==1\nb==2")])) == ["a", "b"]
+    one, two = (Text(name=name, text="a==1", index="main") for name in ("one", "two"))
+    assert names(requirements.merge([one, replace(two, text="A==1\nb==2")])) == ["a", "b"]
     with pytest.raises(ValueError, match=r"^two: a==2, but one wants a==1$"):
-        requirements.merge([("one", "a==1"), ("two", "a==2")])
+        requirements.merge([one, replace(two, text="a==2")])
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,8 @@ def test_where_things_come_from_can_be_set(tmp_path: Path) -> None:
     )
     assert settings.application.source == GitSource(url="https://example.org/fork.git", commit="a" * 40)
     assert settings.application.environment.channels == ("https://mirror.example.org/conda", "nvidia")
-    assert settings.accelerator.indexes == ("https://mirror.example.org/simple",)
+    assert settings.accelerator.index == "https://mirror.example.org/simple"
+    assert [one.index for one in settings.accelerator.requirements] == ["https://mirror.example.org/simple"]
     assert settings.mirrors == {"https://github.com": "https://mirror.example.org/github"}
     folder = read_settings({"source": str(tmp_path)}).application.source
     assert folder == FolderSource(path=tmp_path)
@@ -62,7 +63,7 @@ REFUSED = [
         r"application: 'viso' is unknown, expected one of: fusion, sandbox, visomaster or the path",
     ),
     ({"application": 7}, r"application must be a non-empty string, got 7"),
-    ({"accelerator": "rocm"}, r"accelerator: 'rocm' is unknown to visomaster, expected one of: cu124, cu118, cpu"),
+    ({"accelerator": "rocm"}, r"accelerator: 'rocm' is unknown to visomaster, expected one of: cu124, cu124-t.*, cpu"),
     ({"source": "https://example.org/x.git"}, r"source: expected URL@COMMIT or a folder"),
     ({"source": "https://example.org/x.git@main"}, r"source: commit must be 40 hexadecimal digits"),
     ({"source": "no/such/folder"}, r"visomaster: source names .*no/such/folder, which is no folder"),
@@ -76,6 +77,11 @@ REFUSED = [
     ({"mirrors": "https://a.example.org=ftp://me:pw@[b"}, r"mirrors: expected a URL without user"),
     ({"mirrors": "https://a.example.org=ftp://[b"}, r"mirrors: expected a URL beginning with"),
     ({"indexes": "mirror"}, r"indexes: expected a URL"),
+    (
+        {"indexes": "default,https://b.example.org/simple"},
+        r"indexes: expected one, the main index: two would be equals",
+    ),
+    ({"unhashed": "maybe"}, r"unhashed: expected yes or no, got 'maybe'"),
 ]
 
 
@@ -90,3 +96,11 @@ def test_a_mistake_is_named(data: dict[str, object], expected: str) -> None:
 def test_the_user_of_an_ssh_address_is_no_secret() -> None:
     data = {"source": f"ssh://git@b.example.org/x.git@{'0' * 40}"}
     assert read_settings(data).application.source == GitSource(url="ssh://git@b.example.org/x.git", commit="0" * 40)
+
+
+def test_the_main_index_does_not_answer_for_the_packages_of_another() -> None:
+    data = {"accelerator": "cu118", "indexes": "https://mirror.example.org/simple", "unhashed": "yes"}
+    assert [one.index for one in read_settings(data).accelerator.requirements] == [
+        "https://mirror.example.org/simple",
+        "https://download.pytorch.org/whl/cu118",
+    ]

@@ -74,11 +74,22 @@ def test_nothing_is_pushed_before_it_was_tested() -> None:
     runs = [step["run"] for step in workflow("image")["jobs"]["image"]["steps"] if "run" in step]
     assert runs == [
         "make runner",
-        "make login",
         "make image CACHE=registry ATTEST=yes",
         "make verify-image GPU=none",
+        "make login",
         "make push",
+        "make cache",
+        "make logout",
     ]
+
+
+def test_the_token_is_on_disk_only_to_push() -> None:
+    """Builds and tests run what others wrote. No step but the login has it, and it is taken away whatever happened."""
+    job = workflow("image")["jobs"]["image"]
+    steps = {step["run"]: step for step in job["steps"] if "run" in step}
+    assert [run for run, step in steps.items() if "DOCKERHUB_TOKEN" in str(step)] == ["make login"]
+    assert "DOCKERHUB_TOKEN" not in str(job["env"])
+    assert steps["make logout"]["if"] == "always()"
 
 
 def test_pull_requests_are_checked_as_on_a_desk() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -15,10 +15,15 @@ _COMMENT = re.compile(r"(^|\s)#.*$", re.MULTILINE)
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """One requirement of a set and the hashes (``sha256:…``) its archive may have."""
+    """One requirement of a set, the hashes (``sha256:…``) its archive may have, and the index it comes from.
+
+    `build`: it exists as source alone.
+    """
 
     requirement: Requirement
     hashes: tuple[str, ...]
+    index: str = ""
+    build: bool = False
 
     @property
     def name(self) -> str:
@@ -59,49 +64,84 @@ def parse(text: str, source: str) -> list[Wanted]:
             requirement = Requirement(bare)
         except InvalidRequirement as error:
             raise ValueError(f"{source}: {bare!r}: {str(error).splitlines()[0]}") from error
+        if requirement.url:
+            raise ValueError(f"{source}: {bare!r}: expected a package of the set's index, no address")
         wanted.append(Wanted(requirement=requirement, hashes=tuple(_HASH.findall(line))))
     return wanted
 
 
-def merge(sets: Iterable[tuple[str, str]]) -> list[Wanted]:
-    """All requirements of several sets (name, text); ``ValueError`` where two differ about a package."""
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A requirement set: its name and text, the index it comes from, and the packages that are built from source."""
+
+    name: str
+    text: str
+    index: str
+    build: tuple[str, ...] = ()
+
+    def wanted(self) -> list[Wanted]:
+        """Its requirements. Raises ``ValueError`` as `parse` does, and for a package to build that it does not have."""
+        found = parse(self.text, self.name)
+        built = {canonicalize_name(name) for name in self.build}
+        if unknown := built - {one.name for one in found}:
+            raise ValueError(f"{self.name}: expected {', '.join(sorted(unknown))} in it, which is to be built")
+        return [replace(one, index=self.index, build=one.name in built) for one in found]
+
+
+def merge(sets: Iterable[Text]) -> list[Wanted]:
+    """All requirements of several sets; ``ValueError`` where two differ about a package, or about where it is from."""
     found: dict[tuple[str, str], tuple[str, Wanted]] = {}
-    for source, text in sets:
-        for wanted in parse(text, source):
+    for one in sets:
+        for wanted in one.wanted():
             key = (wanted.name, str(wanted.requirement.marker))
-            other, same = found.setdefault(key, (source, wanted))
+            other, same = found.setdefault(key, (one.name, wanted))
             if same.requirement.specifier != wanted.requirement.specifier:
-                raise ValueError(f"{source}: {wanted.requirement}, but {other} wants {same.requirement}")
+                raise ValueError(f"{one.name}: {wanted.requirement}, but {other} wants {same.requirement}")
+            if same.index != wanted.index:
+                raise ValueError(f"{one.name}: {wanted.name} from {wanted.index}, but {other} has it from {same.index}")
     return [wanted for _, wanted in found.values()]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What one run of pip gets: `lines` of a set, of which `missing` are not there yet, and `constraints` on what
-    else it may bring. A `locked` batch names each archive, so nothing is left for pip to decide."""
+    """What one run of pip gets: `lines` from one `index`, of which `missing` are not there yet, and `constraints` on
+    what else it may bring. A `locked` batch names each archive, so nothing is left for pip to decide. `build` names
+    the packages that are built from source."""
 
     lines: tuple[str, ...]
     missing: int
     locked: bool
+    index: str
     constraints: tuple[str, ...] = ()
+    build: tuple[str, ...] = ()
 
 
 def batches(wanted: Iterable[Wanted], missing: Iterable[Wanted]) -> list[Batch]:
-    """The runs of pip that bring what is `missing` of `wanted`.
+    """The runs of pip that bring what is `missing` of `wanted`, each from one index: for pip, indexes are equals, and
+    any of them may answer for any package.
 
     One requirement with a hash makes pip demand a hash for all, so locked requirements are a run of their own. The
-    others are given whole, to keep their versions together, and may not move what is locked.
+    others are given whole, to keep their versions together, and may not move what is locked. What is built needs what
+    it is built with, so it comes last.
     """
-    lacking = list(missing)
-    pinned = [one for one in wanted if one.is_locked]
-    unlocked = [one for one in wanted if not one.is_locked]
+    every, lacking = list(wanted), list(missing)
+    constraints = tuple(str(one.requirement) for one in every if one.is_locked)
     found = []
-    if locked := [one for one in lacking if one.is_locked]:
-        found.append(Batch(lines=tuple(one.line for one in locked), missing=len(locked), locked=True))
-    if count := sum(not one.is_locked for one in lacking):
-        lines, constraints = (tuple(str(one.requirement) for one in some) for some in (unlocked, pinned))
-        found.append(Batch(lines=lines, missing=count, locked=False, constraints=constraints))
+    for index in dict.fromkeys(one.index for one in every):
+        here = [one for one in lacking if one.index == index]
+        for built in (False, True):
+            if locked := [one for one in here if one.is_locked and one.build is built]:
+                found.append(_batch(locked, len(locked), locked=True))
+        if count := sum(not one.is_locked for one in here):
+            unlocked = [one for one in every if one.index == index and not one.is_locked]
+            found.append(replace(_batch(unlocked, count, locked=False), constraints=constraints))
     return found
+
+
+def _batch(wanted: list[Wanted], missing: int, *, locked: bool) -> Batch:
+    lines = (one.line if locked else str(one.requirement) for one in wanted)
+    build = tuple(one.name for one in wanted if one.build)
+    return Batch(lines=tuple(lines), missing=missing, locked=locked, index=wanted[0].index, build=build)
 
 
 def missing(wanted: Iterable[Wanted], installed: Mapping[str, list[str]], markers: Mapping[str, str]) -> list[Wanted]:
