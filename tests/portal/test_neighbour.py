@@ -1,0 +1,457 @@
+"""Another tenant's page on another port of the same address, in the browser of somebody who is logged in.
+
+Cookies ignore ports, and to SameSite both are one site: what keeps the neighbour out is tried here in a real browser.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+import pytest
+from visomaster_host.portal.apply import Wanted
+
+from sandbox import tools
+from tests.portal import browser, hostile, rig, visitor
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+HOSTS = ("127.0.0.1", "localhost")
+DOORS = ("/", "/status/status.json", "/logs/", "/vnc/vnc.html", "/assets/portal.css", "/nothing")
+
+
+@dataclass(kw_only=True)
+class Street:
+    """A portal and its neighbour, the portal's index linking there; `host` is what a browser calls them."""
+
+    portal: rig.Portal
+    neighbour: hostile.Neighbour
+    service: rig.StandIn
+    host: str
+
+    @property
+    def here(self) -> str:
+        """The portal's origin."""
+        return f"http://{self.host}:{self.portal.port}"
+
+    @property
+    def there(self) -> str:
+        """The neighbour's origin."""
+        return f"http://{self.host}:{self.neighbour.port}"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser.chromium() as running:
+        yield running
+
+
+@contextmanager
+def novnc_of_the_distribution() -> Iterator[None]:
+    """The page of the desktop is the real one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PORTAL_TEST_NOVNC", str(tools.UNPACKED / "usr/share/novnc"))
+        yield
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    neighbour, service = hostile.neighbour(), rig.StandIn()
+    config = f"localhost:{neighbour.port}:{neighbour.port}:/lab:Neighbour|localhost:1:{service.port}:/:Service"
+    wanted = Wanted(token=rig.TOKEN, container_label="C.12345", portal_config=config)
+    with novnc_of_the_distribution(), rig.running(tmp_path_factory.mktemp("street"), wanted) as portal:
+        assert portal.prepared.notices == ()
+        yield Street(portal=portal, neighbour=neighbour, service=service, host="")
+    neighbour.close()
+    service.close()
+
+
+@pytest.fixture(params=HOSTS)
+def street(request: pytest.FixtureRequest, built: Street) -> Street:
+    """Both, before anything was heard."""
+    built.host = request.param
+    built.neighbour.heard.clear()
+    built.neighbour.cookies.clear()
+    return built
+
+
+@pytest.fixture
+def owner(chromium: Browser, street: Street) -> Iterator[BrowserContext]:
+    """A browser whose person came by the link with the token."""
+    context = chromium.new_context()
+    context.set_default_timeout(5000)
+    enter(context.new_page(), street)
+    yield context
+    context.close()
+
+
+def enter(page: Page, street: Street, path: str = "/") -> None:
+    """By the link with the token, as the Open button does."""
+    page.goto(f"{street.here}{path}?token={rig.TOKEN}")
+    expect_inside(page)
+
+
+def expect_inside(page: Page) -> None:
+    """The index is shown, not the question for the token. Raises `AssertionError` or playwright's `TimeoutError`."""
+    page.locator("#ready").wait_for()
+    assert page.get_by_label("Token").count() == 0
+
+
+def expect_outside(page: Page) -> None:
+    """The question for the token is shown."""
+    page.get_by_label("Token").wait_for()
+
+
+def visit(owner: BrowserContext, street: Street, path: str = "/") -> Page:
+    """The owner opens a page of the neighbour's in a tab of its own."""
+    page = owner.new_page()
+    page.goto(street.there + path)
+    return page
+
+
+def until(page: Page, condition: Callable[[], bool], what: str, seconds: float = 5) -> None:
+    """Wait for `condition`, while `page` goes on. Raises `AssertionError` when `seconds` are over."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        page.wait_for_timeout(20)
+
+
+def doors_opened_by(street: Street, bait: dict[str, str]) -> list[tuple[str, int]]:
+    """What of the portal is open to somebody who sends the headers `bait`, below any path that they name."""
+    prefixes = {"", urlsplit(bait.get("Referer", "")).path.rstrip("/")}
+    found = []
+    for prefix in prefixes:
+        for door in DOORS:
+            answer = street.portal.get(prefix + door, bait)
+            found.append((prefix + door, answer.status))
+        own = {**bait, "Origin": street.here, "Host": urlsplit(street.here).netloc}
+        answer = street.portal.get(prefix + "/vnc/websockify", rig.websocket_headers(**own))
+        found.append((prefix + "/vnc/websockify", answer.status))
+    return [(door, status) for door, status in found if status != 401]
+
+
+# --- what the neighbour is told ---
+
+
+def test_nothing_that_a_browser_tells_the_neighbour_opens_anything(owner: BrowserContext, street: Street) -> None:
+    """Its every cookie and Referer, after a visit and after a click on the portal's own link there, sent to the
+    portal from elsewhere: no page, no websocket."""
+    page = owner.pages[0]
+    page.get_by_role("link", name="Neighbour").click()
+    page.wait_for_url(f"{street.there}/lab")
+    assert page.evaluate("[window.opener, document.referrer, document.cookie]") == [None, "", ""]
+    for path in ("/", "/vnc/", "/~/", "/status/status.json"):
+        visit(owner, street, path).evaluate("fetch('/again', {credentials: 'include'}).then(() => null)")
+    until(page, lambda: len(street.neighbour.heard) >= 9, "the neighbour's visits")
+    opened = [doors_opened_by(street, {"Accept": "*/*", **bait}) for bait in [{}, *street.neighbour.bait]]
+    assert opened == [[]] * len(opened)
+
+
+def test_the_session_is_in_nobodys_hands(owner: BrowserContext, street: Street) -> None:
+    """No script reads it, nothing but the path it opens gets it, and that path cannot be guessed."""
+    cookies = owner.cookies()
+    assert len(cookies) == 1
+    assert cookies[0]["httpOnly"]
+    assert cookies[0]["sameSite"] in ("Lax", "Strict")
+    assert re.fullmatch(r"/~[A-Za-z0-9_-]{20,}/", cookies[0]["path"]), cookies[0]["path"]
+    assert owner.pages[0].evaluate("document.cookie") == ""
+
+
+def test_the_secret_path_goes_no_further(street: Street) -> None:
+    """No backend is told it, in no header, and no log of the host has it: with it, the neighbour would lay a page of
+    its own there and be sent the cookie."""
+    session = visitor.log_in(street.portal)
+    assert len(session.prefix) > 20, "there is no secret path"
+    page = f"{street.here}{session.prefix}/vnc/"
+    for path in ("/", "/status/", "/logs/", "/nothing", "/vnc/vnc.html", "/service/"):
+        street.portal.get(session.prefix + path, {**session.headers, "Referer": page})
+    headers = rig.websocket_headers(**session.headers, Origin=street.here, Referer=page)
+    headers["Host"] = urlsplit(street.here).netloc
+    assert street.portal.get(f"{session.prefix}/vnc/websockify", headers).status == 101
+    secret = session.prefix.strip("/~")
+    for seen in (street.portal.websockify.seen[-1].decode(), street.service.seen[-1].decode()):
+        assert (secret in seen, session.value in seen) == (False, False)
+    written = [path for path in street.portal.folder.rglob("*.log") if secret in path.read_text(errors="replace")]
+    assert written == []
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_half_a_login_is_none(built: Street, method: str) -> None:
+    """The secret path without its cookie opens nothing and logs nobody out; nor does the cookie below another path."""
+    session = visitor.log_in(built.portal)
+    assert session.prefix, "there is no secret path"
+    other = session.prefix[:-1] + ("A" if session.prefix[-1:] != "A" else "B")
+    wrong = {"Cookie": f"{session.name}={session.value[:-1]}x"}
+    for path in ("/", "/status/status.json", "/logs/", "/vnc/vnc.html", "/vnc/websockify", "/service/", "/logout"):
+        for prefix, headers in ((session.prefix, {}), (session.prefix, wrong), (other, session.headers)):
+            assert built.portal.get(prefix + path, headers, method).status in (401, 403, 405), (prefix, path)
+    assert built.portal.get(f"{session.prefix}/status/", session.headers).status == 200
+
+
+# --- what the neighbour's page can do ---
+
+
+def test_the_neighbour_reads_nothing(owner: BrowserContext, street: Street) -> None:
+    """By fetch, XMLHttpRequest, event streams, scripts, pictures, styles and websockets: each is refused, and not even
+    that somebody is logged in shows."""
+    before = len(street.portal.websockify.seen)
+    outcomes = visit(owner, street).evaluate(hostile.READ, street.here)
+    assert len(outcomes) > 40
+    assert {name: found for name, found in outcomes.items() if found != "refused"} == {}
+    assert len(street.portal.websockify.seen) == before
+
+
+def test_the_neighbour_frames_nothing(owner: BrowserContext, street: Street) -> None:
+    """A frame with the desktop in it, under a page that has the owner click, stays blank."""
+    page = visit(owner, street)
+    page.evaluate(hostile.FRAMES, street.here)
+    frames = page.frames[1:]
+    assert f"{street.there}/framed" in [frame.url for frame in frames]
+    assert [frame.url for frame in frames if frame.url.startswith(street.here)] == []
+
+
+def test_the_neighbour_posts_nothing(owner: BrowserContext, street: Street) -> None:
+    """By fetch, beacon and form, to pages and to where one logs out, and by leading the owner there: the session lives
+    on."""
+    led = visit(owner, street)
+    led.evaluate(hostile.POSTS, street.here)
+    led.evaluate("place => { location = place; }", f"{street.here}/logout")
+    led.wait_for_url(f"{street.here}/**")
+    page = owner.pages[0]
+    page.reload()
+    expect_inside(page)
+
+
+def test_the_neighbour_gets_no_hold_of_a_window(owner: BrowserContext, street: Street) -> None:
+    """A portal that it opened cannot be read, and cannot be led elsewhere behind the owner's back."""
+    page = visit(owner, street)
+    with owner.expect_page() as opening:
+        page.evaluate("portal => { window.held = window.open(portal); }", street.here)
+    opened = opening.value
+    expect_inside(opened)
+    reading = "() => { try { return String(held.location.href) + held.document.title; } catch { return 'refused'; } }"
+    assert page.evaluate("() => held.closed") or page.evaluate(reading) == "refused"
+    page.evaluate("there => { try { held.location = there; } catch { } }", street.there)
+    page.wait_for_timeout(300)
+    assert opened.url.startswith(street.here)
+    assert opened.evaluate("window.opener") is None
+
+
+def test_a_link_of_the_neighbour_leads_novnc_nowhere_else(owner: BrowserContext, street: Street) -> None:
+    """noVNC takes host and port from its address: the owner would type into a desktop of the neighbour's. Tried with
+    the address that a neighbour knows, led there by a page and by a redirect, and with the owner's own one."""
+    evil = f"vnc/vnc.html?host={street.host}&port={street.neighbour.port}&path=evil&autoconnect=1"
+
+    def heard() -> bool:
+        return any("Upgrade" in one.headers or one.target.startswith("/evil") for one in street.neighbour.heard)
+
+    def over(told: list[str], before: int) -> bool:
+        refused = any("Content Security Policy" in text and f":{street.neighbour.port}/" in text for text in told)
+        return refused or heard() or len(street.portal.websockify.seen) > before
+
+    away = f"{street.there}{hostile.AWAY}{quote(street.here, safe='')}/{quote(evil, safe='')}"
+    for place in dict.fromkeys((f"{street.here}/{evil}", away, owner.pages[0].url + evil)):
+        page, told, before = visit(owner, street), [], len(street.portal.websockify.seen)
+        page.on("console", lambda message, told=told: told.append(message.text))
+        page.evaluate("place => { location = place; }", place)
+        until(page, lambda told=told, before=before: over(told, before), "a websocket, or its refusal", 10)
+        page.close()
+    assert not heard()
+
+
+# --- what the neighbour can throw ---
+
+
+def tossed(name: str, count: int) -> list[str]:
+    """Cookies of the session's name and of others, for every path that a neighbour may think of."""
+    places = ("/", "/~", "/vnc", "/vnc/", "/status/", "/logs", "/assets/")
+    names = (name, f"{name}x", "visomaster_auth_token", "x")
+    return [f"{names[n % 4 * (n > 13)]}=evil{n}; Path={places[n % 7]}" for n in range(count)]
+
+
+def test_tossed_cookies_lock_nobody_out(owner: BrowserContext, street: Street) -> None:
+    """Fifty of them, by header and by script: the tab that is open goes on, and so does a new one, on every page."""
+    name = owner.cookies()[0]["name"]
+    street.neighbour.cookies[:] = tossed(name, 50)
+    page = visit(owner, street)
+    page.evaluate("all => all.forEach((one) => { document.cookie = one; })", tossed(name, 50))
+    mine = owner.pages[0]
+    mine.reload()
+    expect_inside(mine)
+    mine.goto(f"{street.here}/")
+    expect_inside(mine)
+    mine.get_by_role("link", name="Status").click()
+    mine.get_by_role("link", name="Logs").wait_for()
+    assert mine.get_by_label("Token").count() == 0
+    enter(owner.new_page(), street)
+
+
+@pytest.mark.parametrize("order", ["ours first", "ours last", "ours between", "in two headers"])
+def test_two_cookies_of_one_name(street: Street, order: str) -> None:
+    """Whichever a browser sends first: the right one among them lets in, wrong ones alone do not."""
+    session = visitor.log_in(street.portal)
+    ours, evil = f"{session.name}={session.value}", f"{session.name}=evil"
+    lines = {
+        "ours first": f"Cookie: {ours}; {evil}\r\n",
+        "ours last": f"Cookie: {evil}; {ours}\r\n",
+        "ours between": f"Cookie: {evil}; {ours}; {evil}\r\n",
+        "in two headers": f"Cookie: {evil}\r\nCookie: {ours}\r\n",
+    }
+    for line, status in ((lines[order], b"200"), (f"Cookie: {evil}; {evil}\r\n", b"401")):
+        head = f"GET {session.prefix}/status/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{line}\r\n"
+        assert street.portal.raw(head.encode()).split(b" ")[1] == status
+
+
+# --- and the owner is at home ---
+
+
+def test_who_logs_out_is_out_everywhere(owner: BrowserContext, street: Street) -> None:
+    """In the tab where it was said and in the other one, and the session's cookie is worth nothing any more."""
+    here, other = owner.pages[0], owner.new_page()
+    other.goto(f"{street.here}/")
+    expect_inside(other)
+    before = owner.cookies()[0]
+    here.get_by_role("button", name="Log out").click()
+    expect_outside(here)
+    other.reload()
+    expect_outside(other)
+    replayed = street.portal.get(before["path"], {"Cookie": f"{before['name']}={before['value']}"})
+    assert replayed.status == 401
+    enter(here, street)
+
+
+def test_a_bookmark_leads_in(owner: BrowserContext, street: Street) -> None:
+    """Of a page as it is in the address bar, and as the guide writes it."""
+    page = owner.pages[0]
+    page.goto(f"{street.here}/logs/")
+    page.get_by_role("link", name="caddy.log").first.wait_for()
+    for address in (page.url, f"{street.here}/logs/", f"{street.here}/logs"):
+        tab = owner.new_page()
+        tab.goto(address)
+        tab.get_by_role("link", name="caddy.log").first.wait_for()
+
+
+@pytest.mark.parametrize("bookmark", ["of this session", "of an older session", "as the guide writes it"])
+def test_a_bookmark_of_the_desktop_connects(owner: BrowserContext, street: Street, bookmark: str) -> None:
+    """noVNC is told in its address where the websocket is: that follows the session."""
+    page, before = owner.new_page(), len(street.portal.websockify.seen)
+    page.goto(f"{street.here}/vnc/", wait_until="commit")  # no desktop answers: it is loaded again and again
+    until(page, lambda: len(street.portal.websockify.seen) > before, "the desktop's websocket")
+    place = page.url
+    mine = urlsplit(owner.pages[0].url).path.strip("/")
+    page.close()
+    if bookmark == "of an older session":
+        place = place.replace(mine, f"~{'A' * 22}") if mine else place
+    elif bookmark == "as the guide writes it":
+        place = f"{street.here}/vnc/vnc.html?autoconnect=1&path=vnc/websockify"
+    page, before = owner.new_page(), len(street.portal.websockify.seen)
+    page.goto(place, wait_until="commit")
+    until(page, lambda: len(street.portal.websockify.seen) > before, "the desktop's websocket by the bookmark")
+
+
+def test_a_bookmark_of_a_stranger_leads_to_the_login(chromium: Browser, owner: BrowserContext, street: Street) -> None:
+    """The owner's address, secret path and all, opens nothing in another browser."""
+    address = owner.pages[0].url
+    context = chromium.new_context()
+    try:
+        page = context.new_page()
+        page.goto(address)
+        expect_outside(page)
+    finally:
+        context.close()
+
+
+def test_the_open_button_again(owner: BrowserContext, street: Street) -> None:
+    """Both tabs are in afterwards."""
+    first, second = owner.pages[0], owner.new_page()
+    enter(second, street)
+    for page in (first, second):
+        page.reload()
+        expect_inside(page)
+
+
+def test_a_restart_keeps_the_login(chromium: Browser, tmp_path: Path) -> None:
+    """Everything of the portal ends and comes back; the tab is reloaded, a new one opened."""
+    port = rig.free_port()
+    context = chromium.new_context()
+    context.set_default_timeout(5000)
+    wanted = Wanted(token=rig.TOKEN)
+    try:
+        first = context.new_page()
+        with rig.running(tmp_path, wanted, port):
+            first.goto(f"http://127.0.0.1:{port}/?token={rig.TOKEN}")
+            expect_inside(first)
+        with rig.running(tmp_path, wanted, port):
+            first.reload()
+            expect_inside(first)
+            second = context.new_page()
+            second.goto(f"http://127.0.0.1:{port}/")
+            expect_inside(second)
+    finally:
+        context.close()
+
+
+def test_a_new_token_ends_old_logins_at_rest(chromium: Browser, tmp_path: Path) -> None:
+    """What the browser still knows of the old one leads to the question for the token, once and not for ever."""
+    port = rig.free_port()
+    context = chromium.new_context()
+    context.set_default_timeout(5000)
+    asked: list[str] = []
+    try:
+        page = context.new_page()
+        with rig.running(tmp_path, Wanted(token=rig.TOKEN), port):
+            page.goto(f"http://127.0.0.1:{port}/?token={rig.TOKEN}")
+            expect_inside(page)
+        with rig.running(tmp_path, Wanted(token="another-token-than-before"), port):
+            page.on("request", lambda request: asked.append(request.url))
+            for address in (page.url, f"http://127.0.0.1:{port}/", f"http://127.0.0.1:{port}/logs/"):
+                page.goto(address)
+                expect_outside(page)
+            page.wait_for_timeout(500)
+            expect_outside(page)
+            assert len(asked) < 20, asked
+            page.get_by_label("Token").fill("another-token-than-before")
+            page.get_by_role("button", name="Log in").click()
+            page.get_by_role("link", name="caddy.log").first.wait_for()
+    finally:
+        context.close()
+
+
+def test_a_wrong_secret_path_goes_round_in_no_circle(owner: BrowserContext, street: Street) -> None:
+    """A link of the neighbour's, or a bookmark of a session that is over: the page or the question, and then rest."""
+    page, asked = owner.pages[0], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{street.here}/~{'A' * 43}/logs/")
+    page.get_by_label("Token").or_(page.get_by_role("link", name="caddy.log")).first.wait_for()
+    page.wait_for_timeout(500)
+    assert len(asked) < 20, asked
+    assert page.url.startswith(street.here)
+    page.goto(f"{street.here}/")
+    expect_inside(page)
+
+
+def test_without_storage_the_link_leads_in(chromium: Browser, street: Street) -> None:
+    """A browser that keeps nothing for pages: the link and the form lead in all the same."""
+    context = chromium.new_context()
+    context.set_default_timeout(5000)
+    context.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new Error('blocked'); } });")
+    try:
+        page = context.new_page()
+        enter(page, street)
+        page.get_by_role("link", name="Status").click()
+        page.get_by_role("link", name="Logs").wait_for()
+        page.goto(f"{street.here}/logs/")
+        if page.get_by_label("Token").count():
+            page.get_by_label("Token").fill(rig.TOKEN)
+            page.get_by_role("button", name="Log in").click()
+        page.get_by_role("link", name="caddy.log").first.wait_for()
+    finally:
+        context.close()
