@@ -15,6 +15,8 @@ CONDA_BIN = Path("/opt/conda/envs/visomaster/bin")
 HOME = Path("/home/visomaster")
 
 SECRETS = Path("/var/lib/visomaster/secrets")
+VERIFIED = Path("/var/lib/visomaster/verified")
+"""What root has proven of models in folders that others may write."""
 SUPERVISOR_LOGS = Path("/var/log/supervisor")
 SUPERVISORD_LOG = SUPERVISOR_LOGS / "supervisord.log"
 PORTAL_LOGS = Path("/var/log/portal")

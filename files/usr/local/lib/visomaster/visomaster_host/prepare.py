@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from visomaster_host import environment, paths
+from visomaster_host import beneath, environment, paths
 from visomaster_host.environment import Environment
 from visomaster_host.files import ROOT, ensure_directory, owner_of, write_atomic
 from visomaster_host.host import Host
@@ -31,13 +31,15 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
     ensure_directory(paths.DESKTOP, mode=0o700, owner=user)
     environment.keep(checked, host)
     link_model_store(Path(checked.settings.models_dir or paths.MODELS))
+    if host.models == "start" and not checked.settings.models_dir:
+        own_model_store()
     # Made by root first: an unprivileged Xvfb would make it with the wrong mode and then not listen.
     ensure_directory(paths.X11_SOCKETS, mode=0o1777)
     if host.access != "portal":
         _clear_portal()
     if new_cookie:
         paths.FETCH_STATE.unlink(missing_ok=True)
-    if new_cookie or not paths.XAUTHORITY.exists():
+    if new_cookie or beneath.status(paths.XAUTHORITY) is None:
         write_cookie(paths.XAUTHORITY, host.display_number, user)
     # Last: services that a running supervisord has started already wait for this.
     write_atomic(paths.PREPARED, _signature(host).encode(), mode=0o644, owner=ROOT)
@@ -69,6 +71,20 @@ def link_model_store(store: Path) -> None:
     """Let everybody find the models' folder, which MODELS_DIR may have moved."""
     paths.MODEL_STORE.unlink(missing_ok=True)
     paths.MODEL_STORE.symlink_to(store)
+
+
+def own_model_store() -> None:
+    """Have the usual folder for models be root's, who fetches them: what is in it is then known to be what was proven.
+
+    A volume may come from a host where it was the program's user's. One that cannot be changed is used as it is.
+    """
+    status = beneath.status(paths.MODELS)
+    if status is not None and beneath.is_only_roots(status):
+        return
+    try:
+        ensure_directory(paths.MODELS, mode=0o755)
+    except OSError as error:
+        print(f"visomaster-start: {error.filename}: {error.strerror}; the folder stays as it is", flush=True)
 
 
 def make_log_directories() -> None:

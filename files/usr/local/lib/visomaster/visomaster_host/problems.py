@@ -15,9 +15,14 @@ class NotReady(Exception):
 
 
 def reporting(program: str, action: Callable[[], int]) -> int:
-    """Run `action` and return its exit status; a `Problem` becomes one line on stderr and status 1."""
+    """Run `action` and return its exit status; a `Problem` or an OSError becomes one line on stderr and status 1."""
     try:
         return action()
     except Problem as problem:
         print(f"{program}: {problem}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        print(
+            f"{program}: {error.filename}: {error.strerror}" if error.filename else f"{program}: {error}",
+            file=sys.stderr,
+        )
+    return 1
