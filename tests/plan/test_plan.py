@@ -76,7 +76,9 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
             names = ["Describe the host", "Configure supervisord"]
             names += [f"Configure {service.name}" for service in services]
             names += ["Link the models into the program"] if built else []
-            names += ["Bring the guide", "Remove programs of other variants", "Take up what changed"]
+            names += ["Make room for the guide", "Bring the guide", "Bring the guide's kernel"]
+            names += ["Lead from the program to the guide"]
+            names += ["Remove programs of other variants", "Take up what changed"]
         case Layer.START:
             names = ["Start the services"]
     return [f"{layer.title()} | {name}" for name in names]

@@ -114,4 +114,4 @@ def _ask(host: Host, *command: str) -> str:
         raise NotReady(f"the X server does not answer {command[0]} within {ANSWER_WITHIN:.0f} s") from None
     if done.returncode != 0:
         raise NotReady(" ".join((done.stderr or done.stdout).split()) or f"{command[0]} failed")
-    return done.stdout
+    return str(done.stdout)
