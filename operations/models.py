@@ -30,7 +30,7 @@ def fetched(manifest: str, link: bool, mirrors: Mapping[str, str]) -> Generator[
 
 
 def fetch_command(manifest: str, link: bool, mirrors: Mapping[str, str]) -> tuple[str, ...]:
-    """The fetcher's command line, for root, whose the store is; the program's user makes the links and sees no HF_TOKEN.
+    """The fetcher's command line, for root, whose the store is. The program's user makes the links and sees no token.
 
     It has the proxies and the HF_TOKEN of whoever runs it, and not what is the business of a start.
     """

@@ -96,7 +96,8 @@ def copied(
 def unpack_command(dest: str, user: str) -> str:
     """The shell command that unpacks a tar archive, in base64 on standard input, into `dest`.
 
-    So it has no name on the host that somebody could foretell. In a folder of somebody else's `user` unpacks. Owners are taken by name from the archive. tar removes a file before it writes the new one: a program that is
+    So it has no name on the host that somebody could foretell. In a folder of somebody else's it is `user` who unpacks.
+    Owners are taken by name from the archive. tar removes a file before it writes the new one: a program that is
     running keeps its old one.
     """
     return _in_folder(dest, user, "base64 --decode | tar -x --preserve-permissions -f -")
