@@ -29,7 +29,12 @@ def at_commit(url: str, commit: str, dest: str, user: str, mirrors: Mapping[str,
     if host.get_fact(CheckoutCommit, path=dest, user=user) == commit:
         host.noop(f"{dest} is at {commit}")
         return
-    yield streamed(shlex.join(["sh", "-c", _CHECKOUT, "git-checkout", swap_prefix(url, mirrors), commit, dest, user]))
+    yield streamed(checkout_command(swap_prefix(url, mirrors), commit, dest, user))
+
+
+def checkout_command(url: str, commit: str, dest: str, user: str) -> str:
+    """The shell command that brings the checkout in `dest` to `commit` of the repository at `url`."""
+    return shlex.join(["sh", "-c", _CHECKOUT, "git-checkout", url, commit, dest, user])
 
 
 @operation()

@@ -20,9 +20,11 @@ from operations.stream import streamed
 
 HERE = Path(__file__).resolve().parent
 
-# The module is registered because dataclasses look their own module up in sys.modules.
+# The module is registered because dataclasses look their own module up in sys.modules. In /: a Python that it starts with
+# -m would take modules of the folder that the deploy was started in.
 LAUNCHER = """
-import json, sys, types
+import json, os, sys, types
+os.chdir("/")
 job = json.loads(sys.stdin.read())
 program = types.ModuleType(job["name"])
 sys.modules[job["name"]] = program
