@@ -20,8 +20,8 @@ from operations.stream import streamed
 
 HERE = Path(__file__).resolve().parent
 
-# The module is registered because dataclasses look their own module up in sys.modules. In /: a Python that it starts with
-# -m would take modules of the folder that the deploy was started in.
+# The module is registered because dataclasses look their own module up in sys.modules. It begins in /: a Python that it
+# starts with -m would take modules of the folder that the deploy was started in.
 LAUNCHER = """
 import json, os, sys, types
 os.chdir("/")
