@@ -247,3 +247,23 @@ def test_who_links_is_the_trees_owner_and_knows_nothing_of_ours(
     assert error.splitlines() == [
         f"visomaster-fetch: {world.tree}: linking as user {SOMEBODY} failed: status 3: ?]0;typed?"
     ]
+
+
+@pytest.mark.parametrize(
+    "says", ["", "null", "[1, 2]", '"ab"', "[[[" * 100_000, '[["no.onnx", {}], [{"a": 1}, "\\u001b"]]']
+)
+def test_whatever_the_trees_owner_answers_is_one_line_or_none(
+    world: World, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is their process: they can have it say anything."""
+    give(world.tree)
+    world.add("a.onnx")
+    (world.root / "says").write_text(says)
+    liar = world.root / "liar"
+    liar.write_text(f"#!/bin/sh\ncat {world.root}/says\n")
+    liar.chmod(0o755)
+    monkeypatch.setattr(links, "PYTHON", str(liar))
+    assert world.fetch() == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("visomaster-fetch: ") and line.isprintable() for line in lines)
+    assert 1 <= len(lines) <= 2

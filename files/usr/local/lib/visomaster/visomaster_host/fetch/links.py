@@ -6,8 +6,10 @@ none of our variables, looks at it and makes the links.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,6 +26,7 @@ DFM_FOLDER = "model_assets/dfm_models"
 PYTHON = "/usr/bin/python3"
 WITHIN = 60.0  # seconds for all links of a tree; they take milliseconds
 ANSWER_MOST = 1024 * 1024
+ANSWER_LINES = 200
 _PACKAGES = str(Path(__file__).resolve().parents[2])
 _AS_OWNER = (
     f"import sys; sys.path.insert(0, {_PACKAGES!r}); from visomaster_host.fetch.links import answer; "
@@ -64,40 +67,59 @@ def _as_owner(what: str, layout: Layout, wanted: Mapping[str, str]) -> tuple[lis
         found, failed = _ask(
             owner, {"do": what, "tree": str(layout.tree), "store": str(layout.store.absolute()), "wanted": wanted}
         )
-    except (OSError, ValueError, TypeError, subprocess.TimeoutExpired) as error:
+    except (OSError, ValueError, TypeError, RecursionError, subprocess.TimeoutExpired) as error:
         return [], [f"{layout.tree}: linking as user {owner.st_uid} failed: {printable(str(error))}"]
-    return [path for path in wanted if path in found], [printable(str(line)) for line in failed]
+    return [path for path in wanted if path in found], [printable(str(line)) for line in failed[:ANSWER_LINES]]
 
 
 def _ask(owner: os.stat_result, question: Mapping[str, object]) -> tuple[list[str], list[str]]:
     """The answer of a process that is the user `owner` alone. It is in their hands from its start: what it says is
-    bounded, and believed of their tree only. Raises OSError, ValueError, TypeError, subprocess.TimeoutExpired.
+    bounded, and believed of their tree only. Raises OSError, ValueError, TypeError,
+    RecursionError, subprocess.TimeoutExpired.
     """
     asked, said = os.memfd_create("question"), os.memfd_create("answer")
     with os.fdopen(asked, "r+b") as asked_file, os.fdopen(said, "r+b") as said_file:
         asked_file.write(json.dumps(question).encode())
         asked_file.seek(0)
-        done = subprocess.run(
-            [PYTHON, "-I", "-c", _AS_OWNER],
-            env={"PATH": paths.SYSTEM_PATH, "LANG": "C.UTF-8"},  # no HF_TOKEN, whatever else we were given
-            cwd="/",
-            stdin=asked_file,
-            stdout=said_file,
-            stderr=said_file,
-            user=owner.st_uid,
-            group=owner.st_gid,
-            extra_groups=[],
-            umask=0o022,
-            start_new_session=True,  # no terminal of ours, into which it could type
-            timeout=WITHIN,
-            check=False,
-        )
+        status = _run_as(owner, asked_file, said_file)
         said_file.seek(0)
         text = said_file.read(ANSWER_MOST).decode("utf-8", "replace")
-    if done.returncode != 0:
-        raise ValueError(f"status {done.returncode}: {(text.strip().splitlines() or ['it said nothing'])[-1][:500]}")
+    if status != 0:
+        raise ValueError(f"status {status}: {(text.strip().splitlines() or ['it said nothing'])[-1][:500]}")
     found, failed = json.loads(text)
     return list(found), list(failed)
+
+
+def _run_as(owner: os.stat_result, asked: BinaryIO, said: BinaryIO) -> int:
+    """The status of the process. Raises OSError, subprocess.TimeoutExpired."""
+    with subprocess.Popen(
+        [PYTHON, "-I", "-S", "-c", _AS_OWNER],
+        env={"PATH": paths.SYSTEM_PATH, "LANG": "C.UTF-8"},  # no HF_TOKEN, whatever else we were given
+        cwd="/",
+        stdin=asked,
+        stdout=said,
+        stderr=said,
+        user=owner.st_uid,
+        group=owner.st_gid,
+        extra_groups=[],
+        umask=0o022,
+        start_new_session=True,  # no terminal of ours, into which it could type
+    ) as process:
+        try:
+            _until_ended(process.pid)
+            return process.wait(timeout=WITHIN)
+        finally:
+            process.kill()
+
+
+def _until_ended(process: int) -> None:
+    """Wait for the end of a process, at most WITHIN seconds; not at all on a kernel that cannot tell (before 5.3)."""
+    with contextlib.suppress(OSError):
+        descriptor = os.pidfd_open(process)
+        try:
+            select.select([descriptor], [], [], WITHIN)
+        finally:
+            os.close(descriptor)
 
 
 def answer(question: BinaryIO) -> int:
