@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from visomaster_host import beneath, paths, prepare, programs
 from visomaster_host.beneath import Folder
+from visomaster_host.environment import read_environment
 from visomaster_host.files import Owner, ensure_directory, write_atomic
+from visomaster_host.problems import Problem
 
 from tests.unit.hostile import UID, exchanging, give
 from tests.unit.test_host_facts import host
@@ -138,6 +140,17 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_in_the_way_is_put_aside_where_others_made_it(tmp_path: Path, theirs: Path) -> None:
+    """A start does not fail because the program made a folder where its own cookie goes."""
+    for folder in (theirs, tmp_path):
+        (folder / "file/full").mkdir(parents=True)
+    write_atomic(theirs / "file", b"x", mode=0o600, owner=ROOT)
+    assert (theirs / "file").read_bytes() == b"x"
+    assert len(list(theirs.glob(".file.*.aside/full"))) == 1
+    with pytest.raises(IsADirectoryError):
+        write_atomic(tmp_path / "file", b"x", mode=0o600, owner=ROOT)
+
+
 # -- the programs that prepare services, as root, in folders of the program's user
 
 
@@ -191,3 +204,14 @@ def test_a_link_in_place_of_the_store_is_said(
     prepare.own_model_store()
     assert victim.stat().st_uid == UID
     assert "the folder stays as it is" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_a_secrets_file_in_somebodys_folder_is_only_a_file(theirs: Path, victim: Path, kind: str) -> None:
+    """A start does not wait at a pipe for ever, nor take root's own files for a password."""
+    if kind == "pipe":
+        os.mkfifo(theirs / "password")
+    else:
+        (theirs / "password").symlink_to(victim / "precious")
+    with pytest.raises(Problem, match=r"VNC_PASSWORD_FILE: cannot read .*: is (no regular file|a link that others)"):
+        read_environment({"VNC_PASSWORD_FILE": str(theirs / "password")}, host())

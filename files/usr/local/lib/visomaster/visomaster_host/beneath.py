@@ -139,10 +139,22 @@ class Folder:
                 file.flush()
                 if sync:
                     os.fsync(file.fileno())
-                self.rename(new, name)
+                self._take_over(new, name)
             except BaseException:
                 self.remove(new)
                 raise
+
+    def _take_over(self, new: str, name: str) -> None:
+        """Give `new` the name `name`. Where others may write, a folder of that name is put aside: they could keep us
+        from our work by making it.
+        """
+        try:
+            self.rename(new, name)
+        except IsADirectoryError:
+            if self.only_root:
+                raise
+            self.rename(name, f"{new}.aside")
+            self.rename(new, name)
 
     def answers(self, name: str) -> bool:
         """Whether somebody accepts connections on the unix socket `name`. Raises OSError."""
