@@ -1,4 +1,5 @@
 # The beginning of what root writes: into folders that are root's alone, which are entered element by element.
+set -eu
 
 # enter FOLDER [make]: go there, and make what is missing if asked to. One line and the end of the script unless nobody
 # but root (or who runs this) can change what is in it, or which folder it is: in somebody's own folder a link could be

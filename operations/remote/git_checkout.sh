@@ -4,6 +4,7 @@ url=$1 commit=$2 folder=$3 user=$4
 git=$(command -v git)
 
 # git runs what a repository's configuration says, as that user: it gets no variable but those that lead to a server.
+# shellcheck disable=SC2013 # each line is one word
 for name in $(awk 'BEGIN { for (name in ENVIRON) if (name ~ /^[A-Za-z_][A-Za-z0-9_]*$/) print name }'); do
     case "$name" in PATH | *_proxy | *_PROXY | SSL_CERT_FILE | SSL_CERT_DIR | GIT_SSL_CAINFO) ;; *) unset "$name" ;; esac
 done
