@@ -76,7 +76,7 @@ def variables(settings: Settings, folder: Path) -> Mapping[str, object]:
         "packages": {layer: package_names(wanted, Release.BOOKWORM) for layer, wanted in names.items()},
         "user": {"name": paths.USER, "home": paths.HOME},
         "folders": [{"path": path, "owner": "root"} for path in _root_folders()]
-        + [{"path": path, "owner": paths.USER} for path in (paths.MODELS, paths.DEPENDENCIES, paths.WORKSPACE)],
+        + [{"path": paths.WORKSPACE, "owner": paths.USER}],
         "profile": f'PATH="{paths.ENVIRONMENT}/bin:$PATH"\n',
         "package": paths.ON_HOST_PACKAGE,
         "archives": str(folder),
@@ -92,14 +92,22 @@ def variables(settings: Settings, folder: Path) -> Mapping[str, object]:
 
 
 def _root_folders() -> tuple[str, ...]:
-    folders = ("/app", paths.ETC, paths.CORE_LOGS, paths.PORTAL_LOGS)
+    folders = (
+        "/app",
+        paths.MODELS,
+        paths.DEPENDENCIES,
+        *paths.GUIDE_FOLDERS,
+        paths.ETC,
+        paths.CORE_LOGS,
+        paths.PORTAL_LOGS,
+    )
     # Ansible's `unarchive` wants its folder to be there.
     return (*folders, *(folder for folder, _ in ARCHIVES.values()))
 
 
 def _questions(settings: Settings) -> Mapping[str, object]:
     """What the project's operations ask of a host, as shell commands."""
-    fetches = [fetch_command(paths.MANIFEST, paths.USER, link, settings.mirrors) for link in (False, True)]
+    fetches = [fetch_command(paths.MANIFEST, link, settings.mirrors) for link in (False, True)]
     models, links = (_command(ModelsComplete(), fetch=fetch) for fetch in fetches)
     cuda = {"folders": (paths.ENVIRONMENT, *BASE_IMAGE_FOLDERS), "sonames": settings.accelerator.cuda_libraries}
     return {
@@ -108,7 +116,7 @@ def _questions(settings: Settings) -> Mapping[str, object]:
             _command(InstalledPackages(), python=paths.PYTHON),
             _command(CudaLibraries(), configuration=LOADER_CONFIGURATION, **cuda),
         ],
-        "application": [f"test ! -e {paths.UNPACKED}", _command(CheckoutCommit(), path=paths.PROGRAM)],
+        "application": [f"test ! -e {paths.UNPACKED}", _command(CheckoutCommit(), path=paths.PROGRAM, user=paths.USER)],
         "bytecode": _command(StaleBytecode(), folder=paths.ON_HOST_PACKAGE),
         "models": models,
         "services": [

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
+from operations.as_user import folder_command
 from operations.facts.account import Account, FoundAccount
 
 
@@ -31,7 +32,7 @@ def present(user: str, home: str, shell: str) -> Generator[StringCommand]:
     elif replace(found, home_owner=user) != wanted:
         yield StringCommand(shlex.join(["usermod", *options, user]))
     if found is not None and found.home_owner != user:
-        yield StringCommand(shlex.join(["install", "-d", "-o", user, "-g", user, home]))
+        yield StringCommand(folder_command(home, user, "755"))
 
 
 @operation()

@@ -22,4 +22,4 @@ def compiled(folder: str) -> Generator[StringCommand]:
     if not stale:
         host.noop(f"{folder} is compiled")
         return
-    yield StringCommand(f"python3 -m compileall -q {shlex.quote(folder)}")
+    yield StringCommand(f"python3 -I -m compileall -q {shlex.quote(folder)}")

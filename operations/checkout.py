@@ -9,11 +9,13 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api import FunctionCommand, StringCommand, operation
 
+from operations.as_user import as_user
 from operations.facts.checkout import CheckoutCommit, CheckoutIgnores
 from operations.remote.conda_environment import swap_prefix
 from operations.stream import streamed
 
-_CHECKOUT = (Path(__file__).parent / "remote" / "git_checkout.sh").read_text(encoding="utf-8")
+_REMOTE = Path(__file__).parent / "remote"
+_CHECKOUT = "".join((_REMOTE / name).read_text(encoding="utf-8") for name in ("enter.sh", "git_checkout.sh"))
 
 
 @operation()
@@ -24,19 +26,23 @@ def at_commit(url: str, commit: str, dest: str, user: str, mirrors: Mapping[str,
     Files that git does not track (thumbnails, outputs, TensorRT engines) stay; a tracked file that was changed by
     hand is never overwritten: the operation fails and says so.
     """
-    if host.get_fact(CheckoutCommit, path=dest) == commit:
+    if host.get_fact(CheckoutCommit, path=dest, user=user) == commit:
         host.noop(f"{dest} is at {commit}")
         return
-    yield streamed(shlex.join(["sh", "-c", _CHECKOUT, "git-checkout", swap_prefix(url, mirrors), commit, dest, user]))
+    yield streamed(checkout_command(swap_prefix(url, mirrors), commit, dest, user))
+
+
+def checkout_command(url: str, commit: str, dest: str, user: str) -> str:
+    """The shell command that brings the checkout in `dest` to `commit` of the repository at `url`."""
+    return shlex.join(["sh", "-c", _CHECKOUT, "git-checkout", url, commit, dest, user])
 
 
 @operation()
 def ignores(dest: str, pattern: str, user: str) -> Generator[StringCommand]:
     """Have git take no notice of `pattern` in the checkout in `dest`, which is `user`'s: a file that is put there is
     then no change of the checkout. Nothing to do for a plain folder."""
-    if host.get_fact(CheckoutIgnores, path=dest, pattern=pattern):
+    if host.get_fact(CheckoutIgnores, path=dest, pattern=pattern, user=user):
         host.noop(f"git ignores {pattern} in {dest}")
         return
-    append = f"mkdir -p .git/info && printf '%s\\n' {shlex.quote(pattern)} >>.git/info/exclude"
-    become = shlex.join(["setpriv", "--reuid", user, "--regid", user, "--init-groups", "sh", "-c", append])
-    yield StringCommand(f"cd {shlex.quote(dest)} && {become}")
+    append = """cd -- "$1"\nmkdir -p .git/info\nprintf '%s\\n' "$2" >>.git/info/exclude"""
+    yield StringCommand(as_user(user, append, dest, pattern))

@@ -51,7 +51,7 @@ def on_loader_path(environment: str, sonames: tuple[str, ...]) -> Generator[Stri
         host.noop(f"{len(sonames)} CUDA libraries load")
         return
     yield StringCommand(configure_command(found.folders))
-    yield streamed(shlex.join(["python3", "-c", _LOAD, *sonames]))
+    yield streamed(shlex.join(["python3", "-I", "-c", _LOAD, *sonames]))
 
 
 def remove_command(packages: tuple[str, ...]) -> str:

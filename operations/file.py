@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Generator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import jinja2
@@ -18,7 +18,8 @@ from pyinfra.api import FunctionCommand, StringCommand, operation
 from pyinfra.facts.files import FileContents
 from pyinfra.operations.util.files import generate_color_diff
 
-from operations.facts.file import FoundFile, FoundFolders, RemoteFolder
+from operations.as_user import as_user, folder_command, in_roots_folder
+from operations.facts.file import FoundFile, FoundFolders, FoundLink, RemoteFolder
 from operations.facts.tree import RemoteFile
 from operations.stream import streamed
 from spec.text import printable
@@ -28,15 +29,16 @@ from spec.text import printable
 def written(text: str, dest: str, user: str, group: str, mode: str) -> Generator[FunctionCommand]:
     """Have the file `dest` say `text`, owned by `user` and `group`, with the permission bits `mode` (octal).
 
-    The folder must be there. A file that is being read is never seen half-written. A last line break that is missing is
-    added: pyinfra would, on its way to the host. `--diff` shows what changes.
+    The folder must be there, and be root's alone; a file of somebody else's is written by them. One that is being read
+    is never seen half-written. A last line break that is missing is added: pyinfra would, on its way to the host.
+    `--diff` shows what changes of root's.
     """
     text = text if text.endswith("\n") else f"{text}\n"
     wanted = RemoteFile(mode=mode, owner=f"{user}:{group}", sha256=hashlib.sha256(text.encode()).hexdigest())
-    if host.get_fact(FoundFile, path=dest) == wanted:
+    if host.get_fact(FoundFile, path=dest, user=user) == wanted:
         host.noop(f"{dest} is up to date")
         return
-    if host.state.config.DIFF:
+    if host.state.config.DIFF and user == "root":
         found = [printable(line) for line in host.get_fact(FileContents, path=dest) or []]
         for line in generate_color_diff(found, text.splitlines()):
             logger.info(f"  {line}")
@@ -45,10 +47,28 @@ def written(text: str, dest: str, user: str, group: str, mode: str) -> Generator
 
 def write_command(dest: str, user: str, group: str, mode: str) -> str:
     """The shell command that makes standard input the content of `dest`."""
-    new, target = shlex.quote(f"{dest}.new"), shlex.quote(dest)
-    # The file is there with its owner and mode before anything is in it.
-    create = shlex.join(["install", "-o", user, "-g", group, "-m", mode, "/dev/null", f"{dest}.new"])
-    return f"{create} && cat >{new} && mv -T {new} {target}"
+    where = PurePosixPath(dest)
+    if user == "root":
+        # The file is there with its owner and mode before anything is in it.
+        create = f"install -o root -g {shlex.quote(group)} -m {shlex.quote(mode)} /dev/null"
+        return in_roots_folder(str(where.parent), f'{create} "./$1.new"\n{_FILL}', where.name)
+    create = f"install -m {shlex.quote(mode)} /dev/null"
+    return as_user(user, f'cd -- "$2"\n{create} "./$1.new"\n{_FILL}', where.name, str(where.parent))
+
+
+_FILL = 'cat >"./$1.new"\nmv -T -- "./$1.new" "./$1"'
+
+
+@operation()
+def linked(path: str, target: str, user: str) -> Generator[StringCommand]:
+    """Have a link at `path`, in a folder of `user`'s, lead to `target`; what stood there goes, but no folder. It is
+    they who make it."""
+    if host.get_fact(FoundLink, path=path, user=user) == target:
+        host.noop(f"{path} leads to {target}")
+        return
+    where = PurePosixPath(path)
+    script = 'cd -- "$1"\nln -sfn -- "$3" ".$2.new"\nmv -T -- ".$2.new" "$2"'
+    yield StringCommand(as_user(user, script, str(where.parent), where.name, target))
 
 
 def rendered(template: Path, **values: Any) -> str:
@@ -72,4 +92,4 @@ def folders(owners: Mapping[str, str], mode: str) -> Generator[StringCommand]:
         host.noop(f"{len(owners)} folders are there")
         return
     for path, owner in wrong.items():
-        yield StringCommand(shlex.join(["install", "-d", "-o", owner, "-g", owner, "-m", mode, path]))
+        yield StringCommand(folder_command(path, owner, mode))

@@ -16,25 +16,26 @@ OF_A_START = ("MODELS_DIR", "VISOMASTER_MIRRORS", "VNC_PASSWORD", "OPEN_BUTTON_T
 
 
 @operation()
-def fetched(manifest: str, user: str, link: bool, mirrors: Mapping[str, str]) -> Generator[FunctionCommand]:
-    """Bring the required files of the host's `manifest` into the store as `user`, each with its sha256, and with
-    `link` make the program's tree lead to them. `mirrors` maps URL prefixes to where they are reached.
+def fetched(manifest: str, link: bool, mirrors: Mapping[str, str]) -> Generator[FunctionCommand]:
+    """Bring the required files of the host's `manifest` into the store, each with its sha256, and with `link` make the
+    program's tree lead to them. `mirrors` maps URL prefixes to where they are reached.
 
     Nothing to do when all is verified already. Fails, naming each file and why, when one cannot be had.
     """
-    command = fetch_command(manifest, user, link, mirrors)
+    command = fetch_command(manifest, link, mirrors)
     if host.get_fact(ModelsComplete, fetch=command):
         host.noop("all required models are verified")
         return
     yield streamed(shlex.join(command))
 
 
-def fetch_command(manifest: str, user: str, link: bool, mirrors: Mapping[str, str]) -> tuple[str, ...]:
-    """The fetcher's command line: it runs as `user`, who owns the store and the program's tree, with the proxies and
-    the HF_TOKEN of whoever runs it, and without what is the business of a start."""
+def fetch_command(manifest: str, link: bool, mirrors: Mapping[str, str]) -> tuple[str, ...]:
+    """The fetcher's command line, for root, whose the store is. The program's user makes the links and sees no token.
+
+    It has the proxies and the HF_TOKEN of whoever runs it, and not what is the business of a start.
+    """
     return (
         *("env", *(f"--unset={name}" for name in OF_A_START), "HOME=/"),
-        *("setpriv", "--reuid", user, "--regid", user, "--init-groups"),
         *("visomaster-fetch", "--manifest", manifest, "--link" if link else "--no-link"),
         *(word for origin, mirror in mirrors.items() for word in ("--mirror", f"{origin}={mirror}")),
     )

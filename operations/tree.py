@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import fnmatch
 import hashlib
 import io
-import shlex
 import tarfile
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pyinfra import host
-from pyinfra.api import FileUploadCommand, StringCommand, operation
+from pyinfra.api import FunctionCommand, StringCommand, operation
 
+from operations.as_user import as_user, folder_command, in_roots_folder
 from operations.facts.tree import FolderFiles, RemoteFile
+from operations.stream import streamed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,7 @@ def copied(
     group: str = "root",
     prune: str = "*",
     exclude: frozenset[str] = frozenset(),
-) -> Generator[FileUploadCommand | StringCommand]:
+) -> Generator[FunctionCommand | StringCommand]:
     """Bring the files below the local folder `source` to the folder `dest`, owned by `user` and `group`.
 
     Programs get mode 755, other files 644, folders 755. Files that are not in `source` are removed when their path
@@ -76,33 +78,38 @@ def copied(
     entries at the top of `source` to leave out.
     """
     wanted = local_files(source, exclude)
-    found = host.get_fact(FolderFiles, path=dest)
+    found = host.get_fact(FolderFiles, path=dest, user=user)
     changed = differing(wanted, found, f"{user}:{group}")
     surplus = sorted(fnmatch.filter(set(found) - set(wanted), prune))
     if not (changed or surplus):
         host.noop(f"{dest} is up to date ({len(wanted)} files)")
         return
     if changed:
-        archive = str(host.get_temp_filename(f"{dest}-{digest(wanted)}"))
-        yield FileUploadCommand(_archive({name: wanted[name] for name in changed}, user, group), archive)
-        yield unpack(archive, dest)
+        if user != "root":
+            yield StringCommand(folder_command(dest, user, "755"))
+        archive = _archive({name: wanted[name] for name in changed}, user, group)
+        yield streamed(unpack_command(dest, user), stdin=base64.encodebytes(archive).decode())
     if surplus:
-        yield StringCommand(f"cd {shlex.quote(dest)} && rm -f -- {shlex.join(surplus)}")
+        yield StringCommand(_in_folder(dest, user, 'rm -f -- "$@"', *surplus))
 
 
-def unpack(archive: str, dest: str) -> StringCommand:
-    """The command that unpacks `archive` into `dest` and removes it.
+def unpack_command(dest: str, user: str) -> str:
+    """The shell command that unpacks a tar archive, in base64 on standard input, into `dest`.
 
+    So it has no name on the host that somebody could foretell. In a folder of somebody else's it is `user` who unpacks.
     Owners are taken by name from the archive. tar removes a file before it writes the new one: a program that is
     running keeps its old one.
     """
-    target, source = shlex.quote(dest), shlex.quote(archive)
-    return StringCommand(
-        f"mkdir -p {target} && tar -x --preserve-permissions -C {target} -f {source} && rm -f {source}"
-    )
+    return _in_folder(dest, user, "base64 --decode | tar -x --preserve-permissions -f -")
 
 
-def _archive(files: Mapping[str, LocalFile], user: str, group: str) -> io.BytesIO:
+def _in_folder(dest: str, user: str, script: str, *words: str) -> str:
+    if user == "root":
+        return in_roots_folder(dest, script, *words, make=True)
+    return as_user(user, f'cd -- "$1"\nshift\n{script}', dest, *words)
+
+
+def _archive(files: Mapping[str, LocalFile], user: str, group: str) -> bytes:
     whole = io.BytesIO()
     with tarfile.open(fileobj=whole, mode="w") as tar:
         for folder in sorted({parent for name in files for parent in PurePosixPath(name).parents}):
@@ -113,8 +120,7 @@ def _archive(files: Mapping[str, LocalFile], user: str, group: str) -> io.BytesI
             # Python trusts bytecode that was made from a source of this size and time.
             member.size, member.mtime = len(content), int(file.path.stat().st_mtime)
             tar.addfile(member, io.BytesIO(content))
-    whole.seek(0)
-    return whole
+    return whole.getvalue()
 
 
 def _member(name: str, mode: int, user: str, group: str, kind: bytes) -> tarfile.TarInfo:

@@ -1,7 +1,7 @@
 """Paths on the host. The guide fixes the first block; do not move them."""
 
 PROGRAM = "/app/VisoMaster"
-GUIDE = f"{PROGRAM}/Install_Guide.ipynb"
+GUIDE_LINK = f"{PROGRAM}/Install_Guide.ipynb"
 MODELS = "/app/models"
 DEPENDENCIES = "/app/dependencies"
 WORKSPACE = "/workspace"
@@ -9,6 +9,11 @@ ENVIRONMENT = "/opt/conda/envs/visomaster"
 PYTHON = f"{ENVIRONMENT}/bin/python"
 CORE_LOGS = "/var/log/supervisor"
 PORTAL_LOGS = "/var/log/portal"
+
+GUIDE_FOLDERS = ("/app/guide",)
+GUIDE = "/app/guide/Install_Guide.ipynb"
+"""Root's, as is its folder: root runs what is in it. The path that the guide fixes is a link to it."""
+GUIDE_KERNEL = "/usr/local/share/jupyter/kernels/visomaster-guide"
 
 ETC = "/etc/visomaster"
 HOST_FACTS = f"{ETC}/host.json"

@@ -28,7 +28,7 @@ def application(profile: Application, mirrors: Mapping[str, str]) -> None:
             checkout.ignores(
                 name="Keep the guide out of git's sight",
                 dest=paths.PROGRAM,
-                pattern=paths.GUIDE.removeprefix(paths.PROGRAM),
+                pattern=paths.GUIDE_LINK.removeprefix(paths.PROGRAM),
                 user=paths.USER,
             )
         case FolderSource(path=folder, exclude=exclude):

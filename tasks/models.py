@@ -26,7 +26,6 @@ def models(manifest: Path, when: ModelsAt, mirrors: Mapping[str, str]) -> None:
             model_files.fetched(
                 name="Fetch the models",
                 manifest=paths.MANIFEST,
-                user=paths.USER,
                 link=False,
                 mirrors=mirrors,
             )

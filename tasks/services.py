@@ -54,18 +54,10 @@ def services(settings: Settings) -> None:
         models.fetched(
             name="Link the models into the program",
             manifest=paths.MANIFEST,
-            user=paths.USER,
             link=True,
             mirrors=settings.mirrors,
         )
-    file.written(
-        name="Bring the guide",
-        text=GUIDE.read_text(encoding="utf-8"),
-        dest=paths.GUIDE,
-        user=paths.USER,  # who reads it may save what the cells printed
-        group=paths.USER,
-        mode="644",
-    )
+    _guide()
     supervisor.only_programs(
         name="Remove programs of other variants",
         folder=paths.SUPERVISOR_PROGRAMS,
@@ -73,6 +65,26 @@ def services(settings: Settings) -> None:
         names=tuple(service.name for service in wanted),
     )
     supervisor.updated(name="Take up what changed", names=tuple(service.name for service in wanted))
+
+
+def _guide() -> None:
+    """The notebook with help. It is root who runs its cells: it and the folder it lies in are root's, and in the
+    program's folder, where people look for it, is a link."""
+    file.folders(name="Make room for the guide", owners=dict.fromkeys(paths.GUIDE_FOLDERS, "root"), mode="755")
+    file.written(
+        name="Bring the guide",
+        text=GUIDE.read_text(encoding="utf-8"),
+        dest=paths.GUIDE,
+        user="root",
+        group="root",
+        mode="644",
+    )
+    tree.copied(
+        name="Bring the guide's kernel",
+        source=FILES / paths.GUIDE_KERNEL.removeprefix("/"),
+        dest=paths.GUIDE_KERNEL,
+    )
+    file.linked(name="Lead from the program to the guide", path=paths.GUIDE_LINK, target=paths.GUIDE, user=paths.USER)
 
 
 def made_from(service: Service, facts: str, port: int) -> str:

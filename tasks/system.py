@@ -10,10 +10,11 @@ from spec.distribution import Release, package_names
 from spec.packages import SYSTEM
 
 FOLDERS = {
-    **dict.fromkeys(("/app", paths.ETC, paths.CORE_LOGS, paths.PORTAL_LOGS), "root"),
-    **dict.fromkeys((paths.MODELS, paths.DEPENDENCIES, paths.WORKSPACE), paths.USER),
+    **dict.fromkeys(("/app", paths.MODELS, paths.DEPENDENCIES), "root"),
+    **dict.fromkeys((paths.ETC, paths.CORE_LOGS, paths.PORTAL_LOGS), "root"),
+    paths.WORKSPACE: paths.USER,
 }
-"""Each with its owner."""
+"""Each with its owner. Models and assets are fetched by root: the program reads them."""
 
 
 @deploy("System")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api import FactBase, StringCommand
+
+from operations.as_user import as_user_if_there
 
 
 class CheckoutCommit(FactBase[str]):
@@ -14,13 +16,10 @@ class CheckoutCommit(FactBase[str]):
     def default() -> str:
         return ""
 
-    def command(self, path: str) -> StringCommand:
-        # `safe.directory`: the checkout belongs to the unprivileged user, git would refuse it to root.
-        git = StringCommand("git -c safe.directory=*", "-C", QuoteString(path))
-        return StringCommand(
-            *("if test -d", QuoteString(f"{path}/.git"), "; then"),
-            *(git, "rev-parse --verify -q HEAD", "|| test $? -eq 1", "; fi"),
-        )
+    def command(self, path: str, user: str) -> StringCommand:
+        # `safe.directory`: parts of the checkout may be somebody else's.
+        git = 'git -c safe.directory="*" -C "$1" rev-parse --verify -q HEAD || test $? -eq 1'
+        return StringCommand(as_user_if_there(user, f'if test -d "$1/.git"; then {git}; fi', path))
 
     def process(self, output: Iterable[str]) -> str:
         return next(iter(output), "").strip()
@@ -33,13 +32,10 @@ class CheckoutIgnores(FactBase[bool]):
     def default() -> bool:
         return False
 
-    def command(self, path: str, pattern: str) -> StringCommand:
-        exclude = QuoteString(f"{path}/.git/info/exclude")
-        return StringCommand(
-            *("if test -d", QuoteString(path), "&& ! test -d", QuoteString(f"{path}/.git"), "; then echo yes;"),
-            *("elif test -f", exclude, "; then"),
-            *("grep -qxF --", QuoteString(pattern), exclude, "&& echo yes || test $? -eq 1; fi"),
-        )
+    def command(self, path: str, pattern: str, user: str) -> StringCommand:
+        plain = 'if test -d "$1" && ! test -d "$1/.git"; then echo yes'
+        named = 'elif test -f "$1/.git/info/exclude"; then grep -qxF -- "$2" "$1/.git/info/exclude" && echo yes'
+        return StringCommand(as_user_if_there(user, f"{plain}; {named} || test $? -eq 1; fi", path, pattern))
 
     def process(self, output: Iterable[str]) -> bool:
         return "yes" in output

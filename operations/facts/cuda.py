@@ -37,7 +37,7 @@ class CudaLibraries(FactBase[CudaReport]):
 
     def command(self, configuration: str, folders: tuple[str, ...], sonames: tuple[str, ...]) -> StringCommand:
         arguments = (configuration, ",".join(folders), ",".join(sonames))
-        return StringCommand("python3 -c", QuoteString(_REPORT), *(QuoteString(item) for item in arguments))
+        return StringCommand("python3 -I -c", QuoteString(_REPORT), *(QuoteString(item) for item in arguments))
 
     def process(self, output: Iterable[str]) -> CudaReport:
         report = json.loads("".join(output))

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
+from operations.as_user import as_user_if_there
 from operations.facts.tree import RemoteFile
 
 
 class FoundFile(FactBase[RemoteFile | None]):
-    """The regular file at `path`; None where there is none (or a link, a folder)."""
+    """The regular file at `path`, as its owner `user` finds it; None where there is none (or a link, a folder)."""
 
-    def command(self, path: str) -> StringCommand:
-        file = QuoteString(path)
-        return StringCommand(
-            *("if test -f", file, "&& ! test -L", file, "; then"),
-            *("stat -c '%a %U:%G' --", file, "; sha256sum <", file, "; fi"),
-        )
+    def command(self, path: str, user: str) -> StringCommand:
+        look = 'if test -f "$1" && ! test -L "$1"; then stat -c "%a %U:%G" -- "$1"; sha256sum <"$1"; fi'
+        if user == "root":
+            return StringCommand(shlex.join(["sh", "-c", look, "found-file", path]))
+        return StringCommand(as_user_if_there(user, look, path))
 
     def process(self, output: Iterable[str]) -> RemoteFile | None:
         attributes, digest = output
         mode, owner = attributes.split(" ", 1)
         return RemoteFile(mode=mode, owner=owner, sha256=digest.split()[0])
+
+
+class FoundLink(FactBase[str]):
+    """Where the link at `path` leads, as `user` finds it; empty where there is none."""
+
+    @staticmethod
+    def default() -> str:
+        return ""
+
+    def command(self, path: str, user: str) -> StringCommand:
+        return StringCommand(as_user_if_there(user, 'if test -L "$1"; then readlink -- "$1"; fi', path))
+
+    def process(self, output: Iterable[str]) -> str:
+        return next(iter(output), "")
 
 
 @dataclass(frozen=True, kw_only=True)

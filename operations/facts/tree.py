@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api import FactBase, StringCommand
+
+from operations.as_user import as_user_if_there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,16 +21,20 @@ class RemoteFile:
 
 
 class FolderFiles(FactBase[dict[str, RemoteFile]]):
-    """Every regular file below a folder by its path relative to it; compiled Python is left out."""
+    """Every regular file below a folder by its path relative to it, as its owner `user` finds them; compiled Python is
+    left out."""
 
     @staticmethod
     def default() -> dict[str, RemoteFile]:
         return {}
 
-    def command(self, path: str) -> StringCommand:
+    def command(self, path: str, user: str) -> StringCommand:
         find = "find . -type f ! -name '*.pyc' -printf '%m %u:%g %P\\n'"
         sums = "find . -type f ! -name '*.pyc' -exec sha256sum {} +"
-        return StringCommand("if cd", QuoteString(path), "2>/dev/null; then", find, "; echo; ", sums, "; fi")
+        look = f'if cd "$1" 2>/dev/null; then {find}; echo; {sums}; fi'
+        if user == "root":
+            return StringCommand(shlex.join(["sh", "-c", look, "folder-files", path]))
+        return StringCommand(as_user_if_there(user, look, path))
 
     def process(self, output: Iterable[str]) -> dict[str, RemoteFile]:
         attributes: dict[str, tuple[str, str]] = {}

@@ -23,9 +23,11 @@ HERE = Path(__file__).resolve().parent
 
 _IMPORTED = re.compile(rf"^from {re.escape(__name__)}\.(\w+) import ", re.MULTILINE)
 
-# The module is registered because dataclasses look their own module up in sys.modules.
+# The module is registered because dataclasses look their own module up in sys.modules. It begins in /: a Python that it
+# starts with -m would take modules of the folder that the deploy was started in.
 LAUNCHER = """
-import json, sys, types
+import json, os, sys, types
+os.chdir("/")
 job = json.loads(sys.stdin.read())
 for name, source in job["sources"].items():
     program = types.ModuleType(name)

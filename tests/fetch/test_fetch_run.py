@@ -224,21 +224,6 @@ def test_it_works_unprivileged(world: World) -> None:
     assert (world.tree / "model_assets/folder/a.onnx").is_symlink()
 
 
-def test_what_root_began_its_owner_can_end(world: World) -> None:
-    """Built as the program's user, fetched as root at start, repaired as the user again."""
-    assert os.geteuid() == 0, "needs root, to be root once and somebody else later"
-    for folder in (world.store, world.tree):
-        folder.mkdir()
-        os.chown(folder, 65534, 65534)
-    world.add("folder/a.onnx", LARGE, say_size=True)
-    world.site.script["/folder/a.onnx"] = [Fault(cut=1_000_000), Fault(status=404)]
-    assert world.fetch() == 1
-    assert (world.store / "folder/a.onnx.part").exists()
-    done = unprivileged(world)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert (world.tree / "model_assets/dfm_models").stat().st_uid == 65534
-
-
 # -- nothing to do
 
 

@@ -80,6 +80,8 @@ class World:
         """The command as a process of its own."""
         code = (
             f"import sys; sys.path.insert(0, {str(LIBRARY)!r}); from visomaster_host.fetch import main; "
+            "from visomaster_host import paths; from pathlib import Path; "
+            f"paths.VERIFIED = Path({str(self.root / 'verified')!r}); "
             f"from visomaster_host.fetch.schedule import Policy; sys.exit(main(policy={QUICK!r}))"
         )
         return [sys.executable, "-c", code, *self.arguments(*more)]

@@ -35,7 +35,7 @@ def test_the_environment_is_what_its_lock_says(host: Any) -> None:
 
 def test_python_packages_agree_with_each_other(host: Any) -> None:
     """The program's Python packages fit together."""
-    check = host.run(f"{paths.PYTHON} -m pip check")
+    check = host.run(f"{paths.PYTHON} -I -m pip check")
     assert check.rc == 0, check.stdout
 
 

@@ -44,8 +44,8 @@ def test_the_user_is_unprivileged(host: Any) -> None:
     [
         ("/app", "root", 0o755),
         (paths.PROGRAM, paths.USER, 0o755),
-        (paths.MODELS, paths.USER, 0o755),
-        (paths.DEPENDENCIES, paths.USER, 0o755),
+        (paths.MODELS, "root", 0o755),
+        (paths.DEPENDENCIES, "root", 0o755),
         (paths.WORKSPACE, paths.USER, 0o755),
         (paths.CORE_LOGS, "root", 0o755),
         (paths.PORTAL_LOGS, "root", 0o755),

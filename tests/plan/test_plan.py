@@ -75,7 +75,9 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
             names = ["Describe the host", "Configure supervisord"]
             names += [f"Configure {service.name}" for service in services]
             names += ["Link the models into the program"] if built else []
-            names += ["Bring the guide", "Remove programs of other variants", "Take up what changed"]
+            names += ["Make room for the guide", "Bring the guide", "Bring the guide's kernel"]
+            names += ["Lead from the program to the guide"]
+            names += ["Remove programs of other variants", "Take up what changed"]
         case Layer.START:
             names = ["Start the services"]
     return [f"{layer.title()} | {name}" for name in names]
@@ -201,3 +203,18 @@ def test_no_service_starts_with_an_argument_that_is_secret(plans: Plans, variant
         (line,) = re.findall(r"(?m)^command\s*=\s*(.*)$", "\n".join(one.commands))
         name = one.name.rpartition(" ")[2]
         assert line == f"/usr/local/bin/visomaster-service {name}"
+
+
+def test_folders_of_the_programs_user_are_left_to_them(plans: Plans, variant: Variant) -> None:
+    """Root makes such a folder, from the folder above it; what is done inside one is done by its user."""
+    theirs = re.compile("|".join(f"{re.escape(path)}/" for path in (paths.PROGRAM, paths.WORKSPACE, paths.HOME)))
+    named = 0
+    for one in plans[Release.BOOKWORM.name]:
+        if one.function == "tree.copied":
+            continue  # its archive is text of our programs, its folders are root's
+        for text in one.commands:
+            if text.startswith(("cd / && if test", "sh -c '# enter", "sh -euc")) or one.function == "file.written":
+                named += paths.PROGRAM in text
+                continue
+            assert not theirs.search(text), one.name
+    assert named >= 3

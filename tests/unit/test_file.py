@@ -43,7 +43,7 @@ def test_what_is_written_is_found(tmp_path: Path, text: str) -> None:
     sh(write_command(str(dest), ME, MINE, "640"), stdin=text)
     assert dest.read_text() == text
     digest = hashlib.sha256(text.encode()).hexdigest()
-    assert ask(FoundFile(), path=str(dest)) == RemoteFile(mode="640", owner=f"{ME}:{MINE}", sha256=digest)
+    assert ask(FoundFile(), path=str(dest), user=ME) == RemoteFile(mode="640", owner=f"{ME}:{MINE}", sha256=digest)
     assert [path.name for path in tmp_path.iterdir()] == ["a file"]
 
 
@@ -51,7 +51,7 @@ def test_a_link_a_folder_and_nothing_are_no_file(tmp_path: Path) -> None:
     """Each is replaced, or refused by the shell, never taken for the file that is wanted."""
     (tmp_path / "link").symlink_to(__file__)
     for name in ("link", "", "nothing"):
-        assert ask(FoundFile(), path=str(tmp_path / name)) is None
+        assert ask(FoundFile(), path=str(tmp_path / name), user=ME) is None
 
 
 def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:

@@ -258,7 +258,7 @@ def test_a_planted_link_is_replaced_not_followed(tmp_path: Path) -> None:
 def test_a_link_in_place_of_a_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "directory").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(NotADirectoryError):
         ensure_directory(tmp_path / "directory", mode=0o700, owner=ME)
 
 

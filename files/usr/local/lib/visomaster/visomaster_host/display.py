@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from pathlib import Path
+from typing import Any
 
-from visomaster_host import paths
+from visomaster_host import beneath, paths
 from visomaster_host.host import Host
 from visomaster_host.problems import NotReady
 
@@ -29,16 +29,20 @@ def variables(host: Host) -> dict[str, str]:
 
 
 def _cookie() -> Path:
-    """The file with the display's cookie that this process may read: the pages' user has one of its own."""
-    return paths.PAGES_XAUTHORITY if os.access(paths.PAGES_XAUTHORITY, os.R_OK) else paths.XAUTHORITY
+    """The file with the display's cookie for whoever asks: the pages' user has one of its own."""
+    own = os.geteuid() != 0 and os.access(paths.PAGES_XAUTHORITY, os.R_OK)
+    return paths.PAGES_XAUTHORITY if own else paths.XAUTHORITY
 
 
 def listening(host: Host) -> str:
     """An X server listens. Raises `NotReady`. Enough for a client, which then waits for its answer, some 60 ms."""
-    with socket.socket(socket.AF_UNIX) as knock:
-        knock.settimeout(ANSWER_WITHIN)
-        if knock.connect_ex(str(paths.X11_SOCKETS / f"X{host.display_number}")) != 0:
-            raise NotReady(f"no X server listens on display {host.display}")
+    try:
+        with beneath.Folder.open(paths.X11_SOCKETS) as sockets:
+            listens = sockets.answers(f"X{host.display_number}")
+    except OSError:
+        listens = False
+    if not listens:
+        raise NotReady(f"no X server listens on display {host.display}")
     return f"something listens on display {host.display}"
 
 
@@ -88,6 +92,14 @@ def parse_window(xwininfo: str) -> tuple[str, bool]:
     return title.group(1) if title else "", state is not None and state.group(1) == "IsViewable"
 
 
+def _as_owner_of_cookie() -> dict[str, Any]:
+    """How a question of root's is asked: by the user in whose folder the cookie lies. They can put anything there, and
+    a tool of root's would open it.
+    """
+    owner = beneath.status(paths.DESKTOP) if os.geteuid() == 0 else None
+    return {} if owner is None else {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+
+
 def _ask(host: Host, *command: str) -> str:
     """What `command` prints. Raises `NotReady` when it fails or takes too long."""
     import subprocess
@@ -95,7 +107,13 @@ def _ask(host: Host, *command: str) -> str:
     environment = {**variables(host), "XAUTHORITY": str(_cookie()), "PATH": paths.SYSTEM_PATH, "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, errors="replace", timeout=ANSWER_WITHIN
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=ANSWER_WITHIN,
+            **_as_owner_of_cookie(),
         )
     except FileNotFoundError:
         raise NotReady(f"{command[0]} is not installed") from None
@@ -103,4 +121,4 @@ def _ask(host: Host, *command: str) -> str:
         raise NotReady(f"the X server does not answer {command[0]} within {ANSWER_WITHIN:.0f} s") from None
     if done.returncode != 0:
         raise NotReady(" ".join((done.stderr or done.stdout).split()) or f"{command[0]} failed")
-    return done.stdout
+    return str(done.stdout)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from visomaster_host import paths
+from visomaster_host import beneath, paths
 from visomaster_host.files import ROOT, write_atomic
 from visomaster_host.host import Host
 from visomaster_host.portal.auth import SHORTEST_TOKEN, TokenError, check_token
@@ -41,6 +41,8 @@ _BLOCK_BEGINS, _BLOCK_ENDS = "# begin visomaster-start\n", "# end visomaster-sta
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _OUTSIDE_PORT = "VAST_TCP_PORT_"
 _VNC_PASSWORD = re.compile(r"[ -~]{1,8}")
+_SECRET_MOST = 64 * 1024
+"""Bytes of a secret's file that are read; the longest secret has 256 characters."""
 _LABEL = re.compile(r"[A-Za-z0-9._-]{0,256}")
 _X11VNC_COMMENTS = ("__SKIP__", "__COMM__")  # x11vnc reads a password line with these as a comment
 
@@ -219,7 +221,7 @@ def _secret(variables: Mapping[str, str], name: str) -> str | None:
     if name in variables:
         raise Problem(f"{name} and {name}_FILE are both set, expected one of them")
     try:
-        value = Path(file).read_text(encoding="utf-8").removesuffix("\n")
+        value = beneath.read(Path(file), _SECRET_MOST).decode().removesuffix("\n")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise Problem(f"{name}_FILE: cannot read {file!r}: {reason}") from None

@@ -17,6 +17,8 @@ HOME = Path("/home/visomaster")
 SECRETS = Path("/var/lib/visomaster/secrets")
 SESSIONS = Path("/var/lib/visomaster/sessions")
 CERTIFICATES = Path("/var/lib/visomaster/tls")
+VERIFIED = Path("/var/lib/visomaster/verified")
+"""What root has proven of models in folders that others may write."""
 SUPERVISOR_LOGS = Path("/var/log/supervisor")
 SUPERVISORD_LOG = SUPERVISOR_LOGS / "supervisord.log"
 PORTAL_LOGS = Path("/var/log/portal")

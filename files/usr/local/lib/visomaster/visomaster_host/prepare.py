@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from visomaster_host import environment, paths
+from visomaster_host import beneath, environment, paths
 from visomaster_host.environment import Environment
 from visomaster_host.files import ROOT, Owner, ensure_directory, owner_of, write_atomic
 from visomaster_host.host import Host
 from visomaster_host.problems import Problem
+from visomaster_host.text import printable
 from visomaster_host.xauthority import write_cookie
 
 USER = "visomaster"
@@ -35,13 +36,15 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
     link_model_store(Path(checked.settings.models_dir or paths.MODELS))
     if host.access == "portal":
         _make_portal_directories()
+    if host.models == "start" and not checked.settings.models_dir:
+        own_model_store()
     # Made by root first: an unprivileged Xvfb would make it with the wrong mode and then not listen.
     ensure_directory(paths.X11_SOCKETS, mode=0o1777)
     if host.access != "portal":
         _clear_portal()
     if new_cookie:
         paths.FETCH_STATE.unlink(missing_ok=True)
-    if new_cookie or not paths.XAUTHORITY.exists():
+    if new_cookie or beneath.status(paths.XAUTHORITY) is None:
         write_cookie(host.display_number, _who_sees_the_screen(host, user))
     # Last: services that a running supervisord has started already wait for this.
     write_atomic(paths.PREPARED, _signature(host).encode(), mode=0o644, owner=ROOT)
@@ -76,11 +79,11 @@ def _who_sees_the_screen(host: Host, user: Owner) -> dict[Path, Owner]:
 
 def _clear_portal() -> None:
     """Remove what a portal left that is not part of the host any more: its services, its copy of a TLS key."""
-    for folder in (paths.PORTAL, paths.FRONT, paths.PAGES, paths.SESSIONS):
-        if folder.exists():
-            import shutil
+    import shutil
 
-            shutil.rmtree(folder)
+    for place in (paths.PORTAL, paths.FRONT, paths.PAGES, paths.SESSIONS):
+        if place.exists():
+            shutil.rmtree(place)
     paths.PAGES_XAUTHORITY.unlink(missing_ok=True)
     paths.PORTAL_DESCRIPTION.unlink(missing_ok=True)
 
@@ -89,6 +92,21 @@ def link_model_store(store: Path) -> None:
     """Let everybody find the models' folder, which MODELS_DIR may have moved."""
     paths.MODEL_STORE.unlink(missing_ok=True)
     paths.MODEL_STORE.symlink_to(store)
+
+
+def own_model_store() -> None:
+    """Have the usual folder for models be root's, who fetches them: what is in it is then known to be what was proven.
+
+    A volume may come from a host where it was the program's user's. One that cannot be changed is used as it is.
+    """
+    status = beneath.status(paths.MODELS)
+    if status is not None and beneath.is_only_roots(status):
+        return
+    try:
+        ensure_directory(paths.MODELS, mode=0o755)
+    except OSError as error:
+        told = f"visomaster-start: {error.filename}: {error.strerror}; the folder stays as it is"
+        print(printable(told), flush=True)
 
 
 def make_log_directories() -> None:

@@ -17,9 +17,12 @@ class NotReady(Told):
 
 
 def reporting(program: str, action: Callable[[], int]) -> int:
-    """Run `action` and return its exit status; a `Problem` becomes one line on stderr and status 1."""
+    """Run `action` and return its exit status; a `Problem` or an OSError becomes one line on stderr and status 1."""
     try:
         return action()
     except Problem as problem:
         print(printable(f"{program}: {problem}"), file=sys.stderr)
-        return 1
+    except OSError as error:
+        told = f"{program}: {error.filename}: {error.strerror}" if error.filename else f"{program}: {error}"
+        print(printable(told), file=sys.stderr)
+    return 1

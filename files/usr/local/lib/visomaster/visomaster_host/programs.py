@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from visomaster_host import display, limits, paths
+from visomaster_host import beneath, display, limits, paths
 from visomaster_host.files import owner_of, write_atomic
 from visomaster_host.host import Host
 from visomaster_host.prepare import PAGES_USER, USER, is_prepared
@@ -112,12 +112,11 @@ def remove_stale_display(host: Host) -> None:
     Process numbers repeat over `docker restart`: a left lock can name a living stranger, and Xvfb then gives
     up with "Server is already active".
     """
-    endpoint = paths.X11_SOCKETS / f"X{host.display_number}"
-    with socket.socket(socket.AF_UNIX) as probe:
-        if probe.connect_ex(str(endpoint)) == 0:
+    with beneath.Folder.open(paths.X11_SOCKETS) as sockets, beneath.Folder.open(paths.X11_LOCKS) as locks:
+        if sockets.answers(f"X{host.display_number}"):
             raise Problem(f"another X server runs on display {host.display} already")
-    endpoint.unlink(missing_ok=True)
-    (paths.X11_LOCKS / f".X{host.display_number}-lock").unlink(missing_ok=True)
+        sockets.remove(f"X{host.display_number}")
+        locks.remove(f".X{host.display_number}-lock")
 
 
 def fluxbox(host: Host) -> Launch:
@@ -190,7 +189,8 @@ def caddy(host: Host) -> Launch:
     """Caddy with what the portal's own code prepares for it; the token is in Caddy's environment alone."""
     from visomaster_host.portal import apply
 
-    paths.CADDY_SOCKET.unlink(missing_ok=True)  # of one that was killed
+    with beneath.Folder.open(paths.FRONT) as folder:
+        folder.remove(paths.CADDY_SOCKET.name)  # of one that was killed
     prepared = apply.prepare(apply.stored(), apply.Places(caddy=owner_of("caddy"), port=host.port))
     for notice in prepared.notices:
         print(printable(f"visomaster-service: {notice}"), flush=True)
@@ -224,9 +224,8 @@ def application(host: Host) -> Launch:
 
 def put_workspace_aside() -> None:
     """Keep `last_workspace.json` under another name: the program would ask about it before it opens."""
-    workspace = paths.PROGRAM / "last_workspace.json"
-    if workspace.exists():
-        workspace.replace(workspace.with_name("last_workspace.previous.json"))
+    with beneath.Folder.open(paths.PROGRAM) as program, contextlib.suppress(FileNotFoundError):
+        program.rename("last_workspace.json", "last_workspace.previous.json")
 
 
 PREPARED = Need(probe=prepared, within=None)

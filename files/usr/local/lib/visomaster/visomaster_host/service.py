@@ -94,9 +94,9 @@ def run(arguments: list[str]) -> int:
     path = which(launch.argv[0], variables["PATH"])
     if path is None:
         raise Problem(f"{launch.argv[0]} is not installed: not found in {variables['PATH']}")
-    os.chdir(program.directory)
     give_up_root(program.user, program.groups)
     os.umask(program.umask)
+    os.chdir(program.directory)  # as that user, whose folder it may be
     end_with_parent(signal.SIGTERM)
     if program.once:
         return run_once((path, *launch.argv[1:]), variables)

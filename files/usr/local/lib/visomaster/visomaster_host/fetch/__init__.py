@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from visomaster_host.fetch.cli import main
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from visomaster_host.fetch.schedule import Policy
+
+
+def main(argv: list[str] | None = None, *, policy: Policy | None = None) -> int:
+    """Run the command; returns its exit status. Who only links does not wait for the rest to be loaded."""
+    from visomaster_host.fetch import cli
+
+    return cli.main(argv, policy=policy)
+
 
 __all__ = ["main"]

@@ -26,9 +26,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from visomaster_host import paths
+from visomaster_host import beneath, paths
 from visomaster_host.environment import read_settings
-from visomaster_host.fetch.links import is_linked, link_all
+from visomaster_host.fetch.links import link_all, unlinked
 from visomaster_host.fetch.manifest import (
     GROUPS,
     Manifest,
@@ -47,6 +47,7 @@ from visomaster_host.fetch.store import (
     is_good,
     locked,
     missing_space,
+    record_path,
     set_marker,
     status_of,
 )
@@ -185,7 +186,7 @@ class Fetch:
         self.options, self.layout, self.stop, self.policy = options, options.layout, signals.stop, policy
         self.board = Board.of(options.files)
         self.reporter = Reporter(self.board, sys.stdout, options.state if options.mode == "fetch" else None)
-        self.verified = Verified.load(self.layout.store / ".verified.json")
+        self.verified = Verified.load(record_path(self.layout.store))
         self._next_save = math.inf  # until the store is ours
 
     def run(self) -> int:
@@ -212,9 +213,9 @@ class Fetch:
         self._check(self.board.entries)
         missing = [entry for entry in self.board.entries if entry.status != "done"]
         if self.options.mode == "check":
-            unlinked = [f for f in self.options.files if self.options.link and not is_linked(self.layout, f)]
-            lacking = sorted({entry.file.path for entry in missing} | {file.path for file in unlinked})
-            if not self._required_good() or not self.layout.marker.is_file():
+            lost = unlinked(self.layout, self.options.files) if self.options.link else []
+            lacking = sorted({entry.file.path for entry in missing} | set(lost))
+            if not self._required_good() or status_of(self.layout.marker) is None:
                 lacking.append(str(self.layout.marker))
             for path in lacking:
                 print(printable(path))
@@ -281,8 +282,9 @@ class Fetch:
     def _nothing_to_write(self) -> bool:
         """Whether the store is read-only and complete: then there is nothing to do but link."""
         store = self.layout.store
-        if os.access(_existing(store), os.W_OK):
-            return False
+        with beneath.nearest(store) as folder:
+            if os.access(".", os.W_OK, dir_fd=folder.descriptor):
+                return False
         self._check(self.board.entries)
         if all(entry.status == "done" for entry in self.board.entries):
             return True
@@ -290,7 +292,7 @@ class Fetch:
 
     def _make_store(self) -> None:
         try:
-            self.layout.store.mkdir(mode=0o755, parents=True, exist_ok=True)
+            beneath.Folder.open(self.layout.store, make=0o755).close()
         except OSError as error:
             raise StoreError(f"{error.filename}: {error.strerror}, the store must be a folder") from error
 
@@ -300,7 +302,7 @@ class Fetch:
 
     def _bring(self) -> None:
         """With the lock held: check, fetch what is missing, note what is good, set the marker."""
-        self.verified = Verified.load(self.verified.path)
+        self.verified = Verified.load(record_path(self.layout.store))
         self._next_save = time.monotonic() + SAVE_EVERY
         before = dict(self.verified.files)
         try:
@@ -337,7 +339,7 @@ class Fetch:
                 continue
             root = self.layout.root(entry.file)
             here = min(entry.size or 0, self._part(entry))
-            needs.append((_existing(root), (entry.size or 0) - here))
+            needs.append((root, (entry.size or 0) - here))
         if lacking := missing_space(needs):
             raise StoreError(lacking)
 
@@ -375,22 +377,17 @@ class Fetch:
         )
 
     def _finish(self) -> int:
-        unlinked: list[str] = []
+        failures: list[str] = []
         if self.options.link:
-            kept, unlinked = link_all(self.layout, self.options.manifest.files)
+            kept, failures = link_all(self.layout, self.options.manifest.files)
             for path in kept:
-                self.reporter.say(f"kept: {path} is a file of your own, not a link to the store")
-        failed = bool(self.board.failures or unlinked)
+                self.reporter.say(f"kept: {self.layout.tree / path} is a file of your own, not a link to the store")
+        failed = bool(self.board.failures or failures)
         self.reporter.finish("failed" if failed else "done")
         self.reporter.say(self.board.summary().strip())
-        self._tell_failures(*unlinked)
+        self._tell_failures(*failures)
         return 1 if failed else 0
 
     def _tell_failures(self, *more: str) -> None:
         for failure in (*(f"{entry.file.path}: {entry.error}" for entry in self.board.failures), *more):
             print(printable(f"visomaster-fetch: {failure}"), file=sys.stderr)
-
-
-def _existing(folder: Path) -> Path:
-    """`folder`, or the nearest one above it that is there."""
-    return next(each for each in (folder, *folder.parents) if each.exists())

@@ -215,13 +215,13 @@ class Engine:
     def _prepare(self, job: Job) -> bool:
         target = self.layout.target(job.entry.file)
         try:
-            prepare_folder(self.layout.root(job.entry.file), target)
-            job.part = Part(target, job.entry.file.sha256, job.entry.size)
+            with prepare_folder(self.layout.root(job.entry.file), target):
+                job.part = Part(target, job.entry.file.sha256, job.entry.size)
             job.entry.done, job.entry.size = job.part.received, job.part.size
         except StoreError as error:
             self._give_up(job, str(error))
         except OSError as error:
-            self._give_up(job, f"{target}: {error.strerror}")
+            self._give_up(job, f"{error.filename or target}: {error.strerror}")
         return job.part is not None
 
     def _fetch(self, claim: Claim, speed: float) -> float:

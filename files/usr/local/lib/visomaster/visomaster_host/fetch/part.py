@@ -11,11 +11,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import struct
 import threading
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from visomaster_host.fetch.owner import adopt
+from visomaster_host.beneath import Folder
 from visomaster_host.text import Told
 
 # Largest single read. Every read costs several hand-overs of the interpreter's lock, so few large ones are fast: with
@@ -35,20 +37,21 @@ class Part:
     """The bytes of one target that are on disk so far. `size` is None until somebody has said it."""
 
     def __init__(self, target: Path, sha256: str, size: int | None) -> None:
-        """Open (and resume) the part of `target`. Raises OSError."""
+        """Open (and resume) the part of `target`, whose folder is there. Raises OSError."""
         self.target, self.sha256, self.size = target, sha256, size
         self.path = target.with_name(target.name + ".part")
         self.map_path = target.with_name(target.name + ".part.map")
+        self._folder = Folder.open(target.parent)
         self._lock = threading.Lock()
         self._hash_lock = threading.Lock()
         self.done: list[int] = []
         self.received = 0
-        self._file = _open(self.path)
-        try:
-            self._map = _open(self.map_path)
-        except OSError:
-            os.close(self._file)
-            raise
+        with ExitStack() as opened:
+            opened.callback(self._folder.close)
+            self._file = _open(self._folder, self.path.name)
+            opened.callback(os.close, self._file)
+            self._map = _open(self._folder, self.map_path.name)
+            opened.pop_all()
         self._restart_hash()
         if not self._resume():
             self.reset(size)
@@ -145,15 +148,19 @@ class Part:
         """Make the proven file durable and give it its name; the old file of that name lives until then."""
         os.fchmod(self._file, 0o644)
         os.fsync(self._file)
-        os.replace(self.path, self.target)
-        self.map_path.unlink(missing_ok=True)
-        sync_folder(self.target.parent)
-        return os.fstat(self._file)
+        self._folder.rename(self.path.name, self.target.name)
+        status, named = os.fstat(self._file), self._folder.status(self.target.name)
+        if named is None or (named.st_dev, named.st_ino) != (status.st_dev, status.st_ino):
+            raise OSError(errno.EPERM, "somebody else has exchanged the file", str(self.target))
+        self._folder.remove(self.map_path.name)
+        self._folder.sync()
+        return status
 
     def close(self) -> None:
         """Close the files; they stay for the next time."""
         os.close(self._file)
         os.close(self._map)
+        self._folder.close()
 
     # -- inside
 
@@ -208,13 +215,23 @@ class Part:
         return True
 
 
-def _open(path: Path) -> int:
-    """Open for reading and writing, never through a symlink: one standing in the way is removed."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    if path.is_symlink():
-        path.unlink()
-    descriptor = os.open(path, flags, 0o644)
-    adopt(descriptor, path.parent)
+def is_own(status: os.stat_result) -> bool:
+    """Whether a regular file is ours alone: nobody else may write to it, or knows it by another name."""
+    ours = status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISREG(status.st_mode) and ours and status.st_nlink == 1
+
+
+def _open(folder: Folder, name: str) -> int:
+    """Open for reading and writing. What is not ours, a link or a file that others may change, is removed first:
+    bytes are hashed as they arrive, and must then stay as they are.
+    """
+    status = folder.status(name)
+    if status is not None and not is_own(status):
+        folder.remove(name)
+    descriptor = folder.open_file(name, os.O_RDWR | os.O_CREAT, 0o644)
+    if not is_own(os.fstat(descriptor)):
+        os.close(descriptor)
+        raise OSError(errno.EPERM, "somebody else has exchanged the file", str(folder.path / name))
     return descriptor
 
 
@@ -225,16 +242,8 @@ def _pwrite_all(descriptor: int, data: bytes, offset: int) -> None:
         view, offset = view[written:], offset + written
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def discard_part(target: Path) -> None:
-    """Remove what an unfinished fetch of `target` left."""
-    for suffix in (".part", ".part.map"):
-        target.with_name(target.name + suffix).unlink(missing_ok=True)
+    """Remove what an unfinished fetch of `target` left. Raises OSError."""
+    with suppress(FileNotFoundError, NotADirectoryError), Folder.open(target.parent) as folder:
+        for suffix in (".part", ".part.map"):
+            folder.remove(target.name + suffix)

@@ -174,7 +174,7 @@ class Reporter:
     def write_state(self, status: str) -> None:
         """Write the state file. Raises OSError."""
         if self.state is not None:
-            write_atomic(self.state, json.dumps(self.board.as_json(status)))
+            write_atomic(self.state, json.dumps(self.board.as_json(status)), sync=False)
 
     def _draw(self) -> None:
         width = shutil.get_terminal_size().columns - 1

@@ -1,0 +1,287 @@
+"""Folders by descriptor: how a program that runs as root works where somebody else may write.
+
+A path is looked up anew each time it is used. Whoever may write in one of its folders can exchange what stands there
+for a link between two looks, or before the first, and root would then read, write or give away something else. So a
+folder is entered element by element (O_NOFOLLOW, openat(2)), and all that is done in it goes through its descriptor.
+A link is followed only where nobody but root can have laid it. For any other user a link is a link: they can reach
+nothing by it that they may not reach anyway.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # a FIFO laid in the way must not hold us up
+_MOST_LINKS = 40  # as the kernel's own limit
+_ACCEPTS_WITHIN = 2.0  # seconds; a socket that accepts does so at once
+
+
+class Folder:
+    """An open folder. `trusted`: nobody but root can have chosen which folder this is."""
+
+    def __init__(self, descriptor: int, path: Path, *, trusted: bool) -> None:
+        self.descriptor, self.path, self.trusted = descriptor, path, trusted
+
+    @classmethod
+    def open(cls, path: Path, *, make: int | None = None) -> Folder:
+        """The folder at `path`; missing ones are made with the mode `make`, if given. Raises OSError, which names the
+        element that is missing, no folder, or a link that is not to be followed.
+        """
+        folder = cls(os.open("/", FOLDER), Path("/"), trusted=True)
+        left = list(reversed(Path(os.path.abspath(path)).parts[1:]))
+        links = 0
+        try:
+            while left:
+                name = left.pop()
+                target = folder._link_to_follow(name)
+                if target is None:
+                    folder = folder._replaced_by(folder.enter(name, make=make))
+                    continue
+                links += 1
+                if links > _MOST_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+                left.extend(reversed([part for part in Path(target).parts if part != "/"]))
+                if target.startswith("/"):
+                    folder = folder._replaced_by(cls(os.open("/", FOLDER), Path("/"), trusted=True))
+        except BaseException:
+            folder.close()
+            raise
+        return folder
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self.descriptor)
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _replaced_by(self, other: Folder) -> Folder:
+        self.close()
+        return other
+
+    # -- whose it is
+
+    @property
+    def owner(self) -> os.stat_result:
+        """The status of the folder itself."""
+        return os.fstat(self.descriptor)
+
+    @property
+    def only_root(self) -> bool:
+        """Whether nobody but root can change what stands in this folder, or which folder this is."""
+        return self.trusted and is_only_roots(self.owner)
+
+    def _kept_by_root(self, entry: os.stat_result) -> bool:
+        """Whether nobody but root can have put `entry` into this folder, nor can exchange it."""
+        own = self.owner
+        sticky = own.st_uid == 0 and bool(own.st_mode & stat.S_ISVTX) and entry.st_uid == 0
+        return self.trusted and (is_only_roots(own) or sticky)
+
+    def _link_to_follow(self, name: str) -> str | None:
+        """Where the link `name` leads; None when it is no link. Raises OSError when it is not to be followed."""
+        status = self.status(name)
+        if status is None or not stat.S_ISLNK(status.st_mode):
+            return None
+        if os.geteuid() == 0 and not self._kept_by_root(status):
+            raise OSError(errno.ELOOP, "is a link that others than root may have laid, not followed", self._at(name))
+        with self._naming(name):
+            return os.readlink(name, dir_fd=self.descriptor)
+
+    # -- what is in it; a name is one element, and a link there is never followed
+
+    def enter(self, name: str, *, make: int | None = None) -> Folder:
+        """The folder `name`, made with the mode `make` where it is missing and that is given. Raises OSError."""
+        with self._naming(name):
+            if make is not None and self.status(name) is None:
+                with _unless_there():
+                    os.mkdir(name, make, dir_fd=self.descriptor)
+            descriptor = os.open(name, FOLDER, dir_fd=self.descriptor)
+        return Folder(descriptor, self.path / name, trusted=self._kept_by_root(os.fstat(descriptor)))
+
+    def status(self, name: str) -> os.stat_result | None:
+        """The status of `name` itself, None when there is nothing. Raises OSError."""
+        with self._naming(name):
+            try:
+                return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                return None
+
+    def open_file(self, name: str, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+        """A descriptor of the regular file `name`. Raises OSError for anything else, and waits for nobody."""
+        with self._naming(name):
+            descriptor = os.open(name, flags | _FILE, mode, dir_fd=self.descriptor)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "is no regular file", self._at(name))
+        return descriptor
+
+    def write(self, name: str, content: bytes, *, mode: int, owner: tuple[int, int] | None, sync: bool = True) -> None:
+        """Put `content` at `name` in one step, with its mode and its owner (uid, gid; None: whoever we are) from the
+        first moment it has that name. A link there is replaced. `sync`: it outlives a power cut. Raises OSError.
+        """
+        new = f".{name.lstrip('.')}.{os.urandom(8).hex()}.new"  # nobody can have put anything there
+        with os.fdopen(self.open_file(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file, self._naming(name):
+            try:
+                if owner is not None:
+                    os.fchown(file.fileno(), *owner)
+                os.fchmod(file.fileno(), mode)
+                file.write(content)
+                file.flush()
+                if sync:
+                    os.fsync(file.fileno())
+                self._take_over(new, name)
+            except BaseException:
+                self.remove(new)
+                raise
+
+    def _take_over(self, new: str, name: str) -> None:
+        """Give `new` the name `name`. Where others may write, a folder of that name is put aside: they could keep us
+        from our work by making it.
+        """
+        try:
+            self.rename(new, name)
+        except IsADirectoryError:
+            if self.only_root:
+                raise
+            self.rename(name, f"{new}.aside")
+            self.rename(new, name)
+
+    def answers(self, name: str) -> bool:
+        """Whether somebody accepts connections on the unix socket `name`. Raises OSError."""
+        import socket
+
+        try:
+            descriptor = os.open(name, os.O_PATH | _FILE, dir_fd=self.descriptor)
+        except FileNotFoundError:
+            return False
+        try:
+            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                return False
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(_ACCEPTS_WITHIN)  # one whose queue is full is there, too
+                return probe.connect_ex(f"/proc/self/fd/{descriptor}") in (0, errno.EAGAIN)
+        finally:
+            os.close(descriptor)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give `old` the name `new`, whatever file stood there. Raises OSError."""
+        with self._naming(new):
+            os.rename(old, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+
+    def remove(self, name: str) -> None:
+        """Remove the file or link `name`, if there is one. Raises OSError."""
+        with self._naming(name):
+            try:
+                os.unlink(name, dir_fd=self.descriptor)
+            except FileNotFoundError:
+                return
+
+    def own(self, *, mode: int, owner: tuple[int, int]) -> None:
+        """Give the folder itself this mode and owner. Raises OSError."""
+        with self._reopened() as descriptor, self._naming(""):
+            os.fchown(descriptor, *owner)
+            os.fchmod(descriptor, mode)
+
+    def sync(self) -> None:
+        """Make what was renamed in it durable. Raises OSError."""
+        with self._reopened() as descriptor, self._naming(""):
+            os.fsync(descriptor)
+
+    @contextmanager
+    def _reopened(self) -> Iterator[int]:
+        """A descriptor for what O_PATH cannot do."""
+        with self._naming(""):
+            descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.descriptor)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _at(self, name: str) -> str:
+        return str(self.path / name)
+
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        """An OSError names the whole path, as one by path would."""
+        try:
+            yield
+        except OSError as error:
+            where = self._at(name)
+            raise (error if error.filename == where else OSError(error.errno, error.strerror, where)) from None
+
+
+def is_only_roots(status: os.stat_result) -> bool:
+    """Whether nobody but root can write to what has this status; root's own group is root."""
+    by_group = status.st_mode & stat.S_IWGRP and status.st_gid != 0
+    return status.st_uid == 0 and not status.st_mode & stat.S_IWOTH and not by_group
+
+
+def open_file(path: Path) -> int:
+    """A descriptor, for reading, of the regular file at `path`; a link there is not followed. Raises OSError."""
+    with Folder.open(path.parent) as folder:
+        return folder.open_file(path.name)
+
+
+def read(path: Path, most: int) -> bytes:
+    """The first `most` bytes of the regular file at `path`. A link there is followed where only root can have laid it,
+    as engines lay them to the secrets they mount. Raises OSError.
+    """
+    with _at_end_of_links(path) as (folder, name), os.fdopen(folder.open_file(name), "rb") as file:
+        return file.read(most)
+
+
+@contextmanager
+def _at_end_of_links(path: Path) -> Iterator[tuple[Folder, str]]:
+    """The folder and name of what `path` leads to, by links that may be followed."""
+    path = Path(os.path.abspath(path))
+    for _ in range(_MOST_LINKS):
+        with Folder.open(path.parent) as folder:
+            target = folder._link_to_follow(path.name)
+            if target is None:
+                yield folder, path.name
+                return
+            path = folder.path / target
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+
+
+def status(path: Path) -> os.stat_result | None:
+    """The status of what stands at `path` (of a link itself); None when there is nothing. Raises OSError for a path
+    that cannot be walked.
+    """
+    try:
+        with Folder.open(path.parent) as folder:
+            return folder.status(path.name)
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def nearest(path: Path) -> Iterator[Folder]:
+    """The folder `path`, or the nearest one above it that is there. Raises OSError."""
+    for each in (path, *path.parents):
+        try:
+            folder = Folder.open(each)
+        except FileNotFoundError:
+            continue
+        with folder:
+            yield folder
+        return
+
+
+@contextmanager
+def _unless_there() -> Iterator[None]:
+    """Somebody else may make the same folder; whose it is shows when it is entered."""
+    try:
+        yield
+    except FileExistsError:
+        return
