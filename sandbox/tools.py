@@ -13,6 +13,7 @@ PROGRAMS = {
     "chromium": "chromium",
     "openssl": "openssl",
     "ssh-keygen": "openssh-client",
+    "strace": "strace",
     "x11vnc": "x11vnc",
     "xauth": "xauth",
     "xclip": "xclip",
