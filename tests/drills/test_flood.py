@@ -22,8 +22,9 @@ from tests.portal import rig
 
 WITHIN = 0.1
 """Seconds in which the portal answers."""
-MOST_MEMORY = 150_000_000
-"""Bytes that all of the portal's processes have, at most."""
+MOST_MEMORY = {"idle": 130_000_000, "finished": 200_000_000, "unfinished": 280_000_000}
+"""Bytes that HAProxy and Caddy have together, at most; the pages, which see nothing of it, have 20 MB more. Connections
+that have said something have a buffer each."""
 ASKS, MOST_FAILURES, GIVEN_UP = 20, 3, 1.0
 """So often each page is asked for, unless it is not answered so often within so many seconds."""
 SLOW, MANY = 2000, 20_000
@@ -148,4 +149,4 @@ def test_a_flood_from_one_address(tmp_path: Path, kind: str, capsys: pytest.Capt
     late = {asking: max(answers) for asking, answers in found.items() if max(answers)[0] > WITHIN}
     refused = {asking for asking, answers in found.items() if {status for _, status in answers} != {200}}
     assert (late, refused) == ({}, set())
-    assert memory.most < MOST_MEMORY
+    assert memory.most < MOST_MEMORY[kind]

@@ -204,6 +204,7 @@ def _environment(login: Login, places: Places, wanted: Wanted, services: Path) -
         "HOME": str(places.home),
         "XDG_DATA_HOME": str(places.home),
         "XDG_CONFIG_HOME": str(places.home),
+        "GOGC": "25",  # what many visitors at once have needed is given back soon
         "PORTAL_TOKEN": login.token,
         "PORTAL_BASIC": login.basic,
         "PORTAL_COOKIE_PATTERN": re.escape(login.cookie),

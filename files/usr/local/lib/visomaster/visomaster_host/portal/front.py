@@ -20,6 +20,8 @@ USER = "haproxy"
 
 MOST = 40_000
 """Connections at one time; fewer where the limit of open files is lower."""
+PATIENCE, LITTLE_PATIENCE = "10s", "3s"
+"""How long a connection may take to send a request's head: less where fewer of them fit."""
 
 _SPARE = 100  # descriptors for all else
 _BACKLOG = 4096
@@ -40,7 +42,12 @@ def variables(listener: int, caddy: Path) -> dict[str, str]:
     if files > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
     most = min(MOST, files - _SPARE)
-    return {"FRONT_SOCKET": str(listener), "FRONT_CADDY": str(caddy), "FRONT_CONNECTIONS": str(most)}
+    return {
+        "FRONT_SOCKET": str(listener),
+        "FRONT_CADDY": str(caddy),
+        "FRONT_CONNECTIONS": str(most),
+        "FRONT_PATIENCE": PATIENCE if most == MOST else LITTLE_PATIENCE,
+    }
 
 
 def listen(port: int, owner: Owner, address: str = "0.0.0.0") -> socket.socket:  # noqa: S104 - the public port
