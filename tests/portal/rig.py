@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -76,7 +79,10 @@ class StandIn:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening: a thread that waits for a connection keeps the port until it is woken."""
+        if self._thread.is_alive():
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._thread.join(5)
         self._listener.close()
 
     def _serve(self) -> None:
@@ -187,6 +193,11 @@ def websocket_headers(**more: str) -> dict[str, str]:
     return {**headers, "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", **more}
 
 
+def sockets(folder: Path) -> Path:
+    """Where the unix sockets of the portal below `folder` are: a path of theirs may have some hundred characters."""
+    return Path(tempfile.gettempdir(), "vm-" + hashlib.sha256(str(folder).encode()).hexdigest()[:12])
+
+
 def places(folder: Path, port: int, websockify: int) -> apply.Places:
     """Everything of a portal below `folder`."""
     novnc = folder / "novnc"
@@ -206,8 +217,8 @@ def places(folder: Path, port: int, websockify: int) -> apply.Places:
         program=CADDY,
         port=port,
         websockify=f"127.0.0.1:{websockify}",
-        listen=f"unix/{folder / 'caddy.sock'}",
-        pages=f"unix/{folder / 'pages.sock'}",
+        listen=f"unix/{sockets(folder) / 'caddy.sock'}",
+        pages=f"unix/{sockets(folder) / 'pages.sock'}",
     )
 
 
@@ -216,6 +227,8 @@ def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iter
     """A portal below `folder` for `wanted`, on `port` or any; everything it started has ended afterwards."""
     with ExitStack() as stack:
         websockify = StandIn()
+        sockets(folder).mkdir()
+        stack.callback(shutil.rmtree, sockets(folder))
         stack.callback(websockify.close)
         for name in ("log", "supervisor"):
             (folder / name).mkdir(exist_ok=True)
@@ -233,7 +246,7 @@ def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iter
         login = apply.login(wanted)
         sessions = Sessions(where.sessions / login.sessions, login.path)
         site = pages.Site(sources=sources, templates=SHARE / "templates", sessions=sessions, cookie=login.cookie)
-        server = stack.enter_context(pages.Server(site, folder / "pages.sock"))
+        server = stack.enter_context(pages.Server(site, sockets(folder) / "pages.sock"))
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         stack.callback(server.shutdown)
         prepared = apply.prepare(wanted, where)
@@ -258,7 +271,7 @@ def serving(prepared: apply.Prepared, folder: Path, port: int) -> Iterator[tuple
     with ExitStack() as stack:
         listener = stack.enter_context(front.listen(port, ME, "127.0.0.1"))
         caddy = stack.enter_context(_program(prepared.command, prepared.environment, folder / "log/caddy.log"))
-        variables = front.variables(listener.fileno(), folder / "caddy.sock")
+        variables = front.variables(listener.fileno(), sockets(folder) / "caddy.sock")
         command = front.command(HAPROXY, SHARE.parent / "front/haproxy.cfg")
         haproxy = stack.enter_context(_program(command, variables, folder / "haproxy.log", listener.fileno()))
         wait_for_answer(port, (caddy, haproxy))

@@ -118,7 +118,7 @@ def test_without_the_pages_the_desktop_still_opens(folder: Path) -> None:
     with rig.running(folder, Wanted(token=rig.TOKEN)) as portal:
         places = rig.places(folder, rig.free_port(), 1)
         prepared = rig.apply.prepare(portal.wanted, places)
-        (folder / "pages.sock").unlink()
+        (rig.sockets(folder) / "pages.sock").unlink()
         with rig.serving(prepared, folder, places.port):
             portal.port = places.port
             assert portal.get("/health").status == 200
