@@ -228,7 +228,7 @@ def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iter
     with ExitStack() as stack:
         websockify = StandIn()
         sockets(folder).mkdir()
-        stack.callback(shutil.rmtree, sockets(folder))
+        stack.callback(shutil.rmtree, sockets(folder), ignore_errors=True)
         stack.callback(websockify.close)
         for name in ("log", "supervisor"):
             (folder / name).mkdir(exist_ok=True)
@@ -268,7 +268,9 @@ def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iter
 def serving(prepared: apply.Prepared, folder: Path, port: int) -> Iterator[tuple[int, ...]]:
     """Caddy behind HAProxy, which listens on `port`, as supervisord would run them; gives their process numbers."""
     (folder / "log").mkdir(exist_ok=True)
+    sockets(folder).mkdir(exist_ok=True)
     with ExitStack() as stack:
+        stack.callback(shutil.rmtree, sockets(folder), ignore_errors=True)
         listener = stack.enter_context(front.listen(port, ME, "127.0.0.1"))
         caddy = stack.enter_context(_program(prepared.command, prepared.environment, folder / "log/caddy.log"))
         variables = front.variables(listener.fileno(), sockets(folder) / "caddy.sock")
