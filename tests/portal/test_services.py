@@ -33,6 +33,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory, stand_in: rig.StandIn) ->
         {"name": "VNC", "uri": "/vnc/", "proto": "http", "rewrite": True, "auth": True},
         {"name": "Plain", "uri": "/plain/", "port": stand_in.port},
         {"name": "Jupyter", "uri": "/jupyter/", "port": stand_in.port, "rewrite": False},
+        {"name": "Lab", "uri": "/lab/", "port": stand_in.port, "rewrite": "base"},
         {"name": "Open", "uri": "/open/", "port": stand_in.port, "auth": False},
     ]
     text = json.dumps({"version": 2, "port": 11111, "services": services})
@@ -256,3 +257,31 @@ def test_who_may_read_what(folder: Path) -> None:
     assert modes["services.caddy"] == 0o400
     written = [path for path in folder.rglob("*") if path.is_file()]
     assert not [path for path in written if rig.TOKEN.encode() in path.read_bytes()]
+
+
+def test_a_service_that_knows_the_base(extended: rig.Portal, stand_in: rig.StandIn) -> None:
+    """Whatever it names, pages and websockets, is in the session; a program finds it as well."""
+    ours = f"http://127.0.0.1:{extended.port}"
+    page = extended.browse("/lab/tree?x=1", {"Referer": f"{ours}{extended.base}/lab/"})
+    assert page.body.startswith(f"GET {extended.base}/lab/tree?x=1 HTTP/1.1\r\n".encode())
+    assert f"Referer: http://127.0.0.1:{stand_in.port}{extended.base}/lab/\r\n".encode() in page.body
+    assert extended.session.cookie.encode() not in page.body
+    assert extended.browse("/lab/api/ws", rig.websocket_headers(Origin=ours)).status == 101
+    assert extended.inside("/lab/tree").body.startswith(f"GET {extended.base}/lab/tree HTTP/1.1\r\n".encode())
+    assert extended.get(f"{extended.base}/lab/tree").status == 401
+    for location in (f"{extended.base}/lab/x", f"http://127.0.0.1:{stand_in.port}{extended.base}/lab/x"):
+        stand_in.location = location
+        try:
+            assert extended.browse("/lab/").headers["location"] == f"{extended.base}/lab/x"
+        finally:
+            stand_in.location = None
+
+
+def test_a_page_that_names_its_place_from_the_root_leads_into_the_session(extended: rig.Portal) -> None:
+    """As pages do whose service knows its prefix alone; only from within a session, and only for such a service."""
+    referer = {"Referer": f"http://127.0.0.1:{extended.port}{extended.base}/jupyter/lab"}
+    answer = extended.get("/jupyter/static/x.js?v=1", referer)
+    assert (answer.status, answer.headers["location"]) == (307, f"{extended.base}/jupyter/static/x.js?v=1")
+    assert extended.get("/jupyter/static/x.js").status == 401
+    assert extended.get("/plain/static/x.js", referer).status == 401
+    assert extended.get("/status/status.json", referer).status == 401

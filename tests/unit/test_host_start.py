@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -140,9 +141,10 @@ def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_token_is_quoted_in_the_portals_address() -> None:
     portal = host(access="portal", port=11111)
-    found = credentials.credentials(portal, Settings(public_address="203.0.113.7:40123"), "a&b=c %d/é")
-    assert found["url"] == "http://203.0.113.7:40123/?token=a%26b%3Dc%20%25d%2F%C3%A9"
-    assert found["token"] == "a&b=c %d/é"
+    found = credentials.credentials(portal, Settings(public_address="203.0.113.7:40123"), "a&b=c %d/é and more")
+    assert found["url"] == "http://203.0.113.7:40123/?token=a%26b%3Dc%20%25d%2F%C3%A9%20and%20more"
+    assert found["token"] == "a&b=c %d/é and more"
+    assert re.fullmatch("/~[A-Za-z0-9_-]{22}/", found["base"])
 
 
 def test_the_password_comes_with_the_address() -> None:

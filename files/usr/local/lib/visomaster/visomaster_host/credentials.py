@@ -1,6 +1,7 @@
 """Tell how to log in to this host: visomaster-credentials [--json] [--new | --set]
 
-For root only. Prints the address and password of the VNC desktop, or the portal's address with its token.
+For root only. Prints the address and password of the VNC desktop, or the portal's address with its token, and the
+base below which a browser finds its pages, for services that have to know it.
 --new makes another password or token first, --set takes one from the standard input; whoever is logged in is logged
 out. A VNC_PASSWORD or OPEN_BUTTON_TOKEN in the container's own environment is taken again when the container starts.
 """
@@ -13,6 +14,7 @@ import sys
 from visomaster_host import environment, paths, supervisor
 from visomaster_host.environment import Settings, read_settings
 from visomaster_host.host import Host, read_host
+from visomaster_host.portal.auth import USER, login_for
 from visomaster_host.problems import Problem, reporting
 from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret
 from visomaster_host.text import printable
@@ -78,4 +80,5 @@ def credentials(host: Host, settings: Settings, secret: str) -> dict[str, str]:
     from urllib.parse import quote
 
     scheme = "https" if settings.enable_https else "http"
-    return {"url": f"{scheme}://{address}/?token={quote(secret, safe='')}", "user": "vastai", "token": secret}
+    url = f"{scheme}://{address}/?token={quote(secret, safe='')}"
+    return {"url": url, "user": USER, "token": secret, "base": f"/~{login_for(secret, '').path}/"}

@@ -207,6 +207,7 @@ def _environment(login: Login, places: Places, wanted: Wanted, services: Path) -
         "GOGC": "25",  # what many visitors at once have needed is given back soon
         "PORTAL_TOKEN": login.token,
         "PORTAL_BASIC": login.basic,
+        "PORTAL_BASE": f"~{login.path}",
         "PORTAL_COOKIE_PATTERN": re.escape(login.cookie),
         "PORTAL_SESSIONS": str(places.sessions / login.sessions),
         "PORTAL_LOGIN_SCRIPT": script_hash((places.share / "login.html").read_text(encoding="utf-8")),

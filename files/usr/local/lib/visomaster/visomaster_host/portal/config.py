@@ -9,7 +9,8 @@ JSON form, `{"version": 2, "port": 11111, "services": [{"name": ..., "uri": ...,
     "uri"      a page of ours (/vnc/, /logs/..., /status/), or the prefix of a proxied service
     "port"     the local port of a proxied service (an addition of ours; the guide's own services have none)
     "proto"    how that service is spoken to: "http" or "https"
-    "rewrite"  true: the service does not see the prefix; false: it does (Jupyter with a base_url)
+    "rewrite"  true: the service does not see the prefix; false: it does; "base": it sees the whole path, with the
+               portal's own base before the prefix, which `visomaster-credentials` prints (Jupyter with a base_url)
     "auth"     false: a proxied service answers without the portal's token. Our own pages never do.
 
 The text comes from a web form on another site. Everything that reaches the Caddyfile is checked against a
@@ -71,7 +72,7 @@ class OwnPage:
 @dataclass(frozen=True, kw_only=True)
 class Proxied:
     """A service on 127.0.0.1:`port` that appears under `prefix` ("/jupyter"); a visit begins at `prefix` +
-    `landing`.
+    `landing`. A service `with_base` sees what a browser in a session asks for, to the letter.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Proxied:
     landing: str = "/"
     scheme: str = "http"
     strip_prefix: bool = True
+    with_base: bool = False
     auth: bool = True
 
 
@@ -224,7 +226,7 @@ def _parse_service(field: str, document: object, portal_port: int) -> Service:
     name = _name(f"{field}.name", service.text("name"))
     uri = service.text("uri")
     scheme = service.one_of("proto", ("http", "https"), default="http")
-    strip = service.one_of("rewrite", (True, False), default=True)
+    rewrite = service.one_of("rewrite", (True, False, "base"), default=True)
     auth = service.one_of("auth", (True, False), default=True)
     if "port" not in service.values:
         if not auth:
@@ -241,7 +243,10 @@ def _parse_service(field: str, document: object, portal_port: int) -> Service:
         uri.removesuffix("/"),
         "one path segment such as /jupyter/ that is not a page of the portal",
     )
-    return Proxied(name=name, prefix=prefix, port=port, scheme=scheme, strip_prefix=strip, auth=auth)
+    if rewrite == "base" and not auth:
+        raise ConfigError(f"{field}.auth", 'true: with "rewrite": "base" the service is part of a session', auth)
+    strip, base = rewrite is True, rewrite == "base"
+    return Proxied(name=name, prefix=prefix, port=port, scheme=scheme, strip_prefix=strip, with_base=base, auth=auth)
 
 
 class _Fields:

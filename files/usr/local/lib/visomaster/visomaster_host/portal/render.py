@@ -25,7 +25,7 @@ def services_file(config: PortalConfig, cookie: str) -> str:
     }
     snippets = {name: [_service(service, cookie) for service in services] for name, services in groups.items()}
     # A service that knows its prefix writes links to it from the host's root: such a request goes into the session.
-    known = [service for service in groups["services_behind_login"] if not service.strip_prefix]
+    known = [each for each in groups["services_behind_login"] if not (each.strip_prefix or each.with_base)]
     snippets["services_by_referer"] = [_into_session(service) for service in known]
     return "\n".join(_snippet(name, blocks) for name, blocks in snippets.items())
 
@@ -47,16 +47,11 @@ def _service(service: Proxied, cookie: str) -> str:
     Origin and Referer by. What it says of places on this host, a visitor finds below the session's path.
     """
     upstream = f"127.0.0.1:{service.port}"
-    itself = re.escape(f"://{upstream}")
-    place = f"(?:{service.prefix}(/.*)|/.*)?" if service.strip_prefix else "(/.*)?"
-    back = "/{http.vars.base}" + (f"{service.prefix[1:]}/" if service.strip_prefix else "")
     proxy = [
         f"header_up Host {upstream}",
         f'header_up Origin "^.*$" "{service.scheme}://{upstream}"',
-        f'header_up Referer "^https?://[^/]+(?:/~[A-Za-z0-9_-]{{22}})?{place}$" "{service.scheme}://{upstream}$1"',
         f'header_up Cookie "(^|; *){re.escape(cookie)}=[^;]*" "$1-portal="',
-        f'header_down Location "^(?:https?{itself})?/([^/].*|)$" "{back}$1"',
-        f'header_down Set-Cookie "(?i)(; *path=)/" "$1{back}"',
+        *_places(service, upstream),
         "header_down -Server",
     ]
     # What one visitor leaves unread in a connection must not meet another one's request.
@@ -66,9 +61,28 @@ def _service(service: Proxied, cookie: str) -> str:
     proxy.append(_block("transport http", transport))
     closed = [] if service.auth else _CLOSED_AFTERWARDS
     body = ["import without_login", *closed, _block(f"reverse_proxy {service.scheme}://{upstream}", proxy)]
+    if service.with_base:
+        body.insert(0, "rewrite * /{env.PORTAL_BASE}{http.request.uri}")
     handle = "handle_path" if service.strip_prefix else "handle"
     lines = f"redir {service.prefix} {service.prefix[1:]}/ 308\n" + _block(f"{handle} {service.prefix}/*", body)
     return _indented(lines) + "\n"
+
+
+def _places(service: Proxied, upstream: str) -> list[str]:
+    """How places on this host are translated: a visitor's in Referer, the service's in Location and Set-Cookie."""
+    itself = re.escape(f"://{upstream}")
+    if service.with_base:
+        return [
+            f'header_up Referer "^https?://[^/]+" "{service.scheme}://{upstream}"',
+            f'header_down Location "^https?{itself}/" "/"',
+        ]
+    place = f"(?:{service.prefix}(/.*)|/.*)?" if service.strip_prefix else "(/.*)?"
+    back = "/{http.vars.base}" + (f"{service.prefix[1:]}/" if service.strip_prefix else "")
+    return [
+        f'header_up Referer "^https?://[^/]+(?:/~[A-Za-z0-9_-]{{22}})?{place}$" "{service.scheme}://{upstream}$1"',
+        f'header_down Location "^(?:https?{itself})?/([^/].*|)$" "{back}$1"',
+        f'header_down Set-Cookie "(?i)(; *path=)/" "$1{back}"',
+    ]
 
 
 def _block(head: str, lines: list[str]) -> str:
