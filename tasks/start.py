@@ -18,7 +18,8 @@ from spec.here import FILES
 from spec.service import services_for
 from spec.variant import Access, ModelsAt, Variant
 
-CADDY = "caddy.service"
+PACKAGES_OWN = ("caddy.service", "haproxy.service")
+"""What the portal's packages would start at boot."""
 
 READY_WITHIN: Mapping[ModelsAt, int] = MappingProxyType({ModelsAt.BUILD: 180, ModelsAt.START: 3600})
 """Seconds until the desktop must be usable, on a slow box with a large program; a first start that fetches the models
@@ -49,6 +50,8 @@ def _come_back(access: Access) -> None:
         mode="644",
     )
     systemd.service(name="Start at boot", service=Path(unit).name, running=None, enabled=True)
-    # The package's own service would serve port 80 from the next boot on. One that runs now is somebody's.
-    if access is Access.PORTAL and not host.get_fact(SystemdStatus, services=[CADDY]).get(CADDY):
-        systemd.service(name="Keep Caddy's own service off", service=CADDY, running=None, enabled=False)
+    # Caddy's would serve port 80 from the next boot on, HAProxy's would fail. One that runs now is somebody's.
+    if access is Access.PORTAL:
+        runs = host.get_fact(SystemdStatus, services=list(PACKAGES_OWN))
+        for service in host.loop([name for name in PACKAGES_OWN if not runs.get(name)]):
+            systemd.service(name=f"Keep {service} off", service=service, running=None, enabled=False)

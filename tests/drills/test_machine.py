@@ -38,9 +38,13 @@ def test_the_desktop_runs_and_a_second_run_changes_nothing(machine: LiveBox, ass
 
 
 def test_after_a_reboot_the_desktop_comes_back_and_no_other_port_opens(machine: LiveBox) -> None:
-    """By itself, whichever supervisord systemd starts; Caddy's own service, which would serve port 80, stays off."""
+    """By itself, whichever supervisord systemd starts; Caddy's own service, which would serve port 80, stays off, and so
+    does HAProxy's, which would fail."""
     print(f"ready {machine.restart():.1f} s after the reboot")
     assert machine.run("systemctl", "is-active", "visomaster").stdout.strip() == "active"
     assert machine.services() == names_of("alt")
     assert public(machine) == {"11111"}
+    for service in ("caddy", "haproxy"):
+        assert machine.run("systemctl", "is-enabled", service).stdout.strip() == "disabled"
+        assert machine.run("systemctl", "is-active", service).stdout.strip() == "inactive"
     machine.host_suite()
