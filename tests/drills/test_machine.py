@@ -38,7 +38,7 @@ def test_the_desktop_runs_and_a_second_run_changes_nothing(machine: LiveBox, ass
 
 
 def test_after_a_reboot_the_desktop_comes_back_and_no_other_port_opens(machine: LiveBox) -> None:
-    """By itself, whichever supervisord systemd starts; Caddy's own service, which would serve port 80, stays off, and so
+    """By itself, whichever supervisord systemd starts; Caddy's own service, which would serve port 80, stays off, as
     does HAProxy's, which would fail."""
     print(f"ready {machine.restart():.1f} s after the reboot")
     assert machine.run("systemctl", "is-active", "visomaster").stdout.strip() == "active"
