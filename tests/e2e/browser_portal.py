@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -86,6 +87,12 @@ class Portal(Container):
         """Everything that this portal accepts."""
         return login_for(self.token, self.label)
 
+    def begin(self) -> tuple[str, dict[str, str]]:
+        """Log in as a browser does by the Open button: where the session's pages are, and its requests' header."""
+        answer = self.get(f"/?token={quote(self.token, safe='')}", {"Accept": "text/html"})
+        assert (answer.status, answer.headers["location"][-1]) == (302, "/")
+        return answer.headers["location"][:-1], {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
+
     def get(self, target: str, headers: Mapping[str, str] | None = None) -> rig.Answer:
         """One request of a program."""
         return rig.ask(self.port, target, headers)
@@ -106,7 +113,7 @@ class Portal(Container):
     def enter(self, page: Page) -> None:
         """Open the link that the owner is given; the page is the index then, and its address holds no token."""
         page.goto(f"{self.url}/?token={quote(self.token, safe='')}")
-        assert page.url == f"{self.url}/"
+        assert re.fullmatch(f"{re.escape(self.url)}/~[A-Za-z0-9_-]{{22}}/", page.url)
 
     def open_desktop(self, page: Page) -> None:
         """Follow the index's link and wait until noVNC has the screen."""

@@ -14,6 +14,7 @@ from visomaster_host.problems import Problem
 from visomaster_host.text import printable
 from visomaster_host.xauthority import write_cookie
 
+_COOKIE_MOST = 4096  # bytes; a record has some fifty
 USER = "visomaster"
 PAGES_USER = "visomaster-portal"
 """As whom the portal's pages run: what they show and whom they let in is not the program's to change."""
@@ -25,10 +26,7 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
     `new_cookie`: none of its services runs yet. A running X server knows its old cookie alone, and what a running
     fetch has said of itself holds; otherwise both are begun anew.
     """
-    try:
-        user = owner_of(USER)
-    except KeyError:
-        raise Problem(f"there is no user {USER!r}: the host has not been set up, run the deploy first") from None
+    user = _owner(USER)
     ensure_directory(paths.RUN, mode=0o755)
     make_log_directories()
     ensure_directory(paths.DESKTOP, mode=0o700, owner=user)
@@ -44,8 +42,11 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
         _clear_portal()
     if new_cookie:
         paths.FETCH_STATE.unlink(missing_ok=True)
+    cookies = _who_sees_the_screen(host, user)
     if new_cookie or beneath.status(paths.XAUTHORITY) is None:
-        write_cookie(host.display_number, _who_sees_the_screen(host, user))
+        write_cookie(host.display_number, cookies)
+    else:
+        _hand_on_cookie(cookies)
     # Last: services that a running supervisord has started already wait for this.
     write_atomic(paths.PREPARED, _signature(host).encode(), mode=0o644, owner=ROOT)
 
@@ -59,13 +60,20 @@ def is_prepared(host: Host) -> bool:
 
 
 def _signature(host: Host) -> str:
-    """All of `host` that its preparation depends on."""
-    return f"{host.access} {host.port} {host.display}\n"
+    """All of `host` that its preparation depends on, and which preparation this is: an older one made other folders."""
+    return f"{host.access} {host.port} {host.display} 2\n"
+
+
+def _owner(user: str) -> Owner:
+    try:
+        return owner_of(user)
+    except KeyError:
+        raise Problem(f"there is no user {user!r}: the host has not been set up, run the deploy first") from None
 
 
 def _make_portal_directories() -> None:
     """Where the portal's parts meet, each a folder of the one that listens or writes there, and of Caddy's group."""
-    caddy, pages = owner_of("caddy"), owner_of(PAGES_USER)
+    caddy, pages = _owner("caddy"), _owner(PAGES_USER)
     ensure_directory(paths.FRONT, mode=0o710, owner=caddy)
     for folder in (paths.PAGES, paths.SESSIONS):
         ensure_directory(folder, mode=0o710, owner=Owner(uid=pages.uid, gid=caddy.gid))
@@ -73,8 +81,15 @@ def _make_portal_directories() -> None:
 
 def _who_sees_the_screen(host: Host, user: Owner) -> dict[Path, Owner]:
     """The files for the X server's cookie, and whose they are."""
-    pages = {paths.PAGES_XAUTHORITY: owner_of(PAGES_USER)} if host.access == "portal" else {}
+    pages = {paths.PAGES_XAUTHORITY: _owner(PAGES_USER)} if host.access == "portal" else {}
     return {paths.XAUTHORITY: user, **pages}
+
+
+def _hand_on_cookie(files: dict[Path, Owner]) -> None:
+    """Give the running X server's cookie to those of `files` that are not there: an older start made fewer."""
+    for path, owner in files.items():
+        if beneath.status(path) is None:
+            write_atomic(path, beneath.read(paths.XAUTHORITY, _COOKIE_MOST), mode=0o600, owner=owner)
 
 
 def _clear_portal() -> None:
