@@ -34,6 +34,18 @@ def visit(box: Container, password: str | None, act: Callable[[Any], Awaitable[R
     return asyncio.run(asyncio.wait_for(session(), 20))
 
 
+def come_in(box: Container, act: Callable[[Any], Awaitable[Result]], seconds: float = 20) -> Result:
+    """`visit` with the right password; where the wrong ones before it have put a brake on, again after a while."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return visit(box, password_of(box), act)
+        except (OSError, asyncio.IncompleteReadError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
 def password_of(box: Container) -> str:
     return box.output("cat", SECRET).strip()
 
@@ -55,7 +67,7 @@ def wait_for_line(box: Container, pattern: str, seconds: float = 20) -> str:
 
 def test_the_password_opens_the_desktop(running: Container, tmp_path: Path) -> None:
     """The picture is the program's window, whole, with the models it found."""
-    pixels = visit(running, password_of(running), screenshot)
+    pixels = come_in(running, screenshot)
     Image.fromarray(pixels).save(tmp_path / "desktop.png")
     print(f"picture: {tmp_path / 'desktop.png'}")
     assert pixels.shape[:2] == (1080, 1920)
@@ -78,6 +90,38 @@ def test_a_key_and_a_click_arrive(running: Container) -> None:
         await client.drain()
         await client.screenshot()  # an answer from the server: it has read what was sent before
 
-    visit(running, password_of(running), type_and_click)
+    come_in(running, type_and_click)
     assert wait_for_line(running, r"^TEXT '.*hello'$")
     assert wait_for_line(running, r"^CLICK 1300 500$")
+
+
+def guessed(box: Container) -> bool:
+    """Whether a wrong password was looked at: the visit may as well have been hung up on."""
+    try:
+        visit(box, "wrong", screenshot)
+    except PermissionError:
+        return True
+    except (OSError, asyncio.IncompleteReadError):
+        return False
+    raise AssertionError("a wrong password opened the desktop")
+
+
+def test_passwords_are_not_guessed_fast(running: Container) -> None:
+    """24 a second without a brake. Who knows the password comes in between the guesses, and is waited for no more."""
+    seconds, guesses = 12, 0
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        guesses += guessed(running)
+    print(f"{guesses} guesses in {seconds} s")
+    assert 0 < guesses <= 5 + seconds / 5 + 1
+
+    async def until_forgotten(client: Any) -> bool:
+        for _ in range(100):
+            if running.output("find", "/run/visomaster/desktop", "-name", "vnc-visits*") == "":
+                return True
+            await asyncio.sleep(0.1)
+        return False
+
+    assert come_in(running, until_forgotten)
+    for _ in range(5):
+        assert guessed(running)

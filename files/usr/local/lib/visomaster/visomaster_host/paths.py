@@ -36,6 +36,8 @@ CONTAINER_LOG = Path("/proc/1/fd/1")
 DESKTOP = RUN / "desktop"
 XAUTHORITY = DESKTOP / "Xauthority"
 X11VNC_PASSWORD = DESKTOP / "x11vnc-password"
+VNC_VISITS = DESKTOP / "vnc-visits"
+"""What begins the names of the files in which visits to a public VNC server are counted."""
 APPLICATION_PID = DESKTOP / "application.pid"
 PORTAL = RUN / "portal"
 """What Caddy reads: root's."""
@@ -55,6 +57,7 @@ FRONT_CONFIGURATION = Path("/usr/local/share/visomaster/front/haproxy.cfg")
 PORTAL_SHARE = Path("/usr/local/share/visomaster/portal")
 NOVNC = PACKAGES / "debian/usr/share/novnc"
 SERVICE = Path("/usr/local/bin/visomaster-service")
+VNC_BRAKE = PACKAGES / "visomaster_host/vnc-brake"
 SUPERVISORD = PACKAGES / "visomaster_host/supervisord"
 WEBSOCKIFY = Path("/usr/local/lib/visomaster/debian/usr/lib/python3/dist-packages")
 

@@ -129,7 +129,8 @@ def x11vnc(host: Host) -> Launch:
     if host.access == "vnc":
         hand_over_password()
     # It otherwise handles no clipboard for 8 seconds, 45 without a window manager, and drops what comes earlier.
-    return Launch(argv=x11vnc_argv(host), variables={"X11VNC_AVOID_WINDOWS": "never"})
+    variables = {"X11VNC_AVOID_WINDOWS": "never", "VNC_VISITS": str(paths.VNC_VISITS)}
+    return Launch(argv=x11vnc_argv(host), variables=variables)
 
 
 def x11vnc_argv(host: Host) -> tuple[str, ...]:
@@ -137,7 +138,9 @@ def x11vnc_argv(host: Host) -> tuple[str, ...]:
     anyone.
     """
     attach = ("-display", host.display, "-auth", str(paths.XAUTHORITY), "-rfbport", str(host.vnc_port))
-    access = ("-passwdfile", f"rm:{paths.X11VNC_PASSWORD}") if host.access == "vnc" else ("-localhost", "-nopw")
+    brake = ("-accept", str(paths.VNC_BRAKE), "-afteraccept", str(paths.VNC_BRAKE))
+    public = ("-passwdfile", f"rm:{paths.X11VNC_PASSWORD}", *brake)
+    access = public if host.access == "vnc" else ("-localhost", "-nopw")
     return ("x11vnc", *attach, *X11VNC_TUNING, *NO_IPV6, *access)
 
 
