@@ -41,9 +41,10 @@ class Crowd:
         self._selector = selectors.DefaultSelector()
         self._connected: set[socket.socket] = set()
 
-    def begin(self) -> None:
-        """Open all of them, as fast as it goes."""
-        while len(self._selector.get_map()) < self.count:
+    def begin(self, seconds: float = 15) -> None:
+        """Open all of them, as fast as it goes; the other side may close them faster, so at most for `seconds`."""
+        end = time.monotonic() + seconds
+        while len(self._selector.get_map()) < self.count and time.monotonic() < end:
             for _ in range(min(200, self.count - len(self._selector.get_map()))):
                 self._open()
             self.turn(0)

@@ -22,11 +22,13 @@ from tests.portal import rig
 
 WITHIN = 0.1
 """Seconds in which the portal answers."""
-MOST_MEMORY = {"idle": 130_000_000, "finished": 200_000_000, "unfinished": 280_000_000}
+MOST_MEMORY = {"idle": 130_000_000, "finished": 280_000_000, "unfinished": 350_000_000}
 """Bytes that HAProxy and Caddy have together, at most; the pages, which see nothing of it, have 20 MB more. Connections
 that have said something have a buffer each."""
 ASKS, MOST_FAILURES, GIVEN_UP = 20, 3, 1.0
 """So often each page is asked for, unless it is not answered so often within so many seconds."""
+LATE = {"idle": 1, "unfinished": 2, "finished": 5}
+"""So many of the asks may be late: the crowd has the same two processors, most of all one that begins anew all the time."""
 SLOW, MANY = 2000, 20_000
 HOLD = 4.0
 """Seconds that the crowd has stood there before it is looked at: two bytes of each slow body have come."""
@@ -146,7 +148,8 @@ def test_a_flood_from_one_address(tmp_path: Path, kind: str, capsys: pytest.Capt
         asking = [(source, path) for source in (ELSEWHERE, SAME) for path in ("/health", "/status/status.json")]
         found = {(source, path): asked_often(portal.port, source, path) for source, path in asking}
         print(f"    {memory.most / 1e6:.0f} MB")
-    late = {asking: max(answers) for asking, answers in found.items() if max(answers)[0] > WITHIN}
+    in_time = ASKS - LATE[kind]
+    late = {asking: sorted(answers) for asking, answers in found.items() if sorted(answers)[in_time - 1][0] > WITHIN}
     refused = {asking for asking, answers in found.items() if {status for _, status in answers} != {200}}
     assert (late, refused) == ({}, set())
     assert memory.most < MOST_MEMORY[kind]

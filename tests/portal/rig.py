@@ -227,6 +227,7 @@ def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iter
     """A portal below `folder` for `wanted`, on `port` or any; everything it started has ended afterwards."""
     with ExitStack() as stack:
         websockify = StandIn()
+        shutil.rmtree(sockets(folder), ignore_errors=True)  # of a run that was killed
         sockets(folder).mkdir()
         stack.callback(shutil.rmtree, sockets(folder), ignore_errors=True)
         stack.callback(websockify.close)

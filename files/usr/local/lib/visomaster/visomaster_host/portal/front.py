@@ -18,7 +18,7 @@ from visomaster_host.problems import NotReady, Problem
 
 USER = "haproxy"
 
-MOST = 40_000
+MOST = 25_000
 """Connections at one time; fewer where the limit of open files is lower."""
 PATIENCE, LITTLE_PATIENCE = "10s", "3s"
 """How long a connection may take to send a request's head: less where fewer of them fit."""
