@@ -28,7 +28,7 @@ that have said something have a buffer each."""
 ASKS, MOST_FAILURES, GIVEN_UP = 20, 3, 1.0
 """So often each page is asked for, unless it is not answered so often within so many seconds."""
 LATE = {"idle": 1, "unfinished": 2, "finished": 5}
-"""So many of the asks may be late: the crowd has the same two processors, most of all one that begins anew all the time."""
+"""So many of the asks may be late: the crowd has the same two processors, and one kind begins anew all the time."""
 SLOW, MANY = 2000, 20_000
 HOLD = 4.0
 """Seconds that the crowd has stood there before it is looked at: two bytes of each slow body have come."""
