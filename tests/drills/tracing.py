@@ -6,6 +6,7 @@ calls of interest alone (`--seccomp-bpf`): a desktop starts no slower for being 
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -63,7 +64,8 @@ def traced(box: Container, log: Path, *command: str) -> Iterator[None]:
     entered = ("nsenter", "--target", process, "--mount", "--pid", "--net", "--ipc", "--uts", "--", *command)
     words = ("strace", *options, "-e", f"trace={CALLS}", "-o", str(log), *entered)
     with log.with_suffix(".err").open("wb") as errors:
-        tracer = subprocess.Popen(words, cwd="/", stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
+        clean = {"PATH": os.environ["PATH"]}  # a shell inside would look for this machine's folder, PWD
+        tracer = subprocess.Popen(words, cwd="/", env=clean, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
     try:
         yield
     finally:
