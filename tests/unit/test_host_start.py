@@ -88,10 +88,18 @@ class Running:
 
 
 def test_running_services_are_left_alone(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (run / "prepared").write_text("vnc 5901 :1\n")
+    (run / "prepared").write_text("vnc 5901 :1 2\n")
     running = Running(monkeypatch, [*host().services, "theirs"], [])
     assert "already running under supervisord (process 42)" in start.join_running(host(), Environment())
     assert running.did == []
+
+
+def test_what_an_older_version_has_prepared_is_prepared_anew(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It made other folders; what runs goes on with the X server's cookie that it has."""
+    (run / "prepared").write_text("vnc 5901 :1\n")
+    running = Running(monkeypatch, [*host().services, "theirs"], [])
+    start.join_running(host(), Environment())
+    assert running.did == ["prepare with the old cookie"]
 
 
 def test_services_are_added_to_somebody_elses_supervisord(monkeypatch: pytest.MonkeyPatch) -> None:
