@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from visomaster_host import beneath, display, limits, paths
+from visomaster_host.environment import read_settings
 from visomaster_host.files import owner_of, write_atomic
 from visomaster_host.host import Host
+from visomaster_host.portal.auth import TokenError, login_for
 from visomaster_host.prepare import PAGES_USER, USER, is_prepared
 from visomaster_host.problems import NotReady, Problem
-from visomaster_host.store import VNC_PASSWORD, read_secret
+from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret
 from visomaster_host.text import printable
 
 X11VNC_TUNING = (
@@ -163,9 +165,10 @@ def websockify(host: Host) -> Launch:
 
 def portal(host: Host) -> Launch:
     """The portal's pages, behind Caddy, with the folder of the sessions that the token has begun."""
-    from visomaster_host.portal import apply
-
-    login = apply.login(apply.stored())
+    try:
+        login = login_for(read_secret(PORTAL_TOKEN) or "", read_settings().container_label)
+    except TokenError as error:
+        raise Problem(f"{error}; the portal stays closed") from None
     return Launch(
         argv=("/usr/local/bin/visomaster-portal",),
         variables={

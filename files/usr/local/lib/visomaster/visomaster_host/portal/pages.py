@@ -8,8 +8,8 @@ and a connection of its own: nothing is left of one when the next one comes.
 from __future__ import annotations
 
 import json
+import os
 import re
-import secrets
 import shutil
 import threading
 import time
@@ -229,7 +229,7 @@ class Handler(BaseHTTPRequestHandler):
             shutil.copyfileobj(_Limited(file, size), self.wfile, 64 * 1024)
 
     def _page(self, template: str, **values: Any) -> None:
-        nonce = secrets.token_urlsafe(16)  # nothing but the scripts that the page itself names runs in it
+        nonce = os.urandom(16).hex()  # nothing but the scripts that the page itself names runs in it
         html = templates_in(self.server.site.templates).get_template(template).render(nonce=nonce, **values)
         self._send(HTTPStatus.OK, "text/html", html.encode(), {"Content-Security-Policy": policy(nonce)})
 

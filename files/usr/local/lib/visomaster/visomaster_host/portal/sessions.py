@@ -8,10 +8,10 @@ it is ended, is `LASTS` seconds old, or the token is changed, which begins anoth
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import re
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -62,7 +62,8 @@ class Sessions:
     def begin(self) -> Session:
         """A new session."""
         self.tidy(MOST - 1)
-        session = Session(path=self._path, cookie=secrets.token_urlsafe(32))
+        cookie = base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode("ascii")
+        session = Session(path=self._path, cookie=cookie)
         os.close(os.open(self._folder / session.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         return session
 
