@@ -85,7 +85,7 @@ def prepare(wanted: Wanted, places: Places) -> Prepared:
     """
     accepted = login(wanted)
     ensure_directory(places.run, mode=0o750, owner=Owner(uid=places.root.uid, gid=places.caddy.gid))
-    nonce = os.urandom(16).hex()  # `secrets` takes a tenth of the start to import
+    nonce = os.urandom(16).hex()
     _install_desktop_page(places, nonce)
     notices = [notice for notice in [_install_certificate(places) if wanted.enable_https else None] if notice]
     try:
