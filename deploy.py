@@ -8,6 +8,9 @@ The only reader of `host.data`: it becomes typed settings here, and each part ge
 from pyinfra import host
 from pyinfra.api.exceptions import DeployError
 from pyinfra.facts.server import OsRelease
+from visomaster_host.choices import INTERNAL_PORTS
+from visomaster_host.services import services_for
+from visomaster_host.text import brief
 
 from connectors import bake, docker_notice, terminal
 from connectors.data import project_data
@@ -15,10 +18,7 @@ from operations.facts.neighbours import FoundNeighbours
 from spec.distribution import Release
 from spec.layer import IMAGE_LAYERS, Layer
 from spec.published import published_image
-from spec.service import services_for
 from spec.settings import read_settings
-from spec.text import brief
-from spec.variant import INTERNAL_PORTS
 
 terminal.guard()
 data = host.data.dict()

@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from visomaster_host.text import Told, brief
 
-from spec.text import Told, brief
 from spec.variant import VARIANTS
 
 URL = "https://console.vast.ai"

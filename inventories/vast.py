@@ -7,9 +7,9 @@ import os
 import sys
 
 from pyinfra.api.exceptions import InventoryError
+from visomaster_host.text import printable
 
 from connectors import vast as _vast
-from spec.text import printable
 
 
 def _say(line: str) -> None:

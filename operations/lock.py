@@ -14,13 +14,14 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from visomaster_host.text import brief
+
 from operations import remote, set_lock
 from operations.remote import conda_environment
 from operations.shown import passed_on
 from spec import fields
 from spec.application import PROFILES, Application, CondaEnvironment, known_applications
 from spec.settings import read_settings
-from spec.text import brief
 
 
 @passed_on()  # what channels and indexes have said

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
+from visomaster_host.text import Told
 
 from operations.remote.conda_environment import swap_prefix
 from spec import requirements
 from spec.application import DEFAULT_INDEX, Accelerator, Application, RequirementSet
-from spec.text import Told
 
 PLATFORM = "x86_64-manylinux_2_28"
 """Older than the glibc of every release supported (Ubuntu 22.04: 2.35)."""

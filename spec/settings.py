@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from visomaster_host.choices import INTERNAL_PORTS
+
 from spec import fields, requirements
 from spec.application import (
     DEFAULT_INDEX,
@@ -18,7 +20,7 @@ from spec.application import (
 )
 from spec.image import repository
 from spec.layer import Layer
-from spec.variant import INTERNAL_PORTS, VARIANTS, Variant
+from spec.variant import VARIANTS, Variant
 
 KEYS = (
     "variant",

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import jinja2
+from visomaster_host.choices import Access, ModelsAt
 
 from spec import image
 from spec.here import TEMPLATES
-from spec.variant import VARIANTS, Access, ModelsAt, Variant
+from spec.variant import VARIANTS, Variant
 
 URL = "https://console.vast.ai/api/v0/template/"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pyinfra.api import deploy
+from visomaster_host import paths
 
 from operations import packages, tree
 from spec.distribution import Release, package_names
-from spec.here import FILES
+from spec.here import local
 from spec.packages import DESKTOP
 
 
@@ -14,8 +15,4 @@ from spec.packages import DESKTOP
 def desktop(release: Release) -> None:
     """X server, Fluxbox and its configuration."""
     packages.installed(name="Install packages", names=package_names(DESKTOP, release))
-    tree.copied(
-        name="Configure Fluxbox",
-        source=FILES / "etc/visomaster/fluxbox",
-        dest="/etc/visomaster/fluxbox",
-    )
+    tree.copied(name="Configure Fluxbox", source=local(paths.FLUXBOX), dest=str(paths.FLUXBOX))

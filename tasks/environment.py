@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pyinfra.api import deploy
+from visomaster_host import paths
 
 from operations import conda, cuda, file, pip
-from spec import paths
 from spec.application import Accelerator, CondaEnvironment
 
 
@@ -16,7 +16,7 @@ def environment(conda_environment: CondaEnvironment, accelerator: Accelerator, m
     """The environment from its channels, then `accelerator`'s requirement sets and CUDA libraries."""
     conda.environment(
         name=f"Install Conda environment {paths.ENVIRONMENT}",
-        prefix=paths.ENVIRONMENT,
+        prefix=str(paths.ENVIRONMENT),
         specs=conda_environment.all_specs,
         channels=conda_environment.channels,
         lock=conda_environment.lock,
@@ -25,19 +25,19 @@ def environment(conda_environment: CondaEnvironment, accelerator: Accelerator, m
     )
     pip.requirements(
         name=f"Install Python packages for {accelerator.name}",
-        python=paths.PYTHON,
+        python=str(paths.PYTHON),
         wanted=accelerator.requirements,
         mirrors=mirrors,
     )
     cuda.on_loader_path(
         name="Put CUDA libraries on the loader path",
-        environment=paths.ENVIRONMENT,
+        environment=str(paths.ENVIRONMENT),
         sonames=accelerator.cuda_libraries,
     )
     file.written(
         name="Put the environment on PATH of login shells",
-        text=f'PATH="{paths.ENVIRONMENT}/bin:$PATH"\n',
-        dest="/etc/profile.d/visomaster.sh",
+        text=f'PATH="{paths.CONDA_BIN}:$PATH"\n',
+        dest=str(paths.LOGIN_PATH),
         user="root",
         group="root",
         mode="644",

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
 
 from pyinfra import host
 from pyinfra.api import deploy
+from visomaster_host import paths, users
+from visomaster_host.choices import ModelsAt
+from visomaster_host.host import Host
+from visomaster_host.service import Service
+from visomaster_host.services import services_for
 
 from operations import file, models, supervisor, tree
-from spec import paths
 from spec.application import GitSource
-from spec.here import FILES, GUIDE, TEMPLATES
-from spec.service import Service, services_for
+from spec.here import GUIDE, TEMPLATES, local
 from spec.settings import Settings
-from spec.variant import ModelsAt
 
 PROGRAM = TEMPLATES / "etc/supervisor/conf.d/program.conf.j2"
 
@@ -24,19 +24,19 @@ PROGRAM = TEMPLATES / "etc/supervisor/conf.d/program.conf.j2"
 def services(settings: Settings) -> None:
     """Everything a host needs to start: nothing is started here, but a running supervisord takes up what changed."""
     wanted = services_for(settings.variant.access, settings.variant.models)
-    facts = json.dumps(host_facts(settings, wanted), indent=2) + "\n"
+    facts = host_facts(settings, wanted).as_json()
     file.written(
         name="Describe the host",
         text=facts,
-        dest=paths.HOST_FACTS,
+        dest=str(paths.HOST),
         user="root",
         group="root",
         mode="644",
     )
     file.written(
         name="Configure supervisord",
-        text=(FILES / "etc/visomaster/supervisord.conf").read_text(encoding="utf-8"),
-        dest=paths.SUPERVISORD_CONF,
+        text=local(paths.SUPERVISORD_CONFIG).read_text(encoding="utf-8"),
+        dest=str(paths.SUPERVISORD_CONFIG),
         user="root",
         group="root",
         mode="644",
@@ -53,14 +53,14 @@ def services(settings: Settings) -> None:
     if settings.variant.models is ModelsAt.BUILD:
         models.fetched(
             name="Link the models into the program",
-            manifest=paths.MANIFEST,
+            manifest=str(paths.MANIFEST),
             link=True,
             mirrors=settings.mirrors,
         )
     _guide()
     supervisor.only_programs(
         name="Remove programs of other variants",
-        folder=paths.SUPERVISOR_PROGRAMS,
+        folder=str(paths.SUPERVISOR_PROGRAMS),
         prefix=paths.PROGRAM_PREFIX,
         names=tuple(service.name for service in wanted),
     )
@@ -70,21 +70,22 @@ def services(settings: Settings) -> None:
 def _guide() -> None:
     """The notebook with help. It is root who runs its cells: it and the folder it lies in are root's, and in the
     program's folder, where people look for it, is a link."""
-    file.folders(name="Make room for the guide", owners=dict.fromkeys(paths.GUIDE_FOLDERS, "root"), mode="755")
+    file.folders(name="Make room for the guide", owners={str(paths.GUIDE.parent): "root"}, mode="755")
     file.written(
         name="Bring the guide",
         text=GUIDE.read_text(encoding="utf-8"),
-        dest=paths.GUIDE,
+        dest=str(paths.GUIDE),
         user="root",
         group="root",
         mode="644",
     )
-    tree.copied(
-        name="Bring the guide's kernel",
-        source=FILES / paths.GUIDE_KERNEL.removeprefix("/"),
-        dest=paths.GUIDE_KERNEL,
+    tree.copied(name="Bring the guide's kernel", source=local(paths.GUIDE_KERNEL), dest=str(paths.GUIDE_KERNEL))
+    file.linked(
+        name="Lead from the program to the guide",
+        path=str(paths.GUIDE_LINK),
+        target=str(paths.GUIDE),
+        user=users.DESKTOP,
     )
-    file.linked(name="Lead from the program to the guide", path=paths.GUIDE_LINK, target=paths.GUIDE, user=paths.USER)
 
 
 def made_from(service: Service, facts: str, port: int) -> str:
@@ -92,24 +93,22 @@ def made_from(service: Service, facts: str, port: int) -> str:
     anew when a newer playbook or another variant brings other code, pages or `facts`; a steady one with another public
     `port` alone, and what it reads by itself."""
     whole = hashlib.sha256(str(port).encode() if service.steady else facts.encode())
-    package = () if service.steady else ("usr/local/lib/visomaster/visomaster_host",)
+    package = () if service.steady else (paths.PACKAGE,)
     for folder in (*package, *service.reads):
-        whole.update(tree.digest(tree.local_files(FILES / folder)).encode())
+        whole.update(tree.digest(tree.local_files(local(folder))).encode())
     return whole.hexdigest()[:16]
 
 
-def host_facts(settings: Settings, wanted: tuple[Service, ...]) -> Mapping[str, object]:
-    """What /etc/visomaster/host.json says; `s-def` and `s-alt` are the same host, so no variant is named."""
+def host_facts(settings: Settings, wanted: tuple[Service, ...]) -> Host:
+    """What /etc/visomaster/host.json says of a host with the services `wanted`."""
     application, variant = settings.application, settings.variant
-    return {
-        "application": application.name,
-        "commit": source.commit if isinstance(source := application.source, GitSource) else "local",
-        "window_title": application.title,
-        "access": variant.access,
-        "models": variant.models,
-        "port": settings.port,
-        "display": ":1",
-        "screen": "1920x1080x24",
-        "services": [service.name for service in wanted],
-        "cuda_libraries": settings.accelerator.cuda_libraries,
-    }
+    return Host(
+        application=application.name,
+        commit=source.commit if isinstance(source := application.source, GitSource) else "local",
+        window_title=application.title,
+        access=variant.access,
+        models=variant.models,
+        port=settings.port,
+        services=tuple(service.name for service in wanted),
+        cuda_libraries=settings.accelerator.cuda_libraries,
+    )

@@ -362,8 +362,8 @@ def test_a_shell_without_the_containers_variables_finds_store_and_mirrors(
 ) -> None:
     """SSH sessions on Vast have none of them; what visomaster-start was given is written down."""
     from visomaster_host import paths
-    from visomaster_host.environment import Settings
     from visomaster_host.fetch import cli, main
+    from visomaster_host.settings import Settings
 
     world.add("a.onnx")
     (world.root / "store").symlink_to(world.root / "volume")

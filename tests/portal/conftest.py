@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from visomaster_host.portal.apply import Wanted
 
 from sandbox import tools
 from tests.portal import rig
@@ -30,7 +29,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Portal]:
     (folder / "secret.txt").write_text("the-secret-beside-the-logs", encoding="utf-8")
     (folder / "log/link.log").symlink_to(folder / "secret.txt")
     (folder / "log/.hidden.log").write_text("hidden", encoding="utf-8")
-    with rig.running(folder, Wanted(token=rig.TOKEN, container_label="C.12345")) as running:
+    with rig.running(folder, rig.wanted(token=rig.TOKEN, container_label="C.12345")) as running:
         yield running
 
 

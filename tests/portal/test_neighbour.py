@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 import pytest
-from visomaster_host.portal.apply import Wanted
 
 from sandbox import tools
 from tests.portal import browser, hostile, rig, visitor
@@ -65,7 +64,7 @@ def novnc_of_the_distribution() -> Iterator[None]:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
     neighbour, service = hostile.neighbour(), rig.StandIn()
     config = f"localhost:{neighbour.port}:{neighbour.port}:/lab:Neighbour|localhost:1:{service.port}:/:Service"
-    wanted = Wanted(token=rig.TOKEN, container_label="C.12345", portal_config=config)
+    wanted = rig.wanted(token=rig.TOKEN, container_label="C.12345", portal_config=config)
     with novnc_of_the_distribution(), rig.running(tmp_path_factory.mktemp("street"), wanted) as portal:
         assert portal.prepared.notices == ()
         yield Street(portal=portal, neighbour=neighbour, service=service, host="")
@@ -383,7 +382,7 @@ def test_a_restart_keeps_the_login(chromium: Browser, tmp_path: Path) -> None:
     port = rig.free_port()
     context = chromium.new_context()
     context.set_default_timeout(5000)
-    wanted = Wanted(token=rig.TOKEN)
+    wanted = rig.wanted(token=rig.TOKEN)
     try:
         first = context.new_page()
         with rig.running(tmp_path, wanted, port):
@@ -407,10 +406,10 @@ def test_a_new_token_ends_old_logins_at_rest(chromium: Browser, tmp_path: Path) 
     asked: list[str] = []
     try:
         page = context.new_page()
-        with rig.running(tmp_path, Wanted(token=rig.TOKEN), port):
+        with rig.running(tmp_path, rig.wanted(token=rig.TOKEN), port):
             page.goto(f"http://127.0.0.1:{port}/?token={rig.TOKEN}")
             expect_inside(page)
-        with rig.running(tmp_path, Wanted(token="another-token-than-before"), port):
+        with rig.running(tmp_path, rig.wanted(token="another-token-than-before"), port):
             page.on("request", lambda request: asked.append(request.url))
             for address in (page.url, f"http://127.0.0.1:{port}/", f"http://127.0.0.1:{port}/logs/"):
                 page.goto(address)

@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 import visomaster_host.fetch as fetch
-from visomaster_host import credentials, display, paths, problems, ready, service, supervisor
-from visomaster_host.environment import Settings
+from visomaster_host import credentials, display, paths, problems, ready, run_service, supervisor
 from visomaster_host.fetch import progress
 from visomaster_host.fetch.manifest import ManifestError, ModelFile, check_path
 from visomaster_host.fetch.schedule import Policy
+from visomaster_host.service import Check
+from visomaster_host.settings import Settings
 
 from connectors import vast
 from operations import lock
@@ -132,7 +133,7 @@ def test_a_program_that_runs_once(
     log.touch()
     monkeypatch.setattr(paths, "CONTAINER_LOG", log)
     program = [sys.executable, "-c", "import sys; sys.stdout.buffer.write(sys.argv[1].encode() + b'\\n')"]
-    assert service.run_once([*program, text.replace("\0", "")], {}) == 0
+    assert run_service.run_once([*program, text.replace("\0", "")], {}) == 0
     harmless(said(capfd))
     harmless(log.read_text())
     assert log.read_text()
@@ -143,8 +144,8 @@ def test_the_title_of_a_window(text: str, monkeypatch: pytest.MonkeyPatch, capfd
     """The program's user may give it any, and be the window manager."""
     answer = f'_NET_SUPPORTING_WM_CHECK(WINDOW): window id # 0x1\n_NET_WM_NAME(UTF8_STRING) = "{text}"'
     monkeypatch.setattr(display, "_ask", lambda *words: answer)
-    check = ready.Check(name="window manager", probe=display.window_manager)
-    results = [ready._try(check, host())]
+    check = Check(name="window manager", probe=display.window_manager)
+    results = [ready._try(check, "fluxbox", host=host())]
     assert results[0].ok
     one_line(results[0].detail)
     ready.print_lines(results, [])
@@ -158,7 +159,7 @@ def test_what_is_not_ready(text: str, capfd: pytest.CaptureFixture[str]) -> None
     def probe(of: object) -> str:
         raise problems.NotReady(f"xprop: {text}")
 
-    result = ready._try(ready.Check(name="x", probe=probe), host())
+    result = ready._try(Check(name="x", probe=probe), "xvfb", host=host())
     one_line(result.detail)
     ready.print_lines([result], [])
     one_line(said(capfd))

@@ -6,10 +6,11 @@ import json
 import re
 
 import pytest
+from visomaster_host.choices import Access
 
 from spec import vast
 from spec.here import ROOT
-from spec.variant import VARIANTS, Access
+from spec.variant import VARIANTS
 
 FIELDS = {
     "name": str,
