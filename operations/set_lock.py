@@ -17,7 +17,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from operations.remote.conda_environment import swap_prefix
+from operations.remote.mirrors import swap_prefix
 from spec import requirements
 from spec.application import DEFAULT_INDEX, Accelerator, Application, RequirementSet
 from spec.text import Told
