@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from connectors import vast
 from tests.fake_vast import KEY, FakeVast, instance
 from tests.hostile import answering, harmless, one_line
 from tests.unit.foreign_text import every_kind
+from vast import inventory
+from vast.api import VastError
 
 
 @every_kind
@@ -20,7 +21,7 @@ def test_what_vast_says_of_a_box(text: str, monkeypatch: pytest.MonkeyPatch) -> 
             instance(2, actual_status=text, cur_state=text, label=text),
         ]
         environment = {"VAST_API_KEY": KEY, "HOME": "/nonexistent", "VAST_URL": account.url}
-        groups = vast.inventory(environment, told.append, told.append)  # type: ignore[arg-type]
+        groups = inventory.groups(environment, told.append, told.append)  # type: ignore[arg-type]
     for shown in (*groups, *(str(value) for group in groups.values() for value in group[0][1].values())):
         harmless(shown)
     for line in told:
@@ -34,8 +35,8 @@ def test_an_address_from_vast(text: str, monkeypatch: pytest.MonkeyPatch) -> Non
     with FakeVast().serving() as account:
         account.instances = [instance(1, public_ipaddr=f"{text};")]
         environment = {"VAST_API_KEY": KEY, "HOME": "/nonexistent", "VAST_URL": account.url}
-        with pytest.raises(vast.VastError, match="public_ipaddr") as caught:
-            vast.inventory(environment, lambda line: None, lambda seconds: None)
+        with pytest.raises(VastError, match="public_ipaddr") as caught:
+            inventory.groups(environment, lambda line: None, lambda seconds: None)
     one_line(str(caught.value))
 
 
@@ -45,6 +46,6 @@ def test_an_answer_that_is_no_http(text: str, monkeypatch: pytest.MonkeyPatch) -
     told: list[str] = []
     with answering(text.encode().replace(b"\n", b"") + b"\r\n\r\n") as port:
         environment = {"VAST_API_KEY": KEY, "HOME": "/nonexistent", "VAST_URL": f"http://127.0.0.1:{port}"}
-        with pytest.raises(vast.VastError) as caught:
-            vast.inventory(environment, told.append, lambda seconds: None)
+        with pytest.raises(VastError) as caught:
+            inventory.groups(environment, told.append, lambda seconds: None)
     one_line(str(caught.value))
