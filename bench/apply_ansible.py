@@ -7,13 +7,13 @@ import subprocess
 import sys
 import venv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pyinfra.api import FactBase
 from pyinfra.api.command import StringCommand
 from visomaster_host import paths, users
+from visomaster_host.service import Service
 from visomaster_host.services import services_for
 
 from operations.conda import HOST_LOCK
@@ -85,10 +85,17 @@ def variables(settings: Settings, folder: Path) -> Mapping[str, object]:
         "supervisord": str(FILES / "etc/visomaster/supervisord.conf"),
         "template": str(TEMPLATES / "etc/supervisor/conf.d/program.conf.j2"),
         "programs": [
-            {"service": {**asdict(one), "command": one.command}, "made_from": made_from(one, facts)} for one in services
+            {"service": _as_shown(one), "made_from": made_from(one, facts, settings.port)} for one in services
         ],
         "questions": _questions(settings),
     }
+
+
+def _as_shown(service: Service) -> Mapping[str, object]:
+    """What the template of supervisord's files takes, as JSON can carry it."""
+    names = (*("name", "command", "priority", "autostart", "autorestart", "startsecs", "startretries", "stopwaitsecs"),)
+    logs = {name: str(path) if (path := getattr(service, name)) else None for name in ("log", "error_log")}
+    return {**{name: getattr(service, name) for name in names}, **logs}
 
 
 def _root_folders() -> tuple[str, ...]:

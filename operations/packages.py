@@ -10,7 +10,7 @@ from pyinfra.api import FunctionCommand, operation
 
 from operations import remote
 from operations.facts.dpkg import AptSources, MissingPackages
-from operations.remote.conda_environment import swap_prefix
+from operations.remote.mirrors import swap_prefix
 from operations.stream import streamed
 from spec.packages import Repository
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from visomaster_host.text import Told
 
-from operations.remote.conda_environment import swap_prefix
+from operations.remote.mirrors import swap_prefix
 from spec import requirements
 from spec.application import DEFAULT_INDEX, Accelerator, Application, RequirementSet
 

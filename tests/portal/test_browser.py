@@ -34,12 +34,6 @@ FILES = [
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Portal]:
     """A portal with some extra services."""
     port = rig.free_port()

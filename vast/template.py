@@ -1,6 +1,6 @@
 """Vast.ai templates, one a variant: the fields of its API, and docs/vast.md for those who paste them.
 
-`python -m spec.vast VARIANT REPOSITORY` prints the JSON for `POST /api/v0/template/`; without arguments the page.
+`python -m vast.template VARIANT REPOSITORY` prints the JSON for `POST /api/v0/template/`; without arguments the page.
 Fields: https://docs.vast.ai/api-reference/templates/create-template
 """
 
