@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from visomaster_host import limits, needs, paths, prepare, run_service
+from visomaster_host import limits, needs, paths, prepared, run_service
 from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.host import Host
 from visomaster_host.problems import NotReady, Problem
@@ -147,7 +147,7 @@ def prepared_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
     monkeypatch.setattr(paths, "FETCH_STATE", tmp_path / "fetch.json")
     monkeypatch.setattr(run_service, "read_host", lambda: found)
     found = host(models="start")
-    paths.PREPARED.write_text(prepare._signature(found))
+    paths.PREPARED.write_text(prepared._signature(found))
     return found
 
 

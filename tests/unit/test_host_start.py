@@ -12,7 +12,7 @@ from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.environment import Environment
 from visomaster_host.files import Owner, ensure_directory
 from visomaster_host.host import Host
-from visomaster_host.prepare import is_prepared
+from visomaster_host.prepared import is_prepared
 from visomaster_host.problems import Problem
 from visomaster_host.services import services_for
 from visomaster_host.settings import Settings

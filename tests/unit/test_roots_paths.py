@@ -78,7 +78,7 @@ ALLOWED = {
     ("portal/report", "open"): AS_PAGES,
     **dict.fromkeys((("portal/sessions", name) for name in ("is_dir", "open", "rmdir", "stat", "unlink")), AS_PAGES),
     **dict.fromkeys((("portal/tls", name) for name in ("chmod", "exists", "mkdir")), "/var/lib/visomaster/tls"),
-    ("prepare", "read_text"): ROOTS,
+    ("prepared", "read_text"): ROOTS,
     ("prepare", "rmtree"): "/run/visomaster, /var/lib/visomaster; by descriptors, in Python",
     ("prepare", "symlink_to"): ROOTS,
     ("prepare", "unlink"): ROOTS,

@@ -21,6 +21,7 @@ from visomaster_host.login import SHORTEST_TOKEN, TokenError, check_token
 from visomaster_host.problems import Problem
 from visomaster_host.settings import Settings
 from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret, write_secret
+from visomaster_host.variables import begins_with
 
 SECRET_VARIABLES = ("VNC_PASSWORD", "OPEN_BUTTON_TOKEN")
 """Taken out of the environment before anything is started with it. With `_FILE` behind it each names a file that holds
@@ -36,7 +37,6 @@ _FOR_LOGINS = (
     *("CONTAINER_ID", "DATA_DIRECTORY", "GPU_COUNT", "ENABLE_HTTPS"),
 )
 """What begins a variable's name that logins are told: which GPU, which box, which ports."""
-_NAME_OF_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL", re.IGNORECASE)
 _PLAIN = re.compile(r"[\w !%&()*+,./:;<=>?@^{|}~\[\]-]*")  # pam_env knows no escapes, and cuts at a `#`
 _BLOCK_BEGINS, _BLOCK_ENDS = "# begin visomaster-start\n", "# end visomaster-start\n"
 
@@ -123,11 +123,6 @@ def tell_logins() -> None:
     new = others + ("\n" if block and others and not others.endswith("\n") else "") + block
     if new != text:
         write_atomic(paths.LOGIN_ENVIRONMENT, new.encode("utf-8", "surrogateescape"), mode=0o644, owner=ROOT)
-
-
-def begins_with(name: str, prefixes: tuple[str, ...]) -> bool:
-    """Whether `name` begins with one of `prefixes` and is not named like a secret, as NVIDIA_API_KEY is."""
-    return name.startswith(prefixes) and not _NAME_OF_SECRET.search(name)
 
 
 def read_environment(variables: Mapping[str, str], host: Host) -> Environment:

@@ -7,7 +7,7 @@ import json
 from visomaster_host import display, paths
 from visomaster_host.choices import ModelsAt
 from visomaster_host.host import Host
-from visomaster_host.prepare import is_prepared
+from visomaster_host.prepared import is_prepared
 from visomaster_host.problems import NotReady
 from visomaster_host.service import Need
 

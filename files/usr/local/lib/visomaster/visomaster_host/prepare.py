@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from visomaster_host import beneath, environment, paths, users
+from visomaster_host import beneath, environment, paths, prepared, users
 from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.environment import Environment
-from visomaster_host.files import ROOT, Owner, ensure_directory, owner_of, write_atomic
+from visomaster_host.files import Owner, ensure_directory, owner_of, write_atomic
 from visomaster_host.host import Host
 from visomaster_host.text import printable
 from visomaster_host.xauthority import write_cookie
@@ -44,21 +44,7 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
         write_cookie(host.display_number, cookies)
     else:
         _hand_on_cookie(cookies)
-    # Last: services that a running supervisord has started already wait for this.
-    write_atomic(paths.PREPARED, _signature(host).encode(), mode=0o644, owner=ROOT)
-
-
-def is_prepared(host: Host) -> bool:
-    """Whether visomaster-start has prepared this machine for what `host` is now, not for another variant before it."""
-    try:
-        return paths.PREPARED.read_text(encoding="utf-8") == _signature(host)
-    except FileNotFoundError:
-        return False
-
-
-def _signature(host: Host) -> str:
-    """All of `host` that its preparation depends on, and which preparation this is: an older one made other folders."""
-    return f"{host.access} {host.port} {host.display} 2\n"
+    prepared.say_so(host)
 
 
 def _make_portal_directories() -> None:

@@ -20,7 +20,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from visomaster_host import paths
-from visomaster_host.environment import begins_with
 from visomaster_host.host import Host, read_host
 from visomaster_host.kernel import end_with_parent
 from visomaster_host.needs import PREPARED
@@ -28,6 +27,7 @@ from visomaster_host.problems import NotReady, Problem, reporting
 from visomaster_host.service import Need, Service
 from visomaster_host.services import known
 from visomaster_host.text import lines, printable
+from visomaster_host.variables import begins_with
 
 POLL = 0.02
 """Seconds between two looks at something that is not there yet."""

@@ -18,9 +18,6 @@ STOP_WITHIN = 10
 
 ROOT_FOLDER = Path("/")
 
-PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-"""Variables of the container that those who fetch from outside inherit."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
@@ -72,7 +69,7 @@ class Link:
     place: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Service:
     """One service. Times in seconds; its file is called as it is.
 

@@ -26,7 +26,8 @@ from visomaster_host import paths, supervisor
 from visomaster_host.environment import Environment, container_environment, drop_secrets, read_environment, tell_logins
 from visomaster_host.files import ensure_directory
 from visomaster_host.host import Host, read_host
-from visomaster_host.prepare import is_prepared, make_log_directories, prepare
+from visomaster_host.prepare import make_log_directories, prepare
+from visomaster_host.prepared import is_prepared
 from visomaster_host.problems import Problem, reporting
 from visomaster_host.text import printable
 

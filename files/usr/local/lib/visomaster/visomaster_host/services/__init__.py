@@ -5,7 +5,7 @@ supervisord's files, visomaster-ready, the status page, the portal's links and t
 
 from __future__ import annotations
 
-import pkgutil
+import os
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
@@ -21,8 +21,9 @@ from visomaster_host.service import Service
 @cache
 def known() -> Mapping[str, Service]:
     """Every service by its name, in the order they start."""
-    modules = (import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__))
-    services: list[Service] = [module.SERVICE for module in modules]
+    files = (name for folder in __path__ for name in os.listdir(folder))
+    names = [name.removesuffix(".py") for name in files if name.endswith(".py") and name != "__init__.py"]
+    services: list[Service] = [import_module(f"{__name__}.{name}").SERVICE for name in names]
     return MappingProxyType({each.name: each for each in sorted(services, key=lambda each: each.priority)})
 
 

@@ -9,7 +9,8 @@ from visomaster_host import beneath, display, limits, paths, users
 from visomaster_host.files import owner_of, write_atomic
 from visomaster_host.host import Host
 from visomaster_host.needs import MODELS, WINDOW_MANAGER, X_SERVER
-from visomaster_host.service import PROXIES, Check, Launch, Link, Service
+from visomaster_host.service import Check, Launch, Link, Service
+from visomaster_host.variables import PROXIES
 
 LOG = paths.PORTAL_LOGS / "visomaster_app.log"
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from visomaster_host import needs, paths
 from visomaster_host.choices import ModelsAt
 from visomaster_host.host import Host
-from visomaster_host.service import PROXIES, ROOT_FOLDER, Check, Launch, Service
+from visomaster_host.service import ROOT_FOLDER, Check, Launch, Service
+from visomaster_host.variables import PROXIES
 
 
 def launch(host: Host) -> Launch:
