@@ -67,10 +67,15 @@ def environment(
         "mirrors": dict(mirrors or {}),
         "lock": wanted,
         "platform": PLATFORMS[machine],
-        "requirements": remote.rattler_requirements(),
+        "requirements": rattler_requirements(),
         "index": swap_prefix(index, mirrors or {}),
     }
     yield remote.job("conda_environment", request)
+
+
+def rattler_requirements() -> str:
+    """The locked requirement set (text, with hashes) of the solver and installer."""
+    return (remote.HERE / "rattler.txt").read_text(encoding="utf-8")
 
 
 def lock_that_holds(committed: str | None, state: EnvironmentState | None, platform: str, digest: str) -> str | None:

@@ -19,7 +19,8 @@ from packaging.utils import canonicalize_name
 
 from operations.remote.conda_environment import swap_prefix
 from spec import requirements
-from spec.application import DEFAULT_INDEX, Accelerator, Application, RequirementSet
+from spec.application import Application
+from spec.environment import DEFAULT_INDEX, Accelerator, RequirementSet
 from spec.text import Told
 
 PLATFORM = "x86_64-manylinux_2_28"

@@ -14,10 +14,11 @@ from types import MappingProxyType
 import jinja2
 
 from spec import pins
-from spec.application import Application, FolderSource, load_application
+from spec.application import Application, load_application
 from spec.here import GUIDE, ROOT, TEMPLATES
 from spec.image import ImageConfig
 from spec.layer import IMAGE_LAYERS, Layer
+from spec.program import FolderSource
 from spec.published import image_config
 from spec.settings import DEFAULT_REPOSITORY
 from spec.variant import VARIANTS, Variant

@@ -7,17 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spec import fields, requirements
-from spec.application import (
-    DEFAULT_INDEX,
-    Accelerator,
-    Application,
-    FolderSource,
-    Source,
-    load_application,
-    read_source,
-)
+from spec.application import Application, load_application, read_source
+from spec.environment import DEFAULT_INDEX, Accelerator
 from spec.image import repository
 from spec.layer import Layer
+from spec.program import FolderSource, Source
 from spec.variant import INTERNAL_PORTS, VARIANTS, Variant
 
 KEYS = (

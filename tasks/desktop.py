@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from pyinfra.api import deploy
 
-from operations import packages, tree
-from spec.distribution import Release, package_names
+from operations import packages as distribution
+from operations import tree
 from spec.here import FILES
-from spec.packages import DESKTOP
+
+FLUXBOX = FILES / "etc/visomaster/fluxbox"
+READS = (FLUXBOX,)
 
 
 @deploy("Desktop")
-def desktop(release: Release) -> None:
-    """X server, Fluxbox and its configuration."""
-    packages.installed(name="Install packages", names=package_names(DESKTOP, release))
-    tree.copied(
-        name="Configure Fluxbox",
-        source=FILES / "etc/visomaster/fluxbox",
-        dest="/etc/visomaster/fluxbox",
-    )
+def desktop(packages: tuple[str, ...]) -> None:
+    """X server and Fluxbox, the distribution's `packages`, and its configuration."""
+    distribution.installed(name="Install packages", names=packages)
+    tree.copied(name="Configure Fluxbox", source=FLUXBOX, dest="/etc/visomaster/fluxbox")

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pyinfra.api import deploy
 
-from operations import conda, cuda, file, pip
-from spec import paths
-from spec.application import Accelerator, CondaEnvironment
+from operations import conda, cuda, pip
+
+if TYPE_CHECKING:
+    from spec.environment import Accelerator, CondaEnvironment
 
 
 @deploy("Environment")
-def environment(conda_environment: CondaEnvironment, accelerator: Accelerator, mirrors: Mapping[str, str]) -> None:
-    """The environment from its channels, then `accelerator`'s requirement sets and CUDA libraries."""
+def environment(
+    prefix: str, conda_environment: CondaEnvironment, accelerator: Accelerator, mirrors: Mapping[str, str]
+) -> None:
+    """The environment in the folder `prefix` from its channels, then `accelerator`'s requirement sets and CUDA
+    libraries."""
     conda.environment(
-        name=f"Install Conda environment {paths.ENVIRONMENT}",
-        prefix=paths.ENVIRONMENT,
+        name=f"Install Conda environment {prefix}",
+        prefix=prefix,
         specs=conda_environment.all_specs,
         channels=conda_environment.channels,
         lock=conda_environment.lock,
@@ -25,20 +30,12 @@ def environment(conda_environment: CondaEnvironment, accelerator: Accelerator, m
     )
     pip.requirements(
         name=f"Install Python packages for {accelerator.name}",
-        python=paths.PYTHON,
+        python=f"{prefix}/bin/python",
         wanted=accelerator.requirements,
         mirrors=mirrors,
     )
     cuda.on_loader_path(
         name="Put CUDA libraries on the loader path",
-        environment=paths.ENVIRONMENT,
+        environment=prefix,
         sonames=accelerator.cuda_libraries,
-    )
-    file.written(
-        name="Put the environment on PATH of login shells",
-        text=f'PATH="{paths.ENVIRONMENT}/bin:$PATH"\n',
-        dest="/etc/profile.d/visomaster.sh",
-        user="root",
-        group="root",
-        mode="644",
     )

@@ -11,7 +11,7 @@ from typing_extensions import assert_never
 from operations import models as model_files
 from spec import paths
 from spec.variant import ModelsAt
-from tasks.programs import write_manifest
+from tasks.fetcher import write_manifest
 
 
 @deploy("Models")

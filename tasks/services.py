@@ -11,23 +11,34 @@ from pyinfra.api import deploy
 
 from operations import file, models, supervisor, tree
 from spec import paths
-from spec.application import GitSource
 from spec.here import FILES, GUIDE, TEMPLATES
 from spec.service import Service, services_for
-from spec.settings import Settings
-from spec.variant import ModelsAt
+from spec.variant import Access, ModelsAt
 
 PROGRAM = TEMPLATES / "etc/supervisor/conf.d/program.conf.j2"
+SUPERVISORD = FILES / "etc/visomaster/supervisord.conf"
+KERNEL = FILES / paths.GUIDE_KERNEL.removeprefix("/")
+PACKAGE = "usr/local/lib/visomaster/visomaster_host"
+EVERY = services_for(Access.PORTAL, ModelsAt.START)
+READS = (
+    *(PROGRAM, SUPERVISORD, GUIDE, KERNEL, FILES / PACKAGE),
+    *(FILES / folder for service in EVERY for folder in service.reads),
+)
 
 
 @deploy("Services")
-def services(settings: Settings) -> None:
-    """Everything a host needs to start: nothing is started here, but a running supervisord takes up what changed."""
-    wanted = services_for(settings.variant.access, settings.variant.models)
-    facts = json.dumps(host_facts(settings, wanted), indent=2) + "\n"
+def services(
+    access: Access, models_at: ModelsAt, port: int, facts: Mapping[str, object], mirrors: Mapping[str, str]
+) -> None:
+    """Everything a host needs to start: nothing is started here, but a running supervisord takes up what changed.
+
+    `facts` are what the host says of itself.
+    """
+    wanted = services_for(access, models_at)
+    description = json.dumps(facts, indent=2) + "\n"
     file.written(
         name="Describe the host",
-        text=facts,
+        text=description,
         dest=paths.HOST_FACTS,
         user="root",
         group="root",
@@ -35,7 +46,7 @@ def services(settings: Settings) -> None:
     )
     file.written(
         name="Configure supervisord",
-        text=(FILES / "etc/visomaster/supervisord.conf").read_text(encoding="utf-8"),
+        text=SUPERVISORD.read_text(encoding="utf-8"),
         dest=paths.SUPERVISORD_CONF,
         user="root",
         group="root",
@@ -44,18 +55,18 @@ def services(settings: Settings) -> None:
     for service in host.loop(wanted):
         file.written(
             name=f"Configure {service.name}",
-            text=file.rendered(PROGRAM, service=service, made_from=made_from(service, facts, settings.port)),
+            text=file.rendered(PROGRAM, service=service, made_from=made_from(service, description, port)),
             dest=f"{paths.SUPERVISOR_PROGRAMS}/{paths.PROGRAM_PREFIX}{service.name}.conf",
             user="root",
             group="root",
             mode="644",
         )
-    if settings.variant.models is ModelsAt.BUILD:
+    if models_at is ModelsAt.BUILD:
         models.fetched(
             name="Link the models into the program",
             manifest=paths.MANIFEST,
             link=True,
-            mirrors=settings.mirrors,
+            mirrors=mirrors,
         )
     _guide()
     supervisor.only_programs(
@@ -81,7 +92,7 @@ def _guide() -> None:
     )
     tree.copied(
         name="Bring the guide's kernel",
-        source=FILES / paths.GUIDE_KERNEL.removeprefix("/"),
+        source=KERNEL,
         dest=paths.GUIDE_KERNEL,
     )
     file.linked(name="Lead from the program to the guide", path=paths.GUIDE_LINK, target=paths.GUIDE, user=paths.USER)
@@ -92,24 +103,7 @@ def made_from(service: Service, facts: str, port: int) -> str:
     anew when a newer playbook or another variant brings other code, pages or `facts`; a steady one with another public
     `port` alone, and what it reads by itself."""
     whole = hashlib.sha256(str(port).encode() if service.steady else facts.encode())
-    package = () if service.steady else ("usr/local/lib/visomaster/visomaster_host",)
+    package = () if service.steady else (PACKAGE,)
     for folder in (*package, *service.reads):
         whole.update(tree.digest(tree.local_files(FILES / folder)).encode())
     return whole.hexdigest()[:16]
-
-
-def host_facts(settings: Settings, wanted: tuple[Service, ...]) -> Mapping[str, object]:
-    """What /etc/visomaster/host.json says; `s-def` and `s-alt` are the same host, so no variant is named."""
-    application, variant = settings.application, settings.variant
-    return {
-        "application": application.name,
-        "commit": source.commit if isinstance(source := application.source, GitSource) else "local",
-        "window_title": application.title,
-        "access": variant.access,
-        "models": variant.models,
-        "port": settings.port,
-        "display": ":1",
-        "screen": "1920x1080x24",
-        "services": [service.name for service in wanted],
-        "cuda_libraries": settings.accelerator.cuda_libraries,
-    }

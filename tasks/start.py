@@ -13,10 +13,14 @@ from pyinfra.facts.systemd import SystemdStatus
 from pyinfra.operations import systemd
 
 from operations import file, supervisor
+from operations.facts.neighbours import FoundNeighbours
 from spec import paths
 from spec.here import FILES
 from spec.service import services_for
-from spec.variant import Access, ModelsAt, Variant
+from spec.variant import INTERNAL_PORTS, Access, ModelsAt
+
+UNIT = FILES / paths.SYSTEMD_UNIT.removeprefix("/")
+READS = (UNIT,)
 
 PACKAGES_OWN = ("caddy.service", "haproxy.service")
 """What the portal's packages would start at boot."""
@@ -27,14 +31,24 @@ takes as long as several gigabytes do."""
 
 
 @deploy("Start")
-def start(variant: Variant) -> None:
+def start(access: Access, models: ModelsAt) -> None:
     """Services started, and waited for; on a machine with systemd they also come back after a reboot."""
     if host.get_fact(Directory, path=paths.SYSTEMD):
-        _come_back(variant.access)
+        _come_back(access)
     supervisor.started(
         name="Start the services",
-        names=tuple(service.name for service in services_for(variant.access, variant.models)),
-        wait=READY_WITHIN[variant.models],
+        names=tuple(service.name for service in services_for(access, models)),
+        wait=READY_WITHIN[models],
+    )
+
+
+def refuse_neighbours(access: Access, models: ModelsAt, port: int) -> None:
+    """Raise `ValueError` where others have taken what the services need on a machine that runs."""
+    internal = INTERNAL_PORTS[access]
+    host.get_fact(FoundNeighbours, ports=(port, *internal)).refuse(
+        port=port,
+        internal=internal,
+        services=[service.name for service in services_for(access, models)],
     )
 
 
@@ -43,7 +57,7 @@ def _come_back(access: Access) -> None:
     unit = paths.SYSTEMD_UNIT
     file.written(
         name="Describe the start at boot",
-        text=(FILES / unit.removeprefix("/")).read_text(encoding="utf-8"),
+        text=UNIT.read_text(encoding="utf-8"),
         dest=unit,
         user="root",
         group="root",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pyinfra.api import deploy
 
-from operations import account, file, packages
+from operations import account, file
+from operations import packages as distribution
 from spec import paths
-from spec.distribution import Release, package_names
-from spec.packages import SYSTEM
 
 FOLDERS = {
     **dict.fromkeys(("/app", paths.MODELS, paths.DEPENDENCIES), "root"),
@@ -18,9 +17,9 @@ FOLDERS = {
 
 
 @deploy("System")
-def system(release: Release, libraries: tuple[str, ...]) -> None:
-    """Packages of `release`, with the `libraries` (Debian 12 names) an application needs; user, folders, locale."""
-    packages.installed(name="Install packages", names=package_names((*SYSTEM, *libraries), release))
+def system(packages: tuple[str, ...]) -> None:
+    """The distribution's `packages`, with the libraries an application needs; user, folders, locale."""
+    distribution.installed(name="Install packages", names=packages)
     file.written(
         name="Set the locale",
         text="LANG=C.UTF-8\n",

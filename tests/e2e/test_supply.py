@@ -15,7 +15,8 @@ from operations import lock, remote, set_lock
 from operations.remote import conda_environment, pip_environment, pip_requirements
 from operations.set_lock import LockError, SetToLock
 from spec import requirements
-from spec.application import RequirementSet, load_application
+from spec.application import load_application
+from spec.environment import RequirementSet
 from spec.layer import Layer
 from spec.settings import read_settings
 from tests.e2e.fake_index import Index, index, source, wheel

@@ -1,0 +1,47 @@
+"""What fetches models: the on-host package and its commands, and the manifest they work by.
+
+The models' layer of the Dockerfile sees of files/ the fetcher alone: no other program makes it fetch anew.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyinfra.api import deploy
+
+from operations import file, tree
+from spec import paths
+from spec.here import FILES
+
+PACKAGE = FILES / "usr/local/lib/visomaster/visomaster_host"
+COMMANDS = FILES / "usr/local/bin"
+READS = (COMMANDS / "visomaster-fetch",)
+
+
+@deploy("Fetcher")
+def fetcher() -> None:
+    """The fetcher, where the programs' layer comes later."""
+    install_programs()
+
+
+def install_programs() -> None:
+    """As much of the package and its commands as is here."""
+    tree.copied(name="Install the package", source=PACKAGE, dest=paths.ON_HOST_PACKAGE)
+    tree.copied(
+        name="Install the commands",
+        source=COMMANDS,
+        dest=paths.LAUNCHERS,
+        prune="visomaster-*",  # the folder is not ours alone
+    )
+
+
+def write_manifest(manifest: Path) -> None:
+    """What the fetcher works by."""
+    file.written(
+        name="Write the model manifest",
+        text=manifest.read_text(encoding="utf-8"),
+        dest=paths.MANIFEST,
+        user="root",
+        group="root",
+        mode="644",
+    )
