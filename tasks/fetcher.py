@@ -15,12 +15,14 @@ from spec.here import FILES
 
 PACKAGE = FILES / "usr/local/lib/visomaster/visomaster_host"
 COMMANDS = FILES / "usr/local/bin"
+FOLDERS = ("/app", paths.MODELS, paths.DEPENDENCIES, paths.ETC)
 READS = (COMMANDS / "visomaster-fetch",)
 
 
 @deploy("Fetcher")
 def fetcher() -> None:
-    """The fetcher, where the programs' layer comes later."""
+    """The fetcher and the folders it needs, on a system that has none of the other layers."""
+    file.folders(name="Create folders", owners=dict.fromkeys(FOLDERS, "root"), mode="755")
     install_programs()
 
 
