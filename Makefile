@@ -71,10 +71,10 @@ runner: ## On GitHub's runner alone: free disk (DISK=45 GB or more), and the ima
 	@$(PYTHON) -m release.runner $(if $(DISK),--disk "$(DISK)")
 
 template: .venv/.installed ## The JSON of a template for Vast's API (VARIANT=, REPOSITORY=NAME/visomaster)
-	@$(BIN)/python -m spec.vast "$(VARIANT)" "$(REPOSITORY)"
+	@$(BIN)/python -m vast.template "$(VARIANT)" "$(REPOSITORY)"
 
-vast-page: .venv/.installed ## Render docs/vast.md from templates/vast.md.j2 and the tables in spec/
-	$(BIN)/python -m spec.vast >docs/vast.md.new && mv docs/vast.md.new docs/vast.md
+vast-page: .venv/.installed ## Render docs/vast.md from templates/vast.md.j2 and the tables in spec/ and vast/
+	$(BIN)/python -m vast.template >docs/vast.md.new && mv docs/vast.md.new docs/vast.md
 
 dockerfile: .venv/.installed ## Render Dockerfile from templates/Dockerfile.j2 and the tables in spec/
 	$(BIN)/python -m spec.dockerfile >Dockerfile.new && mv Dockerfile.new Dockerfile

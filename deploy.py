@@ -8,6 +8,7 @@ The only reader of `host.data`: it becomes typed settings here, and each part ge
 from pyinfra import host
 from pyinfra.api.exceptions import DeployError
 from pyinfra.facts.server import OsRelease
+from visomaster_host.text import brief
 
 from connectors import bake, docker_notice, terminal
 from connectors.data import project_data
@@ -16,7 +17,6 @@ from spec.layer import IMAGE_LAYERS, Layer
 from spec.published import published_image
 from spec.settings import read_settings
 from spec.slices import slice_of
-from spec.text import brief
 from tasks.access import access
 from tasks.application import application
 from tasks.desktop import desktop

@@ -28,13 +28,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from visomaster_host import paths, users
+
 from bench import apply_ansible as ansible
 from bench.desktop import machine
 from sandbox import assets
 from sandbox.desktop import INPUTS, bake, mirrors
 from sandbox.engine import build, docker, ensure_engine
 from sandbox.shell import LABEL, REPOSITORY, SandboxError, fingerprint, run, say
-from spec import paths
 from spec.layer import IMAGE_LAYERS
 from spec.settings import Settings, read_settings
 
@@ -48,14 +49,26 @@ WITHIN = 600
 GOALS = {("second", "ansible"): 5.0, ("second", "mitogen"): 2.0, ("first", "ansible"): 1.0, ("first", "mitogen"): 1.0}
 TOOLS = {"pyinfra": "this playbook", "ansible": "ansible-core, pipelining", "mitogen": "ansible-core, Mitogen"}
 WRITTEN = (
-    *("/etc/default/locale", "/etc/profile.d", paths.ETC, paths.SUPERVISOR_PROGRAMS, "/usr/local/lib/visomaster"),
-    *(paths.LAUNCHERS, "/usr/local/share/visomaster", paths.CORE_LOGS, paths.PORTAL_LOGS, paths.WORKSPACE),
-    paths.PROGRAM,
+    *(
+        "/etc/default/locale",
+        "/etc/profile.d",
+        str(paths.ETC),
+        str(paths.SUPERVISOR_PROGRAMS),
+        "/usr/local/lib/visomaster",
+    ),
+    *(
+        str(paths.COMMANDS),
+        "/usr/local/share/visomaster",
+        str(paths.SUPERVISOR_LOGS),
+        str(paths.PORTAL_LOGS),
+        str(paths.WORKSPACE),
+    ),
+    str(paths.PROGRAM),
 )
 STATE = (
     f"find {' '.join(WRITTEN)} -name __pycache__ -prune -o -printf '%p %y %m %u:%g\\n' | sort;"
     f" find {' '.join(WRITTEN)} -name __pycache__ -prune -o -type f -print0 | sort -z | xargs -0 sha256sum;"
-    f" getent passwd {paths.USER}"
+    f" getent passwd {users.DESKTOP}"
 )
 Address = tuple[str, int]
 Times = dict[str, dict[str, list[float]]]

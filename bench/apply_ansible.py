@@ -7,12 +7,14 @@ import subprocess
 import sys
 import venv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pyinfra.api import FactBase
 from pyinfra.api.command import StringCommand
+from visomaster_host import paths, users
+from visomaster_host.service import Service
+from visomaster_host.services import services_for
 
 from operations.conda import HOST_LOCK
 from operations.cuda import BASE_IMAGE_FOLDERS, LOADER_CONFIGURATION
@@ -26,11 +28,9 @@ from operations.facts.supervisor import PendingPrograms, ProgramFiles
 from operations.models import fetch_command
 from sandbox.engine import docker, docker_command
 from sandbox.shell import SandboxError, run, step
-from spec import paths
 from spec.distribution import Release, package_names
 from spec.here import FILES, GUIDE, TEMPLATES
 from spec.packages import DESKTOP, SYSTEM, VNC
-from spec.service import services_for
 from spec.settings import Settings
 from tasks.services import made_from
 
@@ -39,8 +39,8 @@ PLAYBOOK = HERE / "apply_by_ansible.yml"
 PINNED = ("ansible-core==2.19.14", "mitogen==0.3.54")
 ARCHIVES = {
     "fluxbox": ("/etc/visomaster/fluxbox", "."),
-    "package": (paths.ON_HOST_PACKAGE, "."),
-    "commands": (paths.LAUNCHERS, "visomaster-*"),
+    "package": (str(paths.PACKAGE), "."),
+    "commands": (str(paths.COMMANDS), "visomaster-*"),
     "pages": ("/usr/local/share/visomaster/portal", "."),
 }
 """Folders that go as one archive: the folder, and what of it."""
@@ -64,7 +64,7 @@ def archives(box: str, folder: Path) -> None:
     for name, (source, what) in ARCHIVES.items():
         command = [docker_command(), "exec", box, "sh", "-c", f"cd {source} && tar -c --exclude=__pycache__ {what}"]
         (folder / f"{name}.tar").write_bytes(subprocess.run(command, capture_output=True, check=True).stdout)
-    (folder / "host.json").write_text(docker("exec", box, "cat", paths.HOST_FACTS))
+    (folder / "host.json").write_text(docker("exec", box, "cat", str(paths.HOST)))
 
 
 def variables(settings: Settings, folder: Path) -> Mapping[str, object]:
@@ -74,32 +74,39 @@ def variables(settings: Settings, folder: Path) -> Mapping[str, object]:
     names = {"system": (*SYSTEM, *settings.application.system), "desktop": DESKTOP, "access": VNC}
     return {
         "packages": {layer: package_names(wanted, Release.BOOKWORM) for layer, wanted in names.items()},
-        "user": {"name": paths.USER, "home": paths.HOME},
+        "user": {"name": users.DESKTOP, "home": str(paths.HOME)},
         "folders": [{"path": path, "owner": "root"} for path in _root_folders()]
-        + [{"path": paths.WORKSPACE, "owner": paths.USER}],
+        + [{"path": str(paths.WORKSPACE), "owner": users.DESKTOP}],
         "profile": f'PATH="{paths.ENVIRONMENT}/bin:$PATH"\n',
-        "package": paths.ON_HOST_PACKAGE,
+        "package": str(paths.PACKAGE),
         "archives": str(folder),
         "guide": str(GUIDE),
         "manifest": str(settings.application.manifest),
         "supervisord": str(FILES / "etc/visomaster/supervisord.conf"),
         "template": str(TEMPLATES / "etc/supervisor/conf.d/program.conf.j2"),
         "programs": [
-            {"service": {**asdict(one), "command": one.command}, "made_from": made_from(one, facts)} for one in services
+            {"service": _as_shown(one), "made_from": made_from(one, facts, settings.port)} for one in services
         ],
         "questions": _questions(settings),
     }
 
 
+def _as_shown(service: Service) -> Mapping[str, object]:
+    """What the template of supervisord's files takes, as JSON can carry it."""
+    names = (*("name", "command", "priority", "autostart", "autorestart", "startsecs", "startretries", "stopwaitsecs"),)
+    logs = {name: str(path) if (path := getattr(service, name)) else None for name in ("log", "error_log")}
+    return {**{name: getattr(service, name) for name in names}, **logs}
+
+
 def _root_folders() -> tuple[str, ...]:
     folders = (
         "/app",
-        paths.MODELS,
-        paths.DEPENDENCIES,
-        *paths.GUIDE_FOLDERS,
-        paths.ETC,
-        paths.CORE_LOGS,
-        paths.PORTAL_LOGS,
+        str(paths.MODELS),
+        str(paths.DEPENDENCIES),
+        str(paths.GUIDE.parent),
+        str(paths.ETC),
+        str(paths.SUPERVISOR_LOGS),
+        str(paths.PORTAL_LOGS),
     )
     # Ansible's `unarchive` wants its folder to be there.
     return (*folders, *(folder for folder, _ in ARCHIVES.values()))
@@ -107,21 +114,24 @@ def _root_folders() -> tuple[str, ...]:
 
 def _questions(settings: Settings) -> Mapping[str, object]:
     """What the project's operations ask of a host, as shell commands."""
-    fetches = [fetch_command(paths.MANIFEST, link, settings.mirrors) for link in (False, True)]
+    fetches = [fetch_command(str(paths.MANIFEST), link, settings.mirrors) for link in (False, True)]
     models, links = (_command(ModelsComplete(), fetch=fetch) for fetch in fetches)
-    cuda = {"folders": (paths.ENVIRONMENT, *BASE_IMAGE_FOLDERS), "sonames": settings.accelerator.cuda_libraries}
+    cuda = {"folders": (str(paths.ENVIRONMENT), *BASE_IMAGE_FOLDERS), "sonames": settings.accelerator.cuda_libraries}
     return {
         "environment": [
-            _command(CondaEnvironment(), prefix=paths.ENVIRONMENT, lock=HOST_LOCK),
-            _command(InstalledPackages(), python=paths.PYTHON),
+            _command(CondaEnvironment(), prefix=str(paths.ENVIRONMENT), lock=HOST_LOCK),
+            _command(InstalledPackages(), python=str(paths.PYTHON)),
             _command(CudaLibraries(), configuration=LOADER_CONFIGURATION, **cuda),
         ],
-        "application": [f"test ! -e {paths.UNPACKED}", _command(CheckoutCommit(), path=paths.PROGRAM, user=paths.USER)],
-        "bytecode": _command(StaleBytecode(), folder=paths.ON_HOST_PACKAGE),
+        "application": [
+            f"test ! -e {paths.UNPACKED}",
+            _command(CheckoutCommit(), path=str(paths.PROGRAM), user=users.DESKTOP),
+        ],
+        "bytecode": _command(StaleBytecode(), folder=str(paths.PACKAGE)),
         "models": models,
         "services": [
             links,
-            _command(ProgramFiles(), folder=paths.SUPERVISOR_PROGRAMS, pattern=f"{paths.PROGRAM_PREFIX}*.conf"),
+            _command(ProgramFiles(), folder=str(paths.SUPERVISOR_PROGRAMS), pattern=f"{paths.PROGRAM_PREFIX}*.conf"),
             _command(PendingPrograms()),
         ],
     }

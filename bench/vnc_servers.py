@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from visomaster_host.programs import X11VNC_TUNING
+from visomaster_host.services.x11vnc import TUNING
 
 START_SECONDS = 15
 PYTHON = "/opt/conda/envs/visomaster/bin/python"
@@ -40,7 +40,7 @@ class Server:
         return 5910 if self.options else 5911
 
 
-SHIPPED = Server(name="x11vnc as shipped", options=X11VNC_TUNING)
+SHIPPED = Server(name="x11vnc as shipped", options=TUNING)
 TIGERVNC = Server(name="Xtigervnc")
 CANDIDATES = (
     Server(name="x11vnc, its defaults", options=COMMON),

@@ -37,9 +37,9 @@ from pyinfra.connectors.base import DataMeta
 from pyinfra.connectors.docker import DockerConnector
 from pyinfra.progress import progress_spinner
 from typing_extensions import TypedDict, override
+from visomaster_host.text import brief
 
 from spec.image import ImageConfig
-from spec.text import brief
 
 CONTAINER_PREFIX = "bake-"
 """What the names of our containers begin with. A label would be committed into the image, a name is not."""

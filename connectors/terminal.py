@@ -13,8 +13,7 @@ from typing import Any
 
 import click
 from pyinfra.api import output
-
-from spec.text import lines
+from visomaster_host.text import lines
 
 _SECRET = f"\x1b[{secrets.randbits(64)};"
 """How a code of pyinfra's own begins until it is shown: a number that no box can know, where terminals and pyinfra's

@@ -12,9 +12,9 @@ import paramiko
 from pyinfra import logger
 from pyinfra.connectors.sshuserclient.client import AcceptNewPolicy
 from typing_extensions import override
+from visomaster_host.text import brief, lines
 
 from spec.here import ROOT
-from spec.text import brief, lines
 
 KNOWN_HOSTS = ROOT / ".state" / "known_hosts"
 """The host keys this project has met: rented boxes come and go, the user's own file stays clean of them."""

@@ -5,11 +5,17 @@ Groups: the label, `gpu_…`, `image_…`, `status_running`; hosts: `vast-ID`; t
 
 import os
 import sys
+from pathlib import Path as _Path
 
 from pyinfra.api.exceptions import InventoryError
 
-from connectors import vast as _vast
-from spec.text import printable
+# Started in this folder, pyinfra would find this very file by the name of the package.
+sys.path.insert(0, str(_Path(__file__).resolve().parent.parent))
+
+from visomaster_host.text import printable
+
+from vast.api import VastError as _VastError
+from vast.inventory import groups as _groups_of
 
 
 def _say(line: str) -> None:
@@ -17,8 +23,8 @@ def _say(line: str) -> None:
 
 
 try:
-    _groups = _vast.inventory(os.environ, _say)
-except _vast.VastError as _error:
+    _groups = _groups_of(os.environ, _say)
+except _VastError as _error:
     raise InventoryError(str(_error)) from None
 
 globals().update(_groups)

@@ -11,7 +11,7 @@ from pyinfra.api import FunctionCommand, StringCommand, operation
 
 from operations.as_user import as_user
 from operations.facts.checkout import CheckoutCommit, CheckoutIgnores
-from operations.remote.conda_environment import swap_prefix
+from operations.remote.mirrors import swap_prefix
 from operations.stream import streamed
 
 _REMOTE = Path(__file__).parent / "remote"

@@ -11,14 +11,8 @@ from pyinfra.api.command import FunctionCommand
 
 from operations import remote
 from operations.facts.conda import CondaEnvironment, EnvironmentState
-from operations.remote.conda_environment import (
-    PLATFORMS,
-    inputs_digest,
-    lock_inputs,
-    lock_platforms,
-    locked_packages,
-    swap_prefix,
-)
+from operations.remote.conda_lock import PLATFORMS, inputs_digest, lock_inputs, lock_platforms, locked_packages
+from operations.remote.mirrors import swap_prefix
 from operations.stream import refused
 
 HOST_LOCK = "/etc/visomaster/environment.lock"

@@ -17,12 +17,12 @@ from pyinfra import host, logger
 from pyinfra.api import FunctionCommand, StringCommand, operation
 from pyinfra.facts.files import FileContents
 from pyinfra.operations.util.files import generate_color_diff
+from visomaster_host.text import printable
 
 from operations.as_user import as_user, folder_command, in_roots_folder
 from operations.facts.file import FoundFile, FoundFolders, FoundLink, RemoteFolder
 from operations.facts.tree import RemoteFile
 from operations.stream import streamed
-from spec.text import printable
 
 
 @operation()

@@ -14,15 +14,17 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from visomaster_host.text import brief
+
 from operations import set_lock
 from operations.conda import rattler_requirements
 from operations.remote import conda_environment
+from operations.remote.conda_lock import PLATFORMS
 from operations.shown import passed_on
 from spec import fields
 from spec.application import PROFILES, Application, known_applications
 from spec.environment import CondaEnvironment
 from spec.settings import read_settings
-from spec.text import brief
 
 
 @passed_on()  # what channels and indexes have said
@@ -80,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("application", nargs="?", help="a profile's name or the path of a .toml file")
     parser.add_argument("--sets", default="", metavar="NAME,…", help="only these requirement sets, and no Conda lock")
     parser.add_argument("--mirrors", default="", metavar="FROM=TO,…", help="where channels and indexes are reached")
-    parser.add_argument("--platform", default="linux-64", choices=sorted(conda_environment.ARCHSPEC))
+    parser.add_argument("--platform", default="linux-64", choices=sorted(PLATFORMS.values()))
     given = parser.parse_args(arguments)
     try:
         return _lock(given)

@@ -11,7 +11,7 @@ from pyinfra.api import FunctionCommand, operation
 
 from operations import apt, remote
 from operations.facts.dpkg import AptSources, MissingPackages
-from operations.remote.conda_environment import swap_prefix
+from operations.remote.mirrors import swap_prefix
 from operations.stream import streamed
 
 if TYPE_CHECKING:

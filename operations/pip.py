@@ -12,7 +12,7 @@ from pyinfra.api.command import FunctionCommand
 
 from operations import remote
 from operations.facts.pip import InstalledPackages
-from operations.remote.conda_environment import swap_prefix
+from operations.remote.mirrors import swap_prefix
 from operations.stream import refused
 from spec import requirements as sets
 

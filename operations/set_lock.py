@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
+from visomaster_host.text import Told
 
-from operations.remote.conda_environment import swap_prefix
+from operations.remote.mirrors import swap_prefix
 from spec import requirements
 from spec.application import Application
 from spec.environment import DEFAULT_INDEX, Accelerator, RequirementSet
-from spec.text import Told
 
 PLATFORM = "x86_64-manylinux_2_28"
 """Older than the glibc of every release supported (Ubuntu 22.04: 2.35)."""

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
-from spec.text import lines
+from visomaster_host.text import lines
 
 
 class _Shown(io.TextIOBase):

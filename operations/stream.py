@@ -12,8 +12,7 @@ from paramiko import SSHException
 from pyinfra import logger
 from pyinfra.api.command import FunctionCommand, StringCommand
 from pyinfra.api.util import log_host_command_error
-
-from spec.text import brief
+from visomaster_host.text import brief
 
 if TYPE_CHECKING:
     from pyinfra.api.arguments import ConnectorArguments

@@ -8,10 +8,11 @@ import shlex
 import sys
 from pathlib import Path
 
+from visomaster_host.text import brief, printable
+
 from release import image
 from release.image import Release, ReleaseError
 from spec.published import repository_commit, uncommitted
-from spec.text import brief, printable
 from spec.variant import VARIANTS
 
 

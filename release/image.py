@@ -16,10 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from visomaster_host.text import Told, lines
+
 from spec import dockerfile, pins
 from spec.here import ROOT
 from spec.image import repository as checked_repository
-from spec.text import Told, lines
 from spec.variant import VARIANTS, Variant
 
 VERIFIED = ROOT / ".state" / "verified"

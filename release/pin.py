@@ -6,8 +6,9 @@ import re
 import subprocess
 import sys
 
+from visomaster_host.text import brief, lines
+
 from spec import pins
-from spec.text import brief, lines
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 

@@ -2,3 +2,5 @@
 
 Standard library only, Python 3.10 or newer: `python3 -m sandbox` runs before any virtual environment exists.
 """
+
+import spec.here  # noqa: F401 - it makes the on-host package importable

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
+from visomaster_host.text import printable
+
 from sandbox import apt, engine
 from sandbox.shell import SandboxError, say
-from spec.text import printable
 
 
 def parser() -> argparse.ArgumentParser:

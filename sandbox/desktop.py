@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TextIO
 
+from visomaster_host.choices import Access
+from visomaster_host.text import lines, printable
+
 from sandbox import assets
 from sandbox.base import base_image
 from sandbox.engine import docker, docker_command, label_of
 from sandbox.shell import INPUTS_LABEL, LABEL, REPOSITORY, SandboxError, fingerprint, say, step
 from spec.fields import one_of
-from spec.text import lines, printable
-from spec.variant import VARIANTS, Access, Variant
+from spec.variant import VARIANTS, Variant
 
 UP_LABEL = f"{LABEL}.up"
 REPOSITORY_NAME = "visomaster-sandbox/desktop"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from spec.text import Told, printable
+from visomaster_host.text import Told, printable
 
 LABEL = "org.visomaster.sandbox"
 INPUTS_LABEL = f"{LABEL}.inputs"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from spec.enums import StrEnum
+from visomaster_host.enums import StrEnum
+
 from spec.fields import one_of
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
+from visomaster_host.choices import Access
 
 from spec import pins
 from spec.application import Application, load_application
@@ -18,7 +19,7 @@ from spec.image import ImageConfig
 from spec.program import FolderSource
 from spec.published import image_config
 from spec.settings import DEFAULT_REPOSITORY
-from spec.variant import VARIANTS, Access, Variant
+from spec.variant import VARIANTS, Variant
 
 BASE = pins.images()["base"]
 """The default base image, by its digest. CUDA libraries come with the pip requirement sets: the base needs none."""

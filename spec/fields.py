@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 
-from spec.enums import StrEnum
+from visomaster_host.enums import StrEnum
 
 Choice = TypeVar("Choice", bound=StrEnum)
 

@@ -1,6 +1,6 @@
 """The layers a host is made of, in the order they are applied: the part that changes least comes first."""
 
-from spec.enums import StrEnum
+from visomaster_host.enums import StrEnum
 
 
 class Layer(StrEnum):

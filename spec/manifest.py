@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from spec.text import brief
+from visomaster_host.text import brief
 
 SOURCE = PurePosixPath("app/processors/models_data.py")
 LIST = "models_list"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from spec.text import brief
+from visomaster_host.text import brief
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from visomaster_host.choices import INTERNAL_PORTS
+
 from spec import fields, requirements
 from spec.application import Application, load_application, read_source
 from spec.environment import DEFAULT_INDEX, Accelerator
 from spec.image import repository
 from spec.layer import Layer
 from spec.program import FolderSource, Source
-from spec.variant import INTERNAL_PORTS, VARIANTS, Variant
+from spec.variant import VARIANTS, Variant
 
 KEYS = (
     "variant",

@@ -6,7 +6,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from spec import paths
+from visomaster_host import paths
+from visomaster_host.choices import Access
+from visomaster_host.host import Host
+from visomaster_host.services import services_for
+
 from spec.distribution import Release, package_names
 from spec.layer import Layer
 from spec.packages import (
@@ -20,9 +24,7 @@ from spec.packages import (
     VNC,
 )
 from spec.program import GitSource
-from spec.service import services_for
 from spec.settings import Settings
-from spec.variant import Access
 
 Slice = Mapping[str, Any]
 """The keyword arguments of a task."""
@@ -39,7 +41,7 @@ def _system(settings: Settings, release: Release) -> Slice:
 
 def _environment(settings: Settings, release: Release) -> Slice:
     return {
-        "prefix": paths.ENVIRONMENT,
+        "prefix": str(paths.ENVIRONMENT),
         "conda_environment": settings.application.environment,
         "accelerator": settings.accelerator,
         "mirrors": settings.mirrors,
@@ -81,14 +83,7 @@ def _models(settings: Settings, release: Release) -> Slice:
 
 
 def _services(settings: Settings, release: Release) -> Slice:
-    variant = settings.variant
-    return {
-        "access": variant.access,
-        "models_at": variant.models,
-        "port": settings.port,
-        "facts": host_facts(settings),
-        "mirrors": settings.mirrors,
-    }
+    return {"description": host_facts(settings), "mirrors": settings.mirrors}
 
 
 def _start(settings: Settings, release: Release) -> Slice:
@@ -110,18 +105,16 @@ _SLICES: Mapping[Layer, Callable[[Settings, Release], Slice]] = MappingProxyType
 )
 
 
-def host_facts(settings: Settings) -> Mapping[str, object]:
+def host_facts(settings: Settings) -> Host:
     """What /etc/visomaster/host.json says; `s-def` and `s-alt` are the same host, so no variant is named."""
     application, variant = settings.application, settings.variant
-    return {
-        "application": application.name,
-        "commit": source.commit if isinstance(source := application.source, GitSource) else "local",
-        "window_title": application.title,
-        "access": variant.access,
-        "models": variant.models,
-        "port": settings.port,
-        "display": ":1",
-        "screen": "1920x1080x24",
-        "services": tuple(service.name for service in services_for(variant.access, variant.models)),
-        "cuda_libraries": settings.accelerator.cuda_libraries,
-    }
+    return Host(
+        application=application.name,
+        commit=source.commit if isinstance(source := application.source, GitSource) else "local",
+        window_title=application.title,
+        access=variant.access,
+        models=variant.models,
+        port=settings.port,
+        services=tuple(service.name for service in services_for(variant.access, variant.models)),
+        cuda_libraries=settings.accelerator.cuda_libraries,
+    )

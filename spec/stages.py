@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
+from visomaster_host.text import brief
+
 from spec.closure import closure
 from spec.distribution import Release
 from spec.here import ROOT
@@ -23,7 +25,6 @@ from spec.program import FolderSource
 from spec.settings import read_settings
 from spec.slices import Slice, slice_of
 from spec.source import call, module_of
-from spec.text import brief
 from spec.variant import VARIANTS, Variant
 
 DEPLOY = "layer.py"

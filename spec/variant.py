@@ -6,28 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from spec.enums import StrEnum
-
-
-class Access(StrEnum):
-    """How a person reaches the desktop."""
-
-    VNC = "vnc"
-    PORTAL = "portal"
-
-
-class ModelsAt(StrEnum):
-    """When models and assets are fetched."""
-
-    BUILD = "build"
-    START = "start"
-
-
-PORT: Mapping[Access, int] = MappingProxyType({Access.VNC: 5901, Access.PORTAL: 11111})
-"""The only public TCP port of each access, fixed by the guide; a host may be given another one."""
-
-INTERNAL_PORTS: Mapping[Access, tuple[int, ...]] = MappingProxyType({Access.VNC: (), Access.PORTAL: (5900, 6080)})
-"""The ports each access uses besides, on loopback: x11vnc's and websockify's."""
+from visomaster_host.choices import PORT, Access, ModelsAt
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from pyinfra.api import deploy
 from pyinfra.operations import files
 from typing_extensions import assert_never
+from visomaster_host import paths, users
+from visomaster_host.choices import Access
 
 from operations import account, debian_files
 from operations import packages as distribution
-from spec import paths
-from spec.variant import Access
 
 if TYPE_CHECKING:
     from spec.packages import Repository
@@ -35,18 +35,18 @@ def access(
     match kind:
         case Access.VNC:
             distribution.installed(name="Install packages", names=packages)
-            files.directory(name="Remove the portal's programs", path=paths.UNPACKED, present=False)
+            files.directory(name="Remove the portal's programs", path=str(paths.UNPACKED), present=False)
         case Access.PORTAL:
             if repository:
                 distribution.installed(name="Install what checks a key", names=REPOSITORY_TOOLS)
                 distribution.repository(name="Trust Caddy's own repository", wanted=repository, mirrors=mirrors)
             distribution.installed(name="Install packages", names=packages)
-            account.system(name=f"Create user {paths.PAGES_USER}", user=paths.PAGES_USER)
+            account.system(name=f"Create user {users.PAGES}", user=users.PAGES)
             debian_files.unpacked(
                 name="Unpack noVNC and websockify",
                 packages=unpacked,
                 paths=unpacked_paths,
-                dest=paths.UNPACKED,
+                dest=str(paths.UNPACKED),
             )
         case _:
             assert_never(kind)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from pyinfra.api import deploy
 from typing_extensions import assert_never
+from visomaster_host import paths, users
 
 from operations import checkout, tree
-from spec import paths
 from spec.program import FolderSource, GitSource, Source
 
 
@@ -21,23 +21,23 @@ def application(profile: str, source: Source, mirrors: Mapping[str, str]) -> Non
                 name=f"Check out {profile} at {commit[:12]}",
                 url=url,
                 commit=commit,
-                dest=paths.PROGRAM,
-                user=paths.USER,
+                dest=str(paths.PROGRAM),
+                user=users.DESKTOP,
                 mirrors=mirrors,
             )
             checkout.ignores(
                 name="Keep the guide out of git's sight",
-                dest=paths.PROGRAM,
-                pattern=paths.GUIDE_LINK.removeprefix(paths.PROGRAM),
-                user=paths.USER,
+                dest=str(paths.PROGRAM),
+                pattern=f"/{paths.GUIDE_LINK.relative_to(paths.PROGRAM)}",
+                user=users.DESKTOP,
             )
         case FolderSource(path=folder, exclude=exclude):
             tree.copied(
                 name=f"Copy {profile} from {folder.name}/",
                 source=folder,
-                dest=paths.PROGRAM,
-                user=paths.USER,
-                group=paths.USER,
+                dest=str(paths.PROGRAM),
+                user=users.DESKTOP,
+                group=users.DESKTOP,
                 prune="",
                 exclude=exclude,
             )

@@ -8,31 +8,31 @@ from __future__ import annotations
 from pathlib import Path
 
 from pyinfra.api import deploy
+from visomaster_host import paths
 
 from operations import file, tree
-from spec import paths
-from spec.here import FILES
+from spec.here import local
 
-PACKAGE = FILES / "usr/local/lib/visomaster/visomaster_host"
-COMMANDS = FILES / "usr/local/bin"
-FOLDERS = ("/app", paths.MODELS, paths.DEPENDENCIES, paths.ETC)
+PACKAGE, COMMANDS = local(paths.PACKAGE), local(paths.COMMANDS)
 READS = (COMMANDS / "visomaster-fetch",)
+
+FOLDERS = (paths.APPLICATION, paths.MODELS, paths.DEPENDENCIES, paths.ETC)
 
 
 @deploy("Fetcher")
 def fetcher() -> None:
     """The fetcher and the folders it needs, on a system that has none of the other layers."""
-    file.folders(name="Create folders", owners=dict.fromkeys(FOLDERS, "root"), mode="755")
+    file.folders(name="Create folders", owners={str(path): "root" for path in FOLDERS}, mode="755")
     install_programs()
 
 
 def install_programs() -> None:
     """As much of the package and its commands as is here."""
-    tree.copied(name="Install the package", source=PACKAGE, dest=paths.ON_HOST_PACKAGE)
+    tree.copied(name="Install the package", source=PACKAGE, dest=str(paths.PACKAGE))
     tree.copied(
         name="Install the commands",
         source=COMMANDS,
-        dest=paths.LAUNCHERS,
+        dest=str(paths.COMMANDS),
         prune="visomaster-*",  # the folder is not ours alone
     )
 
@@ -42,7 +42,7 @@ def write_manifest(manifest: Path) -> None:
     file.written(
         name="Write the model manifest",
         text=manifest.read_text(encoding="utf-8"),
-        dest=paths.MANIFEST,
+        dest=str(paths.MANIFEST),
         user="root",
         group="root",
         mode="644",

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pyinfra.api import deploy
 from typing_extensions import assert_never
+from visomaster_host import paths
+from visomaster_host.choices import ModelsAt
 
 from operations import models as model_files
-from spec import paths
-from spec.variant import ModelsAt
 from tasks.fetcher import write_manifest
 
 
@@ -25,7 +25,7 @@ def models(manifest: Path, when: ModelsAt, mirrors: Mapping[str, str]) -> None:
         case ModelsAt.BUILD:
             model_files.fetched(
                 name="Fetch the models",
-                manifest=paths.MANIFEST,
+                manifest=str(paths.MANIFEST),
                 link=False,
                 mirrors=mirrors,
             )

@@ -5,29 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 from pyinfra.api import deploy
+from visomaster_host import paths
 
 from operations import bytecode, file, tree
-from spec import paths
-from spec.here import FILES
+from spec.here import local
 from tasks.fetcher import COMMANDS, PACKAGE, install_programs, write_manifest
 
-PAGES = FILES / "usr/local/share/visomaster/portal"
-FRONT = FILES / "usr/local/share/visomaster/front"
+PAGES, FRONT = local(paths.PORTAL_SHARE), local(paths.FRONT_SHARE)
 READS = (PACKAGE, COMMANDS, PAGES, FRONT)
 
 
 @deploy("Programs")
 def programs(manifest: Path) -> None:
-    """The on-host package and its commands, the portal's pages, and the application's model `manifest`."""
+    """The on-host package and its commands, the portal's pages, the application's model `manifest`, and the
+    environment on PATH of login shells."""
     install_programs()
-    tree.copied(name="Install the portal's pages", source=PAGES, dest="/usr/local/share/visomaster/portal")
-    tree.copied(name="Configure the front", source=FRONT, dest="/usr/local/share/visomaster/front")
-    bytecode.compiled(name="Compile the package", folder=paths.ON_HOST_PACKAGE)
+    tree.copied(name="Install the portal's pages", source=PAGES, dest=str(paths.PORTAL_SHARE))
+    tree.copied(name="Configure the front", source=FRONT, dest=str(paths.FRONT_SHARE))
+    bytecode.compiled(name="Compile the package", folder=str(paths.PACKAGE))
     write_manifest(manifest)
     file.written(
         name="Put the environment on PATH of login shells",
-        text=f'PATH="{paths.ENVIRONMENT}/bin:$PATH"\n',
-        dest="/etc/profile.d/visomaster.sh",
+        text=f'PATH="{paths.CONDA_BIN}:$PATH"\n',
+        dest=str(paths.LOGIN_PATH),
         user="root",
         group="root",
         mode="644",

@@ -3,43 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 
 from pyinfra import host
 from pyinfra.api import deploy
+from visomaster_host import paths, users
+from visomaster_host.choices import ModelsAt
+from visomaster_host.host import Host
+from visomaster_host.service import Service
+from visomaster_host.services import known, services_of
 
 from operations import file, models, supervisor, tree
-from spec import paths
-from spec.here import FILES, GUIDE, TEMPLATES
-from spec.service import Service, services_for
-from spec.variant import Access, ModelsAt
+from spec.here import GUIDE, TEMPLATES, local
 
 PROGRAM = TEMPLATES / "etc/supervisor/conf.d/program.conf.j2"
-SUPERVISORD = FILES / "etc/visomaster/supervisord.conf"
-KERNEL = FILES / paths.GUIDE_KERNEL.removeprefix("/")
-PACKAGE = "usr/local/lib/visomaster/visomaster_host"
-EVERY = services_for(Access.PORTAL, ModelsAt.START)
+SUPERVISORD = local(paths.SUPERVISORD_CONFIG)
+KERNEL = local(paths.GUIDE_KERNEL)
 READS = (
-    *(PROGRAM, SUPERVISORD, GUIDE, KERNEL, FILES / PACKAGE),
-    *(FILES / folder for service in EVERY for folder in service.reads),
+    *(PROGRAM, SUPERVISORD, GUIDE, KERNEL, local(paths.PACKAGE)),
+    *(local(folder) for service in known().values() for folder in service.reads),
 )
 
 
 @deploy("Services")
-def services(
-    access: Access, models_at: ModelsAt, port: int, facts: Mapping[str, object], mirrors: Mapping[str, str]
-) -> None:
-    """Everything a host needs to start: nothing is started here, but a running supervisord takes up what changed.
-
-    `facts` are what the host says of itself.
-    """
-    wanted = services_for(access, models_at)
-    description = json.dumps(facts, indent=2) + "\n"
+def services(description: Host, mirrors: Mapping[str, str]) -> None:
+    """Everything the host so described needs to start: nothing is started here, but a running supervisord takes up what
+    changed."""
+    wanted, facts = services_of(description), description.as_json()
     file.written(
         name="Describe the host",
-        text=description,
-        dest=paths.HOST_FACTS,
+        text=facts,
+        dest=str(paths.HOST),
         user="root",
         group="root",
         mode="644",
@@ -47,7 +41,7 @@ def services(
     file.written(
         name="Configure supervisord",
         text=SUPERVISORD.read_text(encoding="utf-8"),
-        dest=paths.SUPERVISORD_CONF,
+        dest=str(paths.SUPERVISORD_CONFIG),
         user="root",
         group="root",
         mode="644",
@@ -55,23 +49,23 @@ def services(
     for service in host.loop(wanted):
         file.written(
             name=f"Configure {service.name}",
-            text=file.rendered(PROGRAM, service=service, made_from=made_from(service, description, port)),
+            text=file.rendered(PROGRAM, service=service, made_from=made_from(service, facts, description.port)),
             dest=f"{paths.SUPERVISOR_PROGRAMS}/{paths.PROGRAM_PREFIX}{service.name}.conf",
             user="root",
             group="root",
             mode="644",
         )
-    if models_at is ModelsAt.BUILD:
+    if description.models is ModelsAt.BUILD:
         models.fetched(
             name="Link the models into the program",
-            manifest=paths.MANIFEST,
+            manifest=str(paths.MANIFEST),
             link=True,
             mirrors=mirrors,
         )
     _guide()
     supervisor.only_programs(
         name="Remove programs of other variants",
-        folder=paths.SUPERVISOR_PROGRAMS,
+        folder=str(paths.SUPERVISOR_PROGRAMS),
         prefix=paths.PROGRAM_PREFIX,
         names=tuple(service.name for service in wanted),
     )
@@ -81,21 +75,22 @@ def services(
 def _guide() -> None:
     """The notebook with help. It is root who runs its cells: it and the folder it lies in are root's, and in the
     program's folder, where people look for it, is a link."""
-    file.folders(name="Make room for the guide", owners=dict.fromkeys(paths.GUIDE_FOLDERS, "root"), mode="755")
+    file.folders(name="Make room for the guide", owners={str(paths.GUIDE.parent): "root"}, mode="755")
     file.written(
         name="Bring the guide",
         text=GUIDE.read_text(encoding="utf-8"),
-        dest=paths.GUIDE,
+        dest=str(paths.GUIDE),
         user="root",
         group="root",
         mode="644",
     )
-    tree.copied(
-        name="Bring the guide's kernel",
-        source=KERNEL,
-        dest=paths.GUIDE_KERNEL,
+    tree.copied(name="Bring the guide's kernel", source=KERNEL, dest=str(paths.GUIDE_KERNEL))
+    file.linked(
+        name="Lead from the program to the guide",
+        path=str(paths.GUIDE_LINK),
+        target=str(paths.GUIDE),
+        user=users.DESKTOP,
     )
-    file.linked(name="Lead from the program to the guide", path=paths.GUIDE_LINK, target=paths.GUIDE, user=paths.USER)
 
 
 def made_from(service: Service, facts: str, port: int) -> str:
@@ -103,7 +98,7 @@ def made_from(service: Service, facts: str, port: int) -> str:
     anew when a newer playbook or another variant brings other code, pages or `facts`; a steady one with another public
     `port` alone, and what it reads by itself."""
     whole = hashlib.sha256(str(port).encode() if service.steady else facts.encode())
-    package = () if service.steady else (PACKAGE,)
+    package = () if service.steady else (paths.PACKAGE,)
     for folder in (*package, *service.reads):
-        whole.update(tree.digest(tree.local_files(FILES / folder)).encode())
+        whole.update(tree.digest(tree.local_files(local(folder))).encode())
     return whole.hexdigest()[:16]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 
 from pyinfra import host
@@ -11,16 +10,13 @@ from pyinfra.api import deploy
 from pyinfra.facts.files import Directory
 from pyinfra.facts.systemd import SystemdStatus
 from pyinfra.operations import systemd
+from visomaster_host import paths
+from visomaster_host.choices import INTERNAL_PORTS, Access, ModelsAt
+from visomaster_host.services import services_for
 
 from operations import file, supervisor
 from operations.facts.neighbours import FoundNeighbours
-from spec import paths
-from spec.here import FILES
-from spec.service import services_for
-from spec.variant import INTERNAL_PORTS, Access, ModelsAt
-
-UNIT = FILES / paths.SYSTEMD_UNIT.removeprefix("/")
-READS = (UNIT,)
+from spec.here import local
 
 PACKAGES_OWN = ("caddy.service", "haproxy.service")
 """What the portal's packages would start at boot."""
@@ -33,7 +29,7 @@ takes as long as several gigabytes do."""
 @deploy("Start")
 def start(access: Access, models: ModelsAt) -> None:
     """Services started, and waited for; on a machine with systemd they also come back after a reboot."""
-    if host.get_fact(Directory, path=paths.SYSTEMD):
+    if host.get_fact(Directory, path=str(paths.SYSTEMD)):
         _come_back(access)
     supervisor.started(
         name="Start the services",
@@ -57,13 +53,13 @@ def _come_back(access: Access) -> None:
     unit = paths.SYSTEMD_UNIT
     file.written(
         name="Describe the start at boot",
-        text=UNIT.read_text(encoding="utf-8"),
-        dest=unit,
+        text=local(unit).read_text(encoding="utf-8"),
+        dest=str(unit),
         user="root",
         group="root",
         mode="644",
     )
-    systemd.service(name="Start at boot", service=Path(unit).name, running=None, enabled=True)
+    systemd.service(name="Start at boot", service=unit.name, running=None, enabled=True)
     # Caddy's would serve port 80 from the next boot on, HAProxy's would fail. One that runs now is somebody's.
     if access is Access.PORTAL:
         runs = host.get_fact(SystemdStatus, services=list(PACKAGES_OWN))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pyinfra.api import deploy
+from visomaster_host import paths, users
 
 from operations import account, file
 from operations import packages as distribution
-from spec import paths
 
-FOLDERS = {
-    **dict.fromkeys(("/app", paths.MODELS, paths.DEPENDENCIES), "root"),
-    **dict.fromkeys((paths.ETC, paths.CORE_LOGS, paths.PORTAL_LOGS), "root"),
-    paths.WORKSPACE: paths.USER,
-}
+_ROOTS = (
+    *(paths.APPLICATION, paths.MODELS, paths.DEPENDENCIES),
+    *(paths.ETC, paths.SUPERVISOR_LOGS, paths.PORTAL_LOGS),
+)
+FOLDERS = {**{str(path): "root" for path in _ROOTS}, str(paths.WORKSPACE): users.DESKTOP}
 """Each with its owner. Models and assets are fetched by root: the program reads them."""
 
 
@@ -28,5 +28,5 @@ def system(packages: tuple[str, ...]) -> None:
         group="root",
         mode="644",
     )
-    account.present(name=f"Create user {paths.USER}", user=paths.USER, home=paths.HOME, shell="/bin/bash")
+    account.present(name=f"Create user {users.DESKTOP}", user=users.DESKTOP, home=str(paths.HOME), shell="/bin/bash")
     file.folders(name="Create folders", owners=FOLDERS, mode="755")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
-from operations.remote.conda_environment import PENDING
+from operations.remote.conda_journal import PENDING
 
 _READ = (Path(__file__).parent.parent / "remote" / "conda_state.py").read_text(encoding="utf-8")
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pyinfra.api import FactBase, StringCommand
+from visomaster_host import paths, users
 
-from spec import paths
 from spec.neighbours import Neighbours, PortOwner
 
 _LOOK = (Path(__file__).parents[1] / "remote" / "neighbours.sh").read_text(encoding="utf-8")
@@ -22,7 +22,12 @@ class FoundNeighbours(FactBase[Neighbours]):
         return Neighbours()
 
     def command(self, ports: tuple[int, ...]) -> StringCommand:
-        words = (paths.SUPERVISOR_PROGRAMS, paths.PROGRAM_PREFIX, " ".join(paths.USERS), " ".join(map(str, ports)))
+        words = (
+            str(paths.SUPERVISOR_PROGRAMS),
+            paths.PROGRAM_PREFIX,
+            " ".join(users.LISTENING),
+            " ".join(map(str, ports)),
+        )
         return StringCommand(shlex.join(["sh", "-c", _LOOK, "neighbours", *words]))
 
     def process(self, output: Iterable[str]) -> Neighbours:

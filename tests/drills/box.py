@@ -8,7 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from spec import paths
+from visomaster_host import paths
+
 from tests.e2e.machine import BIN, ROOT, Container, pyinfra
 
 RUN_WITHIN = 240
@@ -44,9 +45,9 @@ class Box(Container):
     def good(self) -> tuple[str, ...]:
         """What must outlive a failed run: a program at its commit and an environment with its lock, which work."""
         return (
-            self.output("git", "-c", "safe.directory=*", "-C", paths.PROGRAM, "rev-parse", "HEAD"),
-            self.output("sha256sum", paths.ENVIRONMENT_LOCK),
-            self.output(paths.PYTHON, "-c", "import PySide6; print(PySide6.__version__)"),
+            self.output("git", "-c", "safe.directory=*", "-C", str(paths.PROGRAM), "rev-parse", "HEAD"),
+            self.output("sha256sum", str(paths.ENVIRONMENT_LOCK)),
+            self.output(str(paths.PYTHON), "-c", "import PySide6; print(PySide6.__version__)"),
         )
 
     def listeners(self) -> list[str]:

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from visomaster_host import paths, users
+
 from sandbox import desktop
 from sandbox.engine import docker_command
-from spec import paths
 from spec.here import ROOT
 from tests.drills.live import LiveBox, new_key
 from tests.drills.notebook import KERNEL, RUNNER, kernel_options
@@ -67,7 +68,7 @@ class HostileBox(LiveBox):
     def as_user(self, command: str, folder: str = "/") -> subprocess.CompletedProcess[str]:
         """Something the user does: it may fail."""
         return run(
-            [docker_command(), "exec", f"--user={paths.USER}", f"--workdir={folder}", self.name, "sh", "-c", command]
+            [docker_command(), "exec", f"--user={users.DESKTOP}", f"--workdir={folder}", self.name, "sh", "-c", command]
         )
 
     def spoil(self) -> None:
@@ -86,7 +87,7 @@ class HostileBox(LiveBox):
 
     def cells(self, *cells: str) -> subprocess.CompletedProcess[str]:
         """Cells of the guide (all without any) in a kernel of root's, started where the guide is."""
-        words = CELLS.format(guide=paths.GUIDE, kernel=KERNEL, runner=RUNNER.name, cells=" ".join(cells))
+        words = CELLS.format(guide=str(paths.GUIDE), kernel=KERNEL, runner=RUNNER.name, cells=" ".join(cells))
         return self.ssh(words, timeout=120)
 
     @contextmanager
@@ -95,7 +96,7 @@ class HostileBox(LiveBox):
     ) -> Iterator[dict[str, int]]:
         """The user exchanging things for links; afterwards how often. See `exchange.py`."""
         plan = {"links": dict(links), "folders": dict(folders), "weights": dict(weights), "emptied": [MODEL_LINKS]}
-        words = [docker_command(), "exec", "--interactive", f"--user={paths.USER}", self.name]
+        words = [docker_command(), "exec", "--interactive", f"--user={users.DESKTOP}", self.name]
         program = [*words, "python3", "-c", EXCHANGER.read_text(encoding="utf-8")]
         counts: dict[str, int] = {}
         with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as attacker:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from visomaster_host import paths
+
 from sandbox.shell import CACHE, REPOSITORY, fingerprint, lock, step
 from sandbox.shell import run as run_here
-from spec import paths
 from tests.e2e.machine import BIN, Container
 
 RUNNER = Path(__file__).with_name("run_cells.py")
@@ -64,7 +65,7 @@ class Printed:
         return all(re.match(r"(ok|note|FAULT) +\S", line) for line in lines)
 
 
-def run_cells(box: Container, *cells: str, user: str = "root", notebook: str = paths.GUIDE) -> Printed:
+def run_cells(box: Container, *cells: str, user: str = "root", notebook: str = str(paths.GUIDE)) -> Printed:
     """Run `cells` of the host's own guide (all without any) in one kernel as `user`. Fails the test when one raises."""
     variables = ("env", f"PYTHONPATH={KERNEL}", "HOME=/tmp", "PYTHONDONTWRITEBYTECODE=1")
     done = box.run("runuser", "-u", user, "--", *variables, "python3", f"/opt/{RUNNER.name}", notebook, *cells)

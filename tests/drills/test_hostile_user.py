@@ -17,15 +17,21 @@ from pathlib import Path
 from subprocess import PIPE
 
 import pytest
+from visomaster_host import paths, users
 
 from sandbox.engine import docker_command
-from spec import paths
 from tests.drills.followed import Judge, Offence, in_sticky, listed, tree_of
 from tests.drills.hostile import CANARY, MODEL_LINKS, STORE, HostileBox, hostile_box, phases
 from tests.drills.tracing import calls_of, traced
 from tests.e2e.machine import wait_for_sshd
 
-USERS = (paths.PROGRAM, paths.DEPENDENCIES, paths.WORKSPACE, f"/home/{paths.USER}", "/run/visomaster/desktop")
+USERS = (
+    str(paths.PROGRAM),
+    str(paths.DEPENDENCIES),
+    str(paths.WORKSPACE),
+    f"/home/{users.DESKTOP}",
+    "/run/visomaster/desktop",
+)
 """The folders that are the user's."""
 
 
@@ -74,7 +80,7 @@ def walk(asset_server: str, own: Path, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("walk")
     begun: list[tuple[float, str]] = []
     with hostile_box(folder, asset_server) as box:
-        present = in_sticky(box, "-not", "-user", paths.USER)
+        present = in_sticky(box, "-not", "-user", users.DESKTOP)
         with traced(box, folder / "trace", "/usr/sbin/sshd", "-D"):
             wait_for_sshd(box.port)
             for name, work in phases(box, own).items():
@@ -83,7 +89,7 @@ def walk(asset_server: str, own: Path, tmp_path_factory: pytest.TempPathFactory)
                 begun.append((time.time(), name))
                 done = work()
                 assert name in ("verify", "own") or done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
-            tree = tree_of(box, paths.USER, present)
+            tree = tree_of(box, users.DESKTOP, present)
     judge = Judge(tree=tree)
     offences = tuple(judge.offences(calls_of(folder / "trace")))
     return Walk(offences=offences, touched=judge.touched, phases=tuple(begun))
@@ -130,7 +136,7 @@ def test_a_deploy_gives_away_no_file_through_a_link(besieged: HostileBox) -> Non
         besieged.as_user(f"rm -rf {place}; ln -s {target} {place}")
         done = besieged.deploy("layers=services")
         besieged.as_user(f"rm -f {place}")
-        theirs = besieged.output("find", *SYSTEM, "-xdev", "-user", paths.USER)
+        theirs = besieged.output("find", *SYSTEM, "-xdev", "-user", users.DESKTOP)
         new = besieged.run("ls", "-l", "/etc/apt/apt.conf.d/null", "/etc/cron.d/theirs").stdout
         besieged.output("rm", "-f", "/etc/apt/apt.conf.d/null", "/etc/cron.d/theirs")
         assert (theirs, new) == ("", ""), f"{place}, deploy: {done.returncode}"
@@ -170,15 +176,15 @@ HELPER = 'open("/root/ran-as-root", "w")'
 
 def test_the_guide_runs_nothing_of_the_users(besieged: HostileBox) -> None:
     """Neither a module that lies beside it, nor a line that somebody added to it: both are root's alone."""
-    guide = besieged.output("readlink", "-f", paths.GUIDE).strip()
-    for folder in {str(Path(paths.GUIDE).parent), str(Path(guide).parent)}:
+    guide = besieged.output("readlink", "-f", str(paths.GUIDE)).strip()
+    for folder in {str(paths.GUIDE.parent), str(Path(guide).parent)}:
         besieged.as_user(f"echo '{HELPER}' >{folder}/contextlib.py")
     besieged.cells("start")
     ran = besieged.run("rm", "/root/ran-as-root").returncode == 0
-    besieged.as_user(f"rm -f {Path(paths.GUIDE).parent}/contextlib.py")
+    besieged.as_user(f"rm -f {paths.GUIDE.parent}/contextlib.py")
     assert not ran
     for path in (guide, *(str(parent) for parent in Path(guide).parents)):
-        assert besieged.as_user(f"test -w {path}").returncode != 0, f"{path} can be written by {paths.USER}"
+        assert besieged.as_user(f"test -w {path}").returncode != 0, f"{path} can be written by {users.DESKTOP}"
 
 
 FORETOLD = """
@@ -208,7 +214,7 @@ class Watched:
 def deploy_watched(box: HostileBox, names: frozenset[str]) -> Watched:
     """A deploy that brings files, while the user watches /tmp and owns `names` there."""
     box.spoil()
-    words = [docker_command(), "exec", "--interactive", f"--user={paths.USER}", box.name, "python3", "-c", FORETOLD]
+    words = [docker_command(), "exec", "--interactive", f"--user={users.DESKTOP}", box.name, "python3", "-c", FORETOLD]
     with subprocess.Popen([*words, json.dumps(sorted(names))], stdin=PIPE, stdout=PIPE, text=True) as watcher:
         assert watcher.stdin and watcher.stdout
         assert watcher.stdout.readline() == "ready\n"
@@ -264,7 +270,7 @@ def test_nothing_happens_behind_the_links_of_a_hostile_user(
     assert counts["laid"] > 200  # a burst counts once
     assert changes(before, after) == []
     elsewhere = [line for line in changes(owners, now) if "__pycache__" not in line]
-    assert [line for line in elsewhere if ": nothing -> " in line or f"-> {paths.USER}:" in line] == []
+    assert [line for line in elsewhere if ": nothing -> " in line or f"-> {users.DESKTOP}:" in line] == []
 
 
 def changes(before: dict[str, str], after: dict[str, str]) -> list[str]:

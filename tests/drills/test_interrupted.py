@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
+from visomaster_host import paths
 
-from spec import paths
 from tests.drills.box import reason, unchanged
 from tests.drills.conftest import MakeBox
 
@@ -33,9 +33,9 @@ def test_a_full_disk_is_said_and_the_next_run_repairs(make_box: MakeBox, size: s
     box = make_box(
         room, "--cap-add=SYS_ADMIN", "--security-opt=apparmor=unconfined", "--entrypoint=sleep", command=("infinity",)
     )
-    lock = box.output("sha256sum", paths.ENVIRONMENT_LOCK)
+    lock = box.output("sha256sum", str(paths.ENVIRONMENT_LOCK))
     assert reason(box.apply("environment")) == said
-    assert box.output("sha256sum", paths.ENVIRONMENT_LOCK) == lock
+    assert box.output("sha256sum", str(paths.ENVIRONMENT_LOCK)) == lock
     box.output("mount", "-o", "remount,size=2g", "/opt/conda")
     repaired = box.apply("environment")
     assert repaired.returncode == 0, repaired.stderr
@@ -58,7 +58,7 @@ def test_a_killed_run_is_made_good_by_the_next(make_box: MakeBox, tmp_path: Path
         assert run.poll() is None, log.read_text()
     run.send_signal(signal.SIGKILL)
     assert run.wait(10) == -signal.SIGKILL
-    assert box.run(paths.PYTHON, "-c", "import PySide6").returncode != 0, "the run had ended before it was killed"
+    assert box.run(str(paths.PYTHON), "-c", "import PySide6").returncode != 0, "the run had ended before it was killed"
     deadline = time.monotonic() + ENDED_WITHIN
     while (again := box.apply("environment")).returncode and time.monotonic() < deadline:
         assert reason(again) == f"environment: another installation into {paths.ENVIRONMENT} is running"

@@ -6,9 +6,9 @@ import json
 import time
 
 import pytest
+from visomaster_host.services import services_for
 
 from sandbox.engine import docker_command
-from spec.service import services_for
 from spec.variant import VARIANTS
 from tests.drills.box import Box
 from tests.drills.conftest import MakeBox

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from visomaster_host import paths, users
+from visomaster_host.choices import Access
+from visomaster_host.services import services_for
 
 from sandbox import base, desktop
-from spec import paths
 from spec.here import ROOT
-from spec.service import services_for
-from spec.variant import VARIANTS, Access
+from spec.variant import VARIANTS
 from tests.drills.box import unchanged
 from tests.drills.live import APPLY_WITHIN, LiveBox, live_box, new_key, settings
 from tests.e2e.machine import BIN, Container, container, docker, host_suite, pyinfra, run
@@ -124,14 +125,14 @@ def test_variables_of_the_container_reach_services_and_logins(applied: tuple[Liv
     assert first.credentials()["password"] == PASSWORD
     assert second.credentials()["token"] == TOKEN
     app = first.output("supervisorctl", "pid", "visomaster_app").strip()
-    as_user = ("setpriv", "--reuid", paths.USER, "--regid", paths.USER, "--init-groups")
+    as_user = ("setpriv", "--reuid", users.DESKTOP, "--regid", users.DESKTOP, "--init-groups")
     variables = first.output(*as_user, "cat", f"/proc/{app}/environ").split("\0")
     assert "NVIDIA_VISIBLE_DEVICES=GPU-1" in variables
     assert not any(PASSWORD in variable for variable in variables)
     login = first.ssh("env").stdout.splitlines()
     assert {"VAST_CONTAINERLABEL=C.1", "NVIDIA_VISIBLE_DEVICES=GPU-1"} <= set(login)
     assert PASSWORD not in first.ssh("env; cat /etc/environment").stdout
-    assert first.ssh("bash -lc 'command -v python'").stdout.strip() == paths.PYTHON
+    assert first.ssh("bash -lc 'command -v python'").stdout.strip() == str(paths.PYTHON)
 
 
 def test_the_notebook_of_jupyter_mode_is_left_alone(applied: tuple[LiveBox, LiveBox]) -> None:
@@ -140,7 +141,7 @@ def test_the_notebook_of_jupyter_mode_is_left_alone(applied: tuple[LiveBox, Live
     [notebook] = second.processes("jupyter-noteboo")
     # Not the time of /proc/NUMBER: that is when somebody looked first.
     runs = int(second.output("ps", "--format", "etimes=", "--pid", str(notebook)))
-    described = int(second.output("stat", "--format=%Y", paths.HOST_FACTS))
+    described = int(second.output("stat", "--format=%Y", str(paths.HOST)))
     assert runs > time.time() - described
     answer = second.output("curl", "--silent", "--fail", "http://127.0.0.1:8080/?token=jupyter-token")
     assert answer == "notebook\n"
@@ -360,8 +361,8 @@ OLD_PROGRAM = "[program:visomaster_old]\ncommand=/usr/bin/python3 -m http.server
 """A service that an older state of this playbook had."""
 LEFT_BY_OLDER = (
     f"{paths.SUPERVISOR_PROGRAMS}/visomaster-visomaster_old.conf",
-    f"{paths.LAUNCHERS}/visomaster-old",
-    f"{paths.ON_HOST_PACKAGE}/old.py",
+    f"{paths.COMMANDS}/visomaster-old",
+    f"{paths.PACKAGE}/old.py",
     "/usr/local/share/visomaster/portal/static/old.css",
     f"{paths.ETC}/fluxbox/old",
 )
@@ -372,7 +373,7 @@ def test_an_older_playbooks_services_and_files_go(changing: LiveBox, asset_serve
     for path in LEFT_BY_OLDER:
         changing.output("sh", "-euc", f"mkdir -p $(dirname {path}); echo '# old' >{path}; chmod 755 {path}")
     changing.output("sh", "-euc", f"printf '{OLD_PROGRAM}' >{LEFT_BY_OLDER[0]}; supervisorctl update")
-    changing.output("sh", "-euc", f"echo '# old' >>{paths.ON_HOST_PACKAGE}/rfb.py; echo own >/usr/local/bin/own")
+    changing.output("sh", "-euc", f"echo '# old' >>{paths.PACKAGE}/rfb.py; echo own >/usr/local/bin/own")
     # What supervisord runs was started from that older code.
     changing.output(
         "sh", "-euc", f"sed -i s/MADE_FROM=.*/MADE_FROM=old/ {paths.SUPERVISOR_PROGRAMS}/visomaster-x*.conf"
@@ -399,12 +400,12 @@ def test_a_box_becomes_another_variant(changing: LiveBox, asset_server: str, var
     result = pyinfra(*arguments)
     assert result.returncode == 0, result.stderr
     assert changing.services() == names_of(variant)
-    configured = changing.output("ls", paths.SUPERVISOR_PROGRAMS).split()
+    configured = changing.output("ls", str(paths.SUPERVISOR_PROGRAMS)).split()
     assert set(configured) == {f"visomaster-{name}.conf" for name in names_of(variant)}
     assert public(changing) == {str(VARIANTS[variant].port)}
     portal = VARIANTS[variant].access is Access.PORTAL
     assert bool(changing.processes("caddy")) is portal
-    for path in ("/run/visomaster/portal", paths.UNPACKED):
+    for path in ("/run/visomaster/portal", str(paths.UNPACKED)):
         assert (changing.run("test", "-e", path).returncode == 0) is portal, path
     changing.host_suite()
     assert unchanged(pyinfra(*arguments))

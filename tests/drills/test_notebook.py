@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from visomaster_host import paths, users
+from visomaster_host.choices import Access
 
 from sandbox import desktop
-from spec import paths
-from spec.variant import Access
 from tests.drills.notebook import CHECKS, kernel_options, run_cells
 from tests.e2e.machine import Container, container, docker
 from tests.e2e.test_desktop import screenshot, visit
@@ -21,7 +21,7 @@ MODEL = "model_assets/face_parser.onnx"
 PART = f"{paths.MODELS}/face_swapper_512.onnx.part"
 ROTATED = f"{paths.PORTAL_LOGS}/x11vnc.log.1"
 VIDEO = f"{paths.WORKSPACE}/holiday.mp4"
-SMALL_DISKS = tuple(f"--tmpfs={place}:size=64m" for place in (paths.PORTAL_LOGS, paths.WORKSPACE))
+SMALL_DISKS = tuple(f"--tmpfs={place}:size=64m" for place in (str(paths.PORTAL_LOGS), str(paths.WORKSPACE)))
 FULL = 62
 """Megabytes that leave less than a tenth of a small disk."""
 
@@ -62,7 +62,7 @@ def test_a_healthy_host_has_no_fault(box: Guided) -> None:
     assert (box.secret(), box.output("supervisorctl", "pid", "visomaster_app")) == (secret, program)
 
 
-@pytest.mark.parametrize("user", [paths.USER, "nobody"])
+@pytest.mark.parametrize("user", [users.DESKTOP, "nobody"])
 def test_others_than_root_are_told_what_they_may_not(box: Guided, user: str) -> None:
     """No exception, no false alarm, no secret: each cell that changes something says that it needs root."""
     seen = run_cells(box, user=user)
@@ -92,8 +92,8 @@ def test_each_fault_is_named_and_its_cell_repairs_it(box: Guided) -> None:
         (f"{ENTRANCE[box.access]} is STOPPED", services),
         (f"nothing answers on port {5901 if box.access is Access.VNC else 11111}", services),
         (f"{MODEL} is damaged", models),
-        (paths.PORTAL_LOGS, disk),
-        (paths.WORKSPACE, disk),
+        (str(paths.PORTAL_LOGS), disk),
+        (str(paths.WORKSPACE), disk),
     }
     assert all(text in found.of("summary") for text, _ in found.faults)
     repairs = [f"repair-{title.partition(': ')[2]}" for title in (services, models, disk)]

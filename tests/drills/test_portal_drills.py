@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from visomaster_host import users
 
 from sandbox import desktop
 from sandbox.engine import docker_command
-from spec import paths
 from tests.e2e.browser_portal import Portal, portal, until, visitor
 from tests.portal import browser, pictures
 
@@ -100,7 +100,7 @@ print(f"won {won} times")
 
 def thief(desk: Portal, seconds: float, holds: float = 0) -> subprocess.Popen[str]:
     """The thief in the desktop's container, for `seconds`; what it wins it keeps for so long."""
-    command = ["exec", f"--user={paths.USER}", desk.name, "/usr/bin/python3", "-c", THIEF, str(seconds), str(holds)]
+    command = ["exec", f"--user={users.DESKTOP}", desk.name, "/usr/bin/python3", "-c", THIEF, str(seconds), str(holds)]
     return subprocess.Popen([docker_command(), *command], stdout=subprocess.PIPE, text=True)
 
 

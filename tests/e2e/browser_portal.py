@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from PIL import Image
-from visomaster_host.portal.auth import Login, login_for
+from visomaster_host import paths, users
+from visomaster_host.login import Login, login_for
 
 from sandbox import assets
 from sandbox.base import derived_image
 from sandbox.shell import apt_install
-from spec import paths
 from tests.e2e.machine import Container, container, docker
 from tests.portal import browser, pictures, rig
 
@@ -123,7 +123,7 @@ class Portal(Container):
     def screen(self) -> Image.Image:
         """The screen as the host has it."""
         display = ("--env=DISPLAY=:1", "--env=XAUTHORITY=/run/visomaster/desktop/Xauthority")
-        picture = docker("exec", f"--user={paths.USER}", *display, self.name, paths.PYTHON, "-c", PHOTOGRAPH)
+        picture = docker("exec", f"--user={users.DESKTOP}", *display, self.name, str(paths.PYTHON), "-c", PHOTOGRAPH)
         return Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
 
     def shown(self, page: Page) -> bool:

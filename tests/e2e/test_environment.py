@@ -23,6 +23,9 @@ import pytest
 from operations import conda, remote
 from operations.facts.conda import CondaEnvironment, EnvironmentState
 from operations.remote import conda_environment
+from operations.remote.conda_journal import PENDING
+from operations.remote.conda_lock import inputs_digest
+from operations.remote.conda_request import Request
 from tests.e2e import tiny_channel
 
 CANONICAL = "http://channel.invalid/tiny"
@@ -98,7 +101,7 @@ class Host:
     def is_current(self, *specs: str) -> bool:
         """Whether the operation would do nothing."""
         state = self.state()
-        digest = conda_environment.inputs_digest(specs, [CANONICAL])
+        digest = inputs_digest(specs, [CANONICAL])
         wanted = conda.lock_that_holds(None, state, "linux-64", digest)
         return wanted is not None and conda.is_current(state, wanted, digest)
 
@@ -259,7 +262,7 @@ def _count(folder: Path, pattern: str) -> int:
 
 
 MOMENTS = {
-    "nothing linked yet": lambda prefix: (prefix / "conda-meta" / conda_environment.PENDING).exists(),
+    "nothing linked yet": lambda prefix: (prefix / "conda-meta" / PENDING).exists(),
     "first file linked": lambda prefix: _count(prefix, "share/m*/2.0/*") > 0,
     "half of the files linked": lambda prefix: _count(prefix, "share/m*/2.0/*") > MANY,
     "first record written": lambda prefix: _count(prefix, "conda-meta/m*-2.0-*.json") > 0,
@@ -303,7 +306,7 @@ def test_an_interrupted_change_is_not_taken_for_the_old_state(host: Host) -> Non
     host.install("tool ==1.0")
     whole = host.tree()
     (host.prefix / "bin/tool").unlink()
-    (host.prefix / "conda-meta" / conda_environment.PENDING).write_text('["tool", []]\n["to')
+    (host.prefix / "conda-meta" / PENDING).write_text('["tool", []]\n["to')
     assert not host.is_current("tool ==1.0")
     host.install("tool ==1.0")
     assert host.tree() == whole
@@ -398,7 +401,7 @@ def test_a_full_disk_is_said_and_survived(host: Host, small_disk: Path) -> None:
 
 def test_two_installations_at_once_are_refused(host: Host) -> None:
     host.prefix.parent.mkdir(parents=True)
-    request = conda_environment.Request.of(host.request("tool"))
+    request = Request.of(host.request("tool"))
     with conda_environment.work_directory(request):
         process = host.start(host.request("tool"))
         assert "is running" in process.communicate(timeout=30)[1]

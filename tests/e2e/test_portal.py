@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import pytest
+from visomaster_host import paths, users
 
 from sandbox import desktop
 from sandbox.engine import docker_command
-from spec import paths
 from tests.e2e.browser_portal import PICTURES, Portal, portal, press_keys, slow_assets, until, visitor
 from tests.e2e.dockerfile import Build, built
 from tests.e2e.machine import docker, host_suite, run
@@ -126,7 +126,7 @@ def test_every_log_opens(ready: Portal, chromium: Browser) -> None:
             opened.goto(f"{base}logs/")
             opened.get_by_role("link", name=name, exact=True).click()
             assert opened.url == f"{base}logs/{name}"
-            folder = "/var/log" if "/" in name else paths.PORTAL_LOGS
+            folder = "/var/log" if "/" in name else str(paths.PORTAL_LOGS)
             last = ready.output("tail", "--lines=1", f"{folder}/{name}").strip()
             if last:
                 opened.get_by_text(last[:60]).last.wait_for(timeout=5000)
@@ -214,7 +214,7 @@ def test_no_secret_is_left_anywhere(ready: Portal, page: Page) -> None:
         " /app /dev/shm /etc /home /root /run /srv /tmp /usr/local /var /workspace"
         " /proc/[0-9]*/cmdline /proc/[0-9]*/environ"
     )
-    for user in (paths.USER, "nobody"):
+    for user in (users.DESKTOP, "nobody"):
         command = [
             docker_command(),
             "exec",
@@ -306,7 +306,7 @@ def watch(page: Page, steps: int, seconds: float = 90) -> list[int]:
 
 def on_disk(box: Portal) -> int:
     """Bytes of models that the store holds, finished or not."""
-    return 1024 * int(box.output("du", "--summarize", "--block-size=1024", paths.MODELS).split()[0])
+    return 1024 * int(box.output("du", "--summarize", "--block-size=1024", str(paths.MODELS)).split()[0])
 
 
 def fetch_of(box: Portal) -> Any:
@@ -320,8 +320,8 @@ def test_the_host_tests_pass_with_models_of_the_start(fetching: Portal) -> None:
 def test_what_the_fetch_made_is_roots_and_its_links_the_users(fetching: Portal) -> None:
     """The program reads models that it cannot change; a file of its user's own takes the place of a link. Who fetches
     when all is there is told so, whoever they are."""
-    assert fetching.output("find", paths.PROGRAM, "!", "-user", paths.USER) == ""
-    assert fetching.output("find", paths.MODELS, paths.DEPENDENCIES, "!", "-user", "root") == ""
-    as_user = [docker_command(), "exec", f"--user={paths.USER}", fetching.name]
+    assert fetching.output("find", str(paths.PROGRAM), "!", "-user", users.DESKTOP) == ""
+    assert fetching.output("find", str(paths.MODELS), str(paths.DEPENDENCIES), "!", "-user", "root") == ""
+    as_user = [docker_command(), "exec", f"--user={users.DESKTOP}", fetching.name]
     again = run([*as_user, "visomaster-fetch"])
     assert again.returncode == 0, again.stdout + again.stderr

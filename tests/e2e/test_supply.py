@@ -13,6 +13,8 @@ import pytest
 
 from operations import lock, remote, set_lock
 from operations.remote import conda_environment, pip_environment, pip_requirements
+from operations.remote.conda_rattler import provide_rattler
+from operations.remote.conda_request import Request
 from operations.set_lock import LockError, SetToLock
 from spec import requirements
 from spec.application import load_application
@@ -222,13 +224,13 @@ def test_the_installer_of_conda_packages_comes_from_one_index_too(
 ) -> None:
     digest = ours.add("thing", wheel("thing", "1.0", "ours"))
     box_says("variables", other, python, monkeypatch, tmp_path)
-    request = conda_environment.Request.of(
+    request = Request.of(
         {"prefix": None, "lock_path": str(tmp_path / "lock"), "specs": [], "channels": [], "mirrors": {}, "lock": None}
         | {"platform": "linux-64", "requirements": f"thing==1.0 --hash={digest}\n", "index": ours.url}
     )
     monkeypatch.setattr(sys, "path", [*sys.path])
     with conda_environment.work_directory(request) as work:
-        conda_environment.provide_rattler(request, work)
+        provide_rattler(request, work)
     assert ours.asked and other.asked == []
 
 

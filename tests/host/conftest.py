@@ -14,12 +14,12 @@ from typing import Any
 
 import paramiko
 import pytest
+from visomaster_host import paths
+from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.services import services_for
+from visomaster_host.text import brief
 
 from connectors import transport
-from spec import paths
-from spec.service import services_for
-from spec.text import brief
-from spec.variant import Access, ModelsAt
 from tests.host import plain
 from tests.host.described import Described, missing
 
@@ -52,14 +52,14 @@ def reachable(host: Any) -> None:
         pytest.exit(brief(f"{host.backend.get_pytest_id()} cannot be reached: {error}"), returncode=1)
     if user.stdout.strip() != "0":
         pytest.exit("the checks need root on the host: use paramiko://root@HOST:PORT, or sudo", returncode=1)
-    if not host.file(paths.HOST_FACTS).exists:
-        pytest.exit(f"this host was not set up by deploy.py: {paths.HOST_FACTS} is missing", returncode=1)
+    if not host.file(str(paths.HOST)).exists:
+        pytest.exit(f"this host was not set up by deploy.py: {paths.HOST} is missing", returncode=1)
 
 
 @pytest.fixture(scope="module")
 def described(host: Any) -> Described:
     """The host's own description."""
-    table = json.loads(host.file(paths.HOST_FACTS).content_string)
+    table = json.loads(host.file(str(paths.HOST)).content_string)
     access, models = Access(table["access"]), ModelsAt(table["models"])
     return Described(
         application=table["application"],
@@ -68,7 +68,7 @@ def described(host: Any) -> Described:
         models=models,
         port=table["port"],
         services=services_for(access, models),
-        manifest=json.loads(host.file(paths.MANIFEST).content_string)["files"],
+        manifest=json.loads(host.file(str(paths.MANIFEST)).content_string)["files"],
         cuda_libraries=tuple(table["cuda_libraries"]),
     )
 

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from spec.service import Service
-from spec.variant import Access, ModelsAt
+from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.service import Service
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-
-from spec.text import brief, lines
+from visomaster_host.text import brief, lines
 
 ADVICE = "If not:"
 _NO_ADVICE = "apply deploy.py once more, then check again; if it stays, show this output to somebody"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from visomaster_host import paths, users
 
 from operations.as_user import as_user
-from spec import paths
 from tests.host.described import Described
 
 # Models that are fetched at first start are there when the desktop is ready.
@@ -21,7 +21,7 @@ def test_the_program_belongs_to_its_user(host: Any) -> None:
 
     If not: chown -R visomaster: /app/VisoMaster
     """
-    others = host.check_output(f"find {paths.PROGRAM} -not -user {paths.USER} -not -type l | head -n 5")
+    others = host.check_output(f"find {paths.PROGRAM} -not -user {users.DESKTOP} -not -type l | head -n 5")
     assert others == ""
 
 
@@ -31,7 +31,9 @@ def test_the_guide_is_there_and_no_change_of_the_program(host: Any) -> None:
     Whoever updates the program by git is not stopped by it, and `git status` shows their own changes alone.
     """
     look = 'readlink "$1"; if test -d "$2/.git"; then git --no-optional-locks -C "$2" status --porcelain "$1"; fi'
-    assert host.check_output(as_user(paths.USER, look, paths.GUIDE_LINK, paths.PROGRAM)) == paths.GUIDE
+    assert host.check_output(as_user(users.DESKTOP, look, str(paths.GUIDE_LINK), str(paths.PROGRAM))) == str(
+        paths.GUIDE
+    )
 
 
 def test_the_guide_is_nobodys_but_roots(host: Any) -> None:
@@ -41,7 +43,7 @@ def test_the_guide_is_nobodys_but_roots(host: Any) -> None:
 
     If not: chown -R root: /app/guide
     """
-    for path, mode in ((paths.GUIDE, 0o644), (paths.GUIDE.rpartition("/")[0], 0o755), ("/app", 0o755)):
+    for path, mode in ((str(paths.GUIDE), 0o644), (str(paths.GUIDE.parent), 0o755), ("/app", 0o755)):
         file = host.file(path)
         assert (file.user, file.group, file.mode) == ("root", "root", mode), path
 
@@ -56,7 +58,7 @@ def test_the_program_has_its_models(host: Any, described: Described) -> None:
     for entry in described.manifest:
         if entry["group"] == "required":
             path = f"{paths.PROGRAM}/{entry['path']}"
-            found = host.run(as_user(paths.USER, 'test -f "$1" && sha256sum <"$1"', path))
+            found = host.run(as_user(users.DESKTOP, 'test -f "$1" && sha256sum <"$1"', path))
             assert found.rc == 0, entry["path"]
             assert found.stdout.split()[0] == entry["sha256"], entry["path"]
 

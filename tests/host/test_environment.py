@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from visomaster_host import paths
+
 from operations.cuda import BASE_IMAGE_FOLDERS
 from operations.facts.cuda import CudaLibraries
-from spec import paths
 from spec.here import ROOT
 from tests.host.described import Described
 
 
 def cuda_report(host: Any, sonames: tuple[str, ...]) -> Any:
     fact = CudaLibraries()
-    command = fact.command("/dev/null", (paths.ENVIRONMENT, *BASE_IMAGE_FOLDERS), sonames)
+    command = fact.command("/dev/null", (str(paths.ENVIRONMENT), *BASE_IMAGE_FOLDERS), sonames)
     return fact.process(host.run(command.get_raw_value()).stdout.splitlines())
 
 
@@ -22,7 +23,7 @@ def test_the_environment_is_what_its_lock_says(host: Any) -> None:
 
     Names and builds in conda-meta equal those of the lock kept beside the host's description.
     """
-    lock = host.file(paths.ENVIRONMENT_LOCK).content_string
+    lock = host.file(str(paths.ENVIRONMENT_LOCK)).content_string
     names = host.check_output(f"ls {paths.ENVIRONMENT}/conda-meta").split()
     installed = {name.removesuffix(".json") for name in names if name.endswith(".json")}
     locked = {

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from spec import paths
+from visomaster_host import paths, users
 
 REMOTE = Path(__file__).parent / "remote"
 
@@ -23,7 +22,7 @@ def gpu(host: Any) -> None:
 def answer(host: Any, script: str) -> str:
     """What a script of remote/ prints on the host, as the program's user in its environment."""
     text = (REMOTE / script).read_text(encoding="utf-8")
-    as_user = f"setpriv --reuid {paths.USER} --regid {paths.USER} --init-groups"
+    as_user = f"setpriv --reuid {users.DESKTOP} --regid {users.DESKTOP} --init-groups"
     done = host.run(f"cd / && {as_user} {paths.PYTHON} -c {shlex.quote(text)}")
     assert done.rc == 0, done.stderr.strip().splitlines()[-1]
     return str(done.stdout.strip())

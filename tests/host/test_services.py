@@ -7,16 +7,16 @@ import time
 from typing import Any
 
 import pytest
+from visomaster_host import paths, users
+from visomaster_host.choices import Access
 
-from spec import paths
-from spec.variant import Access
 from tests.host.described import Described, missing
 from tests.host.processes import family, processes_of
 
 pytestmark = pytest.mark.usefixtures("running")
 
 SECRETS = {Access.VNC: "vnc-password", Access.PORTAL: "portal-token"}
-OWNERS = {"portal": "haproxy", "vnc": paths.USER}
+OWNERS = {"portal": "haproxy", "vnc": users.DESKTOP}
 """Who listens on the public port."""
 
 LOOPBACK = ("127.", "[::1]", "[::ffff:127.")
@@ -139,7 +139,7 @@ def test_the_secret_is_nowhere_else(host: Any, described: Described) -> None:
     secret = f"/var/lib/visomaster/secrets/{SECRETS[described.access]}"
     assert host.file(secret).size > 0
     # Without the variables of whoever runs this: `docker exec` brings the container's, with the secret that was given.
-    as_user = f"env --ignore-environment setpriv --reuid {paths.USER} --regid {paths.USER} --init-groups sh -c"
+    as_user = f"env --ignore-environment setpriv --reuid {users.DESKTOP} --regid {users.DESKTOP} --init-groups sh -c"
     readable = (
         "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ; "
         "find /app/VisoMaster /etc /home /run /tmp /usr/local /var -xdev -type f -size -1000k -exec cat {} +"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from visomaster_host import paths, users
 
 from operations.facts.dpkg import MissingPackages
-from spec import paths
 from spec.distribution import Release, package_names
 from spec.packages import DESKTOP, SYSTEM
 
@@ -34,22 +34,22 @@ def test_the_user_is_unprivileged(host: Any) -> None:
 
     The program runs code of strangers (plug-ins, models): it must not own the machine.
     """
-    user = host.user(paths.USER)
-    assert user.exists and user.uid != 0 and user.home == paths.HOME
-    assert set(user.groups) <= {paths.USER}
+    user = host.user(users.DESKTOP)
+    assert user.exists and user.uid != 0 and user.home == str(paths.HOME)
+    assert set(user.groups) <= {users.DESKTOP}
 
 
 @pytest.mark.parametrize(
     ("path", "owner", "mode"),
     [
         ("/app", "root", 0o755),
-        (paths.PROGRAM, paths.USER, 0o755),
-        (paths.MODELS, "root", 0o755),
-        (paths.DEPENDENCIES, "root", 0o755),
-        (paths.WORKSPACE, paths.USER, 0o755),
-        (paths.CORE_LOGS, "root", 0o755),
-        (paths.PORTAL_LOGS, "root", 0o755),
-        (paths.ETC, "root", 0o755),
+        (str(paths.PROGRAM), users.DESKTOP, 0o755),
+        (str(paths.MODELS), "root", 0o755),
+        (str(paths.DEPENDENCIES), "root", 0o755),
+        (str(paths.WORKSPACE), users.DESKTOP, 0o755),
+        (str(paths.SUPERVISOR_LOGS), "root", 0o755),
+        (str(paths.PORTAL_LOGS), "root", 0o755),
+        (str(paths.ETC), "root", 0o755),
     ],
 )
 def test_the_folders_of_the_guide(host: Any, path: str, owner: str, mode: int) -> None:
@@ -70,7 +70,7 @@ def test_the_distribution_python_is_not_shadowed(host: Any) -> None:
 
 def test_login_shells_find_the_environment(host: Any) -> None:
     """Somebody who logs in has the program's Python."""
-    assert host.check_output("bash -lc 'command -v python'") == paths.PYTHON
+    assert host.check_output("bash -lc 'command -v python'") == str(paths.PYTHON)
 
 
 def test_fonts_are_indexed(host: Any) -> None:

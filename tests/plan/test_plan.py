@@ -7,15 +7,16 @@ import re
 from collections.abc import Iterable, Mapping
 
 import pytest
+from visomaster_host import paths, users
+from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.services import services_for
 
-from spec import paths
 from spec.application import load_application
 from spec.distribution import Release, package_names
 from spec.layer import IMAGE_LAYERS, Layer
 from spec.packages import DESKTOP, PORTAL, SYSTEM, VNC
 from spec.program import GitSource
-from spec.service import services_for
-from spec.variant import VARIANTS, Access, ModelsAt, Variant
+from spec.variant import VARIANTS, Variant
 from tests.plan.fake import CANARY, Operation, on, plan
 
 SANDBOX = load_application("sandbox")
@@ -48,7 +49,7 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
     built = variant.models is ModelsAt.BUILD
     match layer:
         case Layer.SYSTEM:
-            names = ["Install packages", "Set the locale", f"Create user {paths.USER}", "Create folders"]
+            names = ["Install packages", "Set the locale", f"Create user {users.DESKTOP}", "Create folders"]
         case Layer.ENVIRONMENT:
             names = [
                 f"Install Conda environment {paths.ENVIRONMENT}",
@@ -197,7 +198,7 @@ def test_no_service_starts_with_an_argument_that_is_secret(plans: Plans, variant
     programs = [
         one
         for one in plans["services"]
-        if one.function == "file.written" and one.arguments["dest"].startswith(paths.SUPERVISOR_PROGRAMS)
+        if one.function == "file.written" and one.arguments["dest"].startswith(f"{paths.SUPERVISOR_PROGRAMS}/")
     ]
     assert len(programs) == len(services_for(variant.access, variant.models))
     for one in programs:
@@ -208,14 +209,14 @@ def test_no_service_starts_with_an_argument_that_is_secret(plans: Plans, variant
 
 def test_folders_of_the_programs_user_are_left_to_them(plans: Plans, variant: Variant) -> None:
     """Root makes such a folder, from the folder above it; what is done inside one is done by its user."""
-    theirs = re.compile("|".join(f"{re.escape(path)}/" for path in (paths.PROGRAM, paths.WORKSPACE, paths.HOME)))
+    theirs = re.compile("|".join(f"{re.escape(str(path))}/" for path in (paths.PROGRAM, paths.WORKSPACE, paths.HOME)))
     named = 0
     for one in plans[Release.BOOKWORM.name]:
         if one.function == "tree.copied":
             continue  # its archive is text of our programs, its folders are root's
         for text in one.commands:
             if text.startswith(("cd / && if test", "sh -c '# enter", "sh -euc")) or one.function == "file.written":
-                named += paths.PROGRAM in text
+                named += str(paths.PROGRAM) in text
                 continue
             assert not theirs.search(text), one.name
     assert named >= 3

@@ -1,15 +1,21 @@
-"""One portal for all tests that only look at it."""
+"""One portal for all tests that only look at it, a browser, and a portal with a neighbour."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from visomaster_host.portal.apply import Wanted
 
 from sandbox import tools
-from tests.portal import rig
+from tests.portal import browser, hostile, rig
+from tests.portal.street import Street, enter, novnc_of_the_distribution
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext
+
+HOSTS = ("127.0.0.1", "localhost")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,7 +36,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Portal]:
     (folder / "secret.txt").write_text("the-secret-beside-the-logs", encoding="utf-8")
     (folder / "log/link.log").symlink_to(folder / "secret.txt")
     (folder / "log/.hidden.log").write_text("hidden", encoding="utf-8")
-    with rig.running(folder, Wanted(token=rig.TOKEN, container_label="C.12345")) as running:
+    with rig.running(folder, rig.wanted(token=rig.TOKEN, container_label="C.12345")) as running:
         yield running
 
 
@@ -38,3 +44,40 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Portal]:
 def folder(tmp_path: Path) -> Path:
     """A place of its own for a portal that a test starts."""
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser.chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    neighbour, service = hostile.neighbour(), rig.StandIn()
+    config = f"localhost:{neighbour.port}:{neighbour.port}:/lab:Neighbour|localhost:1:{service.port}:/:Service"
+    wanted = rig.wanted(token=rig.TOKEN, container_label="C.12345", portal_config=config)
+    with novnc_of_the_distribution(), rig.running(tmp_path_factory.mktemp("street"), wanted) as portal:
+        assert portal.prepared.notices == ()
+        yield Street(portal=portal, neighbour=neighbour, service=service, host="")
+    neighbour.close()
+    service.close()
+
+
+@pytest.fixture(params=HOSTS)
+def street(request: pytest.FixtureRequest, built: Street) -> Street:
+    """Both, before anything was heard."""
+    built.host = request.param
+    built.neighbour.heard.clear()
+    built.neighbour.cookies.clear()
+    return built
+
+
+@pytest.fixture
+def owner(chromium: Browser, street: Street) -> Iterator[BrowserContext]:
+    """A browser whose person came by the link with the token."""
+    context = chromium.new_context()
+    context.set_default_timeout(5000)
+    enter(context.new_page(), street)
+    yield context
+    context.close()

@@ -17,11 +17,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from visomaster_host import login as logins
+from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.files import Owner
-from visomaster_host.portal import apply, auth, front, pages, tls
-from visomaster_host.portal.report import Check, Readiness, Sources
+from visomaster_host.portal import apply, front, pages, tls
+from visomaster_host.portal.report import Readiness, Sources
 from visomaster_host.portal.sessions import Session, Sessions
+from visomaster_host.service import Result
+from visomaster_host.services import services_for, visomaster_caddy
 
 from sandbox import tools
 
@@ -30,7 +35,15 @@ HAPROXY = str(tools.UNPACKED / "usr/sbin/haproxy")
 CADDY = os.environ.get("PORTAL_TEST_CADDY") or str(tools.UNPACKED / "usr/bin/caddy")
 ME = Owner(uid=os.getuid(), gid=os.getgid())
 TOKEN = "correct-horse-battery-staple"
-READY = (Check(name="x", ok=True, detail="answers"), Check(name="models", ok=True, detail="fetched"))
+READY = (Result(name="x", ok=True, detail="answers"), Result(name="models", ok=True, detail="fetched"))
+
+OFFERED = visomaster_caddy.offered(services_for(Access.PORTAL, ModelsAt.BUILD))
+"""What the portal of a host offers when PORTAL_CONFIG says nothing."""
+
+
+def wanted(**values: Any) -> apply.Wanted:
+    """What a host asks of its portal, with the services that are offered otherwise."""
+    return apply.Wanted(offered=OFFERED, **values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +136,7 @@ class Portal:
     websockify: StandIn
     sessions: Sessions
     processes: tuple[int, ...]
-    checks: list[Check] = field(default_factory=lambda: list(READY))
+    checks: list[Result] = field(default_factory=lambda: list(READY))
     _session: Session | None = None
 
     @property
@@ -141,7 +154,7 @@ class Portal:
     @property
     def cookie(self) -> str:
         """What a logged in browser sends with requests below `base`."""
-        return f"{auth.cookie_name(self.wanted.container_label)}={self.session.cookie}"
+        return f"{logins.cookie_name(self.wanted.container_label)}={self.session.cookie}"
 
     @property
     def log(self) -> Path:

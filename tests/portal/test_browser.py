@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from visomaster_host.portal.apply import Wanted
 
 from tests.portal import browser, rig
 
@@ -35,12 +34,6 @@ FILES = [
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Portal]:
     """A portal with some extra services."""
     port = rig.free_port()
@@ -49,7 +42,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Portal]:
         f"|localhost:1111:{port}:/logs/visomaster_app.log:Application log|localhost:1111:{port}:/logs/:All logs"
         "|localhost:8080:18080:/lab:Jupyter|localhost:6006:6006:/:TensorBoard"
     )
-    with rig.running(tmp_path_factory.mktemp("browser"), Wanted(token=rig.TOKEN, portal_config=text), port) as portal:
+    wanted = rig.wanted(token=rig.TOKEN, portal_config=text)
+    with rig.running(tmp_path_factory.mktemp("browser"), wanted, port) as portal:
         (portal.folder / "host.json").write_text(
             '{"application":"visomaster","commit":"3f1d0c2","screen":"1920x1080x24","models":"start"}'
         )

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from visomaster_host.portal.apply import Wanted
-from visomaster_host.programs import NO_IPV6, X11VNC_TUNING
+from visomaster_host.services.x11vnc import NO_IPV6, TUNING
 
 from sandbox import tools
 from tests.portal import browser, pictures, rig
@@ -90,7 +89,7 @@ def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
 
         def x11vnc() -> subprocess.Popen[bytes]:
             where = ("-display", DISPLAY, "-rfbport", str(rfb), "-localhost", "-nopw")
-            process = start("x11vnc", *where, *X11VNC_TUNING, *NO_IPV6)
+            process = start("x11vnc", *where, *TUNING, *NO_IPV6)
             rig.wait_for_port(rfb, process)
             return process
 
@@ -99,7 +98,7 @@ def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
         until(lambda: subprocess.run(answers, capture_output=True, check=False).returncode == 0, "Xvfb")
         start("xterm", "-geometry", "100x30+100+100", "-fs", "14", "-e", "sh")
         vnc = x11vnc()
-        with rig.running(folder, Wanted(token=rig.TOKEN)) as portal:
+        with rig.running(folder, rig.wanted(token=rig.TOKEN)) as portal:
             portal.websockify.close()
             port = portal.websockify.port
             rig.wait_for_port(

@@ -287,7 +287,7 @@ TOKENS = {
 def test_any_printable_token(folder: Path, name: str) -> None:
     """The token is a value everywhere and never a part of the configuration."""
     token = TOKENS[name]
-    with rig.running(folder, apply.Wanted(token=token)) as portal:
+    with rig.running(folder, rig.wanted(token=token)) as portal:
         bearer = f"Bearer {token}".encode().decode("latin-1")  # what reaches the wire is UTF-8
         good = {
             "query": portal.get(f"/logs/?token={quote(token, safe='')}").status,
@@ -313,7 +313,7 @@ def test_any_printable_token(folder: Path, name: str) -> None:
 def test_a_token_that_is_no_secret_leaves_the_portal_closed(folder: Path, token: str) -> None:
     """Caddy is not even started, and the reason does not repeat the token."""
     with pytest.raises(Problem, match="token: expected") as refusal:
-        apply.prepare(apply.Wanted(token=token), rig.places(folder, 1, 1))
+        apply.prepare(rig.wanted(token=token), rig.places(folder, 1, 1))
     assert "\n" not in str(refusal.value)
     assert len(token) < 2 or token not in str(refusal.value)
 
@@ -321,7 +321,7 @@ def test_a_token_that_is_no_secret_leaves_the_portal_closed(folder: Path, token:
 def test_caddy_without_its_environment_lets_nobody_in(folder: Path) -> None:
     """The same Caddyfile, with nothing told to it: every door is shut."""
     port = rig.free_port()
-    prepared = apply.prepare(apply.Wanted(token=rig.TOKEN), rig.places(folder, port, 1))
+    prepared = apply.prepare(rig.wanted(token=rig.TOKEN), rig.places(folder, port, 1))
     kept = {name: value for name, value in prepared.environment.items() if name not in SECRETS}
     bare = apply.Prepared(command=prepared.command, environment=kept, notices=())
     with rig.serving(bare, folder, port):

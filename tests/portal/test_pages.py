@@ -8,8 +8,6 @@ import re
 import shutil
 from pathlib import Path
 
-from visomaster_host.portal.apply import Wanted
-
 from tests.portal import rig
 
 HTML = {"Accept": "text/html"}
@@ -102,7 +100,7 @@ def test_a_log_is_followed(portal: rig.Portal) -> None:
 
 def test_refused_requests_are_counted(folder: Path) -> None:
     """The status page shows how many requests were answered 401 within the hour."""
-    with rig.running(folder, Wanted(token=rig.TOKEN)) as portal:
+    with rig.running(folder, rig.wanted(token=rig.TOKEN)) as portal:
         for number in range(3):
             assert portal.get(f"/?token=guess-number-{number}-of-many").status == 401
         portal.inside("/")
@@ -115,7 +113,7 @@ def test_refused_requests_are_counted(folder: Path) -> None:
 
 def test_without_the_pages_the_desktop_still_opens(folder: Path) -> None:
     """The index says that it comes back; /ready says no; /vnc/ and /health do not need it."""
-    with rig.running(folder, Wanted(token=rig.TOKEN)) as portal:
+    with rig.running(folder, rig.wanted(token=rig.TOKEN)) as portal:
         places = rig.places(folder, rig.free_port(), 1)
         prepared = rig.apply.prepare(portal.wanted, places)
         (rig.sockets(folder) / "pages.sock").unlink()
@@ -131,7 +129,7 @@ def test_without_the_pages_the_desktop_still_opens(folder: Path) -> None:
 def test_neither_token_nor_cookie_is_written_anywhere(folder: Path) -> None:
     """A session with the token in every place a client may put it, requests that fail among them."""
     label = "C.99"
-    with rig.running(folder, Wanted(token=rig.TOKEN, container_label=label)) as portal:
+    with rig.running(folder, rig.wanted(token=rig.TOKEN, container_label=label)) as portal:
         basic = "Basic " + base64.b64encode(f"vastai:{rig.TOKEN}".encode()).decode()
         everywhere = {
             "Cookie": portal.cookie,

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from visomaster_host.host import Host
 from visomaster_host.portal import probe
-from visomaster_host.portal.apply import Wanted
 from visomaster_host.problems import NotReady
 
 from tests.portal import rig
@@ -74,6 +73,6 @@ def test_nobody_there() -> None:
 @pytest.mark.parametrize(("https", "said"), [(False, "answers"), (True, "answers over TLS")])
 def test_caddy_answers(folder: Path, https: bool, said: str) -> None:
     """With and without TLS."""
-    with rig.running(folder, Wanted(token=rig.TOKEN, enable_https=https)) as portal:
+    with rig.running(folder, rig.wanted(token=rig.TOKEN, enable_https=https)) as portal:
         host = dataclasses.replace(HOST, port=portal.port)
         assert probe.caddy(host) == f"port {portal.port} {said}"

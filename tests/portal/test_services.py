@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from visomaster_host.portal import render, tls
-from visomaster_host.portal.apply import Wanted, prepare
-from visomaster_host.portal.config import DEFAULT, PortalConfig
+from visomaster_host.portal.apply import prepare
+from visomaster_host.portal.config import PortalConfig
 
 from tests.portal import rig
 
@@ -37,7 +37,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory, stand_in: rig.StandIn) ->
         {"name": "Open", "uri": "/open/", "port": stand_in.port, "auth": False},
     ]
     text = json.dumps({"version": 2, "port": 11111, "services": services})
-    wanted = Wanted(token=rig.TOKEN, container_label=LABEL, portal_config=text)
+    wanted = rig.wanted(token=rig.TOKEN, container_label=LABEL, portal_config=text)
     with rig.running(tmp_path_factory.mktemp("services"), wanted) as portal:
         assert portal.prepared.notices == ()
         yield portal
@@ -87,7 +87,7 @@ def test_a_service_that_speaks_tls(folder: Path) -> None:
     services = [{"name": "Secure", "uri": "/secure/", "port": service.port, "proto": "https"}]
     text = json.dumps({"version": 2, "services": services})
     try:
-        with rig.running(folder, Wanted(token=rig.TOKEN, portal_config=text)) as portal:
+        with rig.running(folder, rig.wanted(token=rig.TOKEN, portal_config=text)) as portal:
             answer = portal.inside("/secure/a?b=c")
             assert (answer.status, portal.prepared.notices) == (200, ())
             assert answer.body.startswith(b"GET /a?b=c HTTP/1.1\r\n")
@@ -161,7 +161,7 @@ def test_redirects_of_a_service_stay_under_its_prefix(
 def test_a_service_that_is_not_there(folder: Path) -> None:
     """Its page says so; the portal stays."""
     text = f"localhost:1:{rig.free_port()}:/:Gone"
-    with rig.running(folder, Wanted(token=rig.TOKEN, portal_config=text)) as portal:
+    with rig.running(folder, rig.wanted(token=rig.TOKEN, portal_config=text)) as portal:
         assert portal.inside("/gone/").status == 503
         assert portal.inside("/gone").headers["location"] == "gone/"
         assert portal.inside("/").status == 200
@@ -190,7 +190,7 @@ def test_both_forms(folder: Path, text: str, links: list[str]) -> None:
     """The guide's text and the one of Vast's own templates, each with its services on the index page."""
     port = rig.free_port()
     own = text.replace(":11111:", f":{port}:")  # a portal knows itself by the port it listens on
-    with rig.running(folder, Wanted(token=rig.TOKEN, portal_config=own), port) as portal:
+    with rig.running(folder, rig.wanted(token=rig.TOKEN, portal_config=own), port) as portal:
         page = portal.inside("/").body.decode()
         assert [link for link in links if f'href="{link}"' not in page] == []
         assert portal.prepared.notices == ()
@@ -207,7 +207,7 @@ BAD = (
 @pytest.mark.parametrize("text", BAD)
 def test_a_bad_text_at_start_leaves_the_default_portal(folder: Path, text: str) -> None:
     """It serves, and says on its pages which field was wrong."""
-    with rig.running(folder, Wanted(token=rig.TOKEN, portal_config=text)) as portal:
+    with rig.running(folder, rig.wanted(token=rig.TOKEN, portal_config=text)) as portal:
         (notice,) = portal.prepared.notices
         assert notice.startswith("PORTAL_CONFIG")
         assert "\n" not in notice
@@ -221,10 +221,10 @@ def test_a_bad_text_later_changes_nothing(folder: Path) -> None:
     """The services of the last good text stay, also when Caddy is started anew."""
     good, bad = "localhost:8080:18080:/:Jupyter", "localhost:0:0:/:Jupyter"
     places = rig.places(folder, 1, 1)
-    prepare(Wanted(token=rig.TOKEN, portal_config=good), places)
+    prepare(rig.wanted(token=rig.TOKEN, portal_config=good), places)
     before = (places.run / "services.caddy").read_bytes()
     assert b"18080" in before
-    again = prepare(Wanted(token=rig.TOKEN, portal_config=bad), places)
+    again = prepare(rig.wanted(token=rig.TOKEN, portal_config=bad), places)
     assert "external port" in again.notices[0]
     assert (places.run / "services.caddy").read_bytes() == before
     described = json.loads(places.description.read_text())
@@ -236,11 +236,11 @@ def test_what_caddy_refuses_replaces_nothing(folder: Path, monkeypatch: pytest.M
     rendered = render.services_file
 
     def wrong(services: PortalConfig, cookie: str) -> str:
-        return rendered(services, cookie) + ("" if services == DEFAULT else "no such directive {\n")
+        return rendered(services, cookie) + ("" if services == rig.OFFERED else "no such directive {\n")
 
     monkeypatch.setattr(render, "services_file", wrong)
     text = "localhost:8080:18080:/:Jupyter"
-    with rig.running(folder, Wanted(token=rig.TOKEN, portal_config=text)) as portal:
+    with rig.running(folder, rig.wanted(token=rig.TOKEN, portal_config=text)) as portal:
         (notice,) = portal.prepared.notices
         assert notice.startswith("caddy validate refused the portal's configuration: ")
         assert notice.endswith("; the services stay as they were")
@@ -251,7 +251,7 @@ def test_what_caddy_refuses_replaces_nothing(folder: Path, monkeypatch: pytest.M
 def test_who_may_read_what(folder: Path) -> None:
     """Caddy's folder is its own; nothing in it or beside it holds the token."""
     places = rig.places(folder, 1, 1)
-    prepare(Wanted(token=rig.TOKEN), places)
+    prepare(rig.wanted(token=rig.TOKEN), places)
     modes = {path.name: path.stat().st_mode & 0o777 for path in (places.run, *places.run.iterdir())}
     assert modes["run"] == 0o750
     assert modes["services.caddy"] == 0o400

@@ -17,7 +17,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import pytest
-from visomaster_host.portal.apply import Wanted
 
 from tests.portal import odd_requests, rig, visitor
 from tests.portal.careless import Careless
@@ -87,7 +86,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     config = json.dumps({"version": 2, "port": 11111, "services": services})
     with ExitStack() as stack:
         stack.callback(service.close)
-        portal = stack.enter_context(rig.running(folder, Wanted(token=rig.TOKEN, portal_config=config)))
+        portal = stack.enter_context(rig.running(folder, rig.wanted(token=rig.TOKEN, portal_config=config)))
         assert portal.prepared.notices == ()
         websockify = in_place_of(portal.websockify)
         stack.callback(websockify.close)

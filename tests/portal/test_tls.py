@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from visomaster_host.portal import tls
-from visomaster_host.portal.apply import Wanted, prepare
+from visomaster_host.portal.apply import prepare
 from visomaster_host.problems import Problem
 
 from tests.portal import rig
@@ -40,7 +40,7 @@ def test_the_instance_certificate_is_served(folder: Path) -> None:
     """/etc/instance.crt and its key, where the platform put them; the cookie is then Secure."""
     pair = tls.Pair(certificate=folder / "instance.crt", key=folder / "instance.key")
     tls.make_self_signed(pair)
-    with rig.running(folder, Wanted(token=rig.TOKEN, enable_https=True)) as portal:
+    with rig.running(folder, rig.wanted(token=rig.TOKEN, enable_https=True)) as portal:
         assert portal.prepared.notices == ()
         assert served(portal) == der(pair.certificate)
         head = f"GET /?token={rig.TOKEN} HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
@@ -114,7 +114,7 @@ def spoil(folder: Path, how: str) -> None:
 def test_an_unusable_pair_is_replaced_by_our_own(folder: Path, how: str) -> None:
     """The portal says why, and stays on TLS."""
     spoil(folder, how)
-    with rig.running(folder, Wanted(token=rig.TOKEN, enable_https=True)) as portal:
+    with rig.running(folder, rig.wanted(token=rig.TOKEN, enable_https=True)) as portal:
         (notice,) = portal.prepared.notices
         assert "instance." in notice
         assert "self-signed" in notice
@@ -124,7 +124,7 @@ def test_an_unusable_pair_is_replaced_by_our_own(folder: Path, how: str) -> None
 def test_our_own_certificate_stays_the_same(folder: Path) -> None:
     """A browser's exception for it outlives a restart; only Caddy's user can read the key."""
     places = rig.places(folder, rig.free_port(), 1)
-    wanted = Wanted(token=rig.TOKEN, enable_https=True)
+    wanted = rig.wanted(token=rig.TOKEN, enable_https=True)
     prepare(wanted, places)
     first = (places.run / "tls.crt").read_bytes()
     prepare(wanted, places)
@@ -137,4 +137,4 @@ def test_without_openssl_the_portal_stays_closed(folder: Path, monkeypatch: pyte
     """Plain HTTP is no way out."""
     monkeypatch.setenv("PATH", str(folder))
     with pytest.raises(Problem, match="ENABLE_HTTPS"):
-        prepare(Wanted(token=rig.TOKEN, enable_https=True), rig.places(folder, 1, 1))
+        prepare(rig.wanted(token=rig.TOKEN, enable_https=True), rig.places(folder, 1, 1))

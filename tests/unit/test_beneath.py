@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from visomaster_host import beneath, paths, prepare, programs
+from visomaster_host import beneath, paths, prepare
 from visomaster_host.beneath import Folder
 from visomaster_host.environment import read_environment
 from visomaster_host.files import Owner, ensure_directory, write_atomic
 from visomaster_host.problems import Problem
+from visomaster_host.services import visomaster_app, xvfb
 
 from tests.unit.hostile import UID, exchanging, give
 from tests.unit.test_host_facts import host
@@ -160,9 +161,9 @@ def test_the_last_workspace_is_put_aside_where_it_lies(
     """By its folder's descriptor; a link of that name is moved like a file."""
     monkeypatch.setattr(paths, "PROGRAM", theirs)
     (theirs / "last_workspace.json").symlink_to(victim / "precious")
-    programs.put_workspace_aside()
+    visomaster_app.put_workspace_aside()
     assert (theirs / "last_workspace.previous.json").is_symlink()
-    programs.put_workspace_aside()
+    visomaster_app.put_workspace_aside()
     assert (victim / "precious").read_text() == "precious"
 
 
@@ -179,7 +180,7 @@ def test_a_display_that_is_gone_leaves_nothing(tmp_path: Path, victim: Path, mon
         listening.listen()
         (sockets / "X1").symlink_to(victim / "socket")
         (tmp_path / ".X1-lock").symlink_to(victim / "precious")
-        programs.remove_stale_display(host())
+        xvfb.remove_stale_display(host())
         assert sorted(path.name for path in victim.iterdir()) == ["inner", "precious", "socket"]
         assert list(sockets.iterdir()) == [] and not (tmp_path / ".X1-lock").is_symlink()
         listening.setblocking(False)

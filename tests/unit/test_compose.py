@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
+from visomaster_host import paths
+from visomaster_host.choices import Access, ModelsAt
 
-from spec import paths
 from spec.here import ROOT
 from spec.published import HEALTHCHECK
-from spec.variant import VARIANTS, Access, ModelsAt
+from spec.variant import VARIANTS
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SECRETS = {Access.VNC: ("vnc_password", "VNC_PASSWORD_FILE"), Access.PORTAL: ("portal_token", "OPEN_BUTTON_TOKEN_FILE")}

@@ -10,14 +10,9 @@ from hypothesis import strategies as st
 
 from operations import conda
 from operations.facts.conda import EnvironmentState
-from operations.remote.conda_environment import (
-    inputs_digest,
-    lock_inputs,
-    lock_platforms,
-    locked_packages,
-    one_line,
-    swap_prefix,
-)
+from operations.remote.conda_errors import one_line
+from operations.remote.conda_lock import inputs_digest, lock_inputs, lock_platforms, locked_packages
+from operations.remote.mirrors import swap_prefix
 
 SPECS, CHANNELS = ["python 3.10.*", "pip"], ["https://channel.invalid/main"]
 DIGEST = inputs_digest(SPECS, CHANNELS)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from visomaster_host.choices import Access, ModelsAt
 
 from spec.here import FILES, GUIDE, ROOT
-from spec.variant import VARIANTS, Access, ModelsAt
+from spec.variant import VARIANTS
 from tests.unit.test_notebook import TITLES
 
 TEXT = (ROOT / "docs/guide.md").read_text(encoding="utf-8")

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
+from visomaster_host import paths
 
-from spec import paths
-from spec.here import FILES
+from spec.here import local
 
-SPEC = FILES / paths.GUIDE_KERNEL.removeprefix("/")
+SPEC = local(paths.GUIDE_KERNEL)
 PLANTED = (
     *("IPython", "contextlib", "ctypes", "debugpy", "ipykernel", "ipykernel_launcher", "ipython_config", "json", "os"),
     *(
@@ -86,4 +86,4 @@ def test_any_other_kernel_would(tmp_path: Path, programs_folder: Path) -> None:
 def test_its_folder_is_the_guides() -> None:
     argv = json.loads((SPEC / "kernel.json").read_text(encoding="utf-8"))["argv"]
     assert argv[:3] == ["python3", "-I", "-c"]
-    assert argv[3].startswith(f"import os, runpy, site; os.chdir('{paths.GUIDE.rpartition('/')[0]}'); ")
+    assert argv[3].startswith(f"import os, runpy, site; os.chdir('{paths.GUIDE.parent}'); ")

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from visomaster_host import environment, paths, store
-from visomaster_host.environment import Environment, Settings, read_environment
+from visomaster_host.environment import Environment, read_environment
 from visomaster_host.files import Owner, ensure_directory, write_atomic
 from visomaster_host.host import Host, read_host
 from visomaster_host.problems import Problem
+from visomaster_host.settings import Settings, read_settings
 from visomaster_host.xauthority import record
 
 ME = Owner(uid=os.getuid(), gid=os.getgid())
@@ -25,11 +26,12 @@ FACTS = {
     "display": ":1",
     "commit": "0" * 40,
     "services": ["xvfb", "fluxbox", "x11vnc", "visomaster_app"],
+    "cuda_libraries": ["libcudart.so.12"],
 }
 
 
 def host(**changes: object) -> Host:
-    return Host(**{**FACTS, "services": tuple(FACTS["services"]), **changes})
+    return Host(**{**FACTS, **{name: tuple(FACTS[name]) for name in ("services", "cuda_libraries")}, **changes})
 
 
 def test_host_facts_are_read_back(tmp_path: Path) -> None:
@@ -202,7 +204,7 @@ def test_a_portal_host_keeps_a_token_and_no_password(kept: Path) -> None:
     environment.keep(Environment(settings=Settings(portal_config="x")), host(access="portal"))
     assert len(store.read_secret(store.PORTAL_TOKEN) or "") == 32
     assert store.read_secret(store.VNC_PASSWORD) is None
-    assert environment.read_settings() == Settings(portal_config="x")
+    assert read_settings() == Settings(portal_config="x")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +238,7 @@ def test_what_cannot_be_a_secret_changes_nothing(kept: Path, access: str, secret
 def test_damaged_settings_are_said(kept: Path) -> None:
     (kept / "settings.json").write_text('{"unknown": 1}')
     with pytest.raises(Problem, match="damaged"):
-        environment.read_settings()
+        read_settings()
 
 
 def test_secrets_leave_the_environment() -> None:

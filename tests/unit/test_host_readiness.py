@@ -12,7 +12,7 @@ import pytest
 from visomaster_host import display, ready, rfb
 from visomaster_host.host import Host
 from visomaster_host.problems import NotReady
-from visomaster_host.ready import Check
+from visomaster_host.service import Check
 
 from tests.unit.test_host_facts import host
 
@@ -141,7 +141,7 @@ def missing(host: Host) -> str:
 @pytest.fixture
 def two_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     checks = (Check(name="x", probe=missing), Check(name="window", probe=lambda host: "there", after="x"))
-    monkeypatch.setattr(ready, "checks_for", lambda host: checks)
+    monkeypatch.setattr(ready, "checks_for", lambda host: [(check, "some") for check in checks])
     monkeypatch.setattr(ready, "_state_of", lambda service: "")
 
 
@@ -160,7 +160,7 @@ def test_parts_that_stand_on_no_other_are_tried_at_the_same_time(monkeypatch: py
         return "met"
 
     checks = (Check(name="vnc", probe=meet), Check(name="websocket", probe=meet))
-    monkeypatch.setattr(ready, "checks_for", lambda host: checks)
+    monkeypatch.setattr(ready, "checks_for", lambda host: [(check, "some") for check in checks])
     assert [(result.name, result.detail) for result in ready.look(host())] == [("vnc", "met"), ("websocket", "met")]
 
 

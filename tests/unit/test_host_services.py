@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from visomaster_host import limits, paths, prepare, programs, service
+from visomaster_host import limits, needs, paths, prepare, run_service
+from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.host import Host
 from visomaster_host.problems import NotReady, Problem
-from visomaster_host.programs import PROGRAMS, Need
+from visomaster_host.service import STOP_WITHIN, Need
+from visomaster_host.services import known, services_for, visomaster_app, x11vnc, xvfb
 
-from spec.service import LAUNCHER, STOP_WITHIN, services_for
-from spec.variant import Access, ModelsAt
 from tests.unit.test_host_facts import host
 
 
@@ -23,16 +23,11 @@ def text(argv: tuple[str, ...]) -> str:
     return " ".join(argv)
 
 
-def test_the_command_that_supervisord_is_given_is_the_one_it_knows() -> None:
-    """Else it would start a Python for each service and only be slower."""
-    assert str(paths.SERVICE) == LAUNCHER
-
-
 @pytest.mark.parametrize("access", Access)
 @pytest.mark.parametrize("models", ModelsAt)
 def test_every_service_of_a_host_can_be_run(access: Access, models: ModelsAt) -> None:
     services = services_for(access, models)
-    assert {each.name for each in services} <= set(PROGRAMS)
+    assert {each.name for each in services} <= set(known())
     assert [each.priority for each in services] == sorted(each.priority for each in services)
     assert ("visomaster_caddy" in {each.name for each in services}) == (access is Access.PORTAL)
     assert ("visomaster_fetch" in {each.name for each in services}) == (models is ModelsAt.START)
@@ -44,29 +39,29 @@ def test_all_services_stop_within_what_docker_gives(access: Access) -> None:
 
 
 def test_a_public_vnc_server_takes_its_password_from_a_file() -> None:
-    command = text(programs.x11vnc_argv(host()))
+    command = text(x11vnc.command(host()))
     assert f"-rfbport 5901 -passwdfile rm:{paths.X11VNC_PASSWORD}" in command.replace(
-        text(programs.X11VNC_TUNING) + " ", ""
-    ).replace(text(programs.NO_IPV6) + " ", "")
+        text(x11vnc.TUNING) + " ", ""
+    ).replace(text(x11vnc.NO_IPV6) + " ", "")
     assert "-nopw" not in command
     assert "-noipv6 -rfbportv6 -1" in command
 
 
 def test_behind_a_portal_vnc_is_on_loopback_alone() -> None:
-    command = text(programs.x11vnc_argv(host(access="portal", port=11111)))
+    command = text(x11vnc.command(host(access="portal", port=11111)))
     assert "-rfbport 5900" in command
     assert "-localhost -nopw" in command
     assert "11111" not in command
 
 
 def test_xvfb_demands_the_cookie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(programs, "remove_stale_display", lambda host: None)
+    monkeypatch.setattr(xvfb, "remove_stale_display", lambda host: None)
     monkeypatch.setattr(paths, "MESA_EGL", tmp_path / "mesa.json")
-    launch = programs.xvfb(host())
+    launch = xvfb.launch(host())
     assert f"-nolisten tcp -auth {paths.XAUTHORITY}" in text(launch.argv)
     assert launch.variables == {}
     (tmp_path / "mesa.json").touch()
-    assert programs.xvfb(host()).variables == {"__EGL_VENDOR_LIBRARY_FILENAMES": str(tmp_path / "mesa.json")}
+    assert xvfb.launch(host()).variables == {"__EGL_VENDOR_LIBRARY_FILENAMES": str(tmp_path / "mesa.json")}
 
 
 def test_stale_locks_go_but_a_living_display_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -78,18 +73,18 @@ def test_stale_locks_go_but_a_living_display_is_left_alone(monkeypatch: pytest.M
         server.listen()
         lock.write_text("1")
         with pytest.raises(Problem, match="another X server"):
-            programs.remove_stale_display(host())
+            xvfb.remove_stale_display(host())
         assert lock.exists()
-    programs.remove_stale_display(host())
+    xvfb.remove_stale_display(host())
     assert not lock.exists()
     assert not endpoint.exists()
 
 
 def test_the_last_workspace_is_put_aside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(paths, "PROGRAM", tmp_path)
-    programs.put_workspace_aside()
+    visomaster_app.put_workspace_aside()
     (tmp_path / "last_workspace.json").write_text("mine")
-    programs.put_workspace_aside()
+    visomaster_app.put_workspace_aside()
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("last_workspace.previous.json", "mine")]
 
 
@@ -101,7 +96,7 @@ def test_a_service_sees_no_more_of_the_environment_than_it_may() -> None:
         "HOME": "/root",
         "TZ": "UTC",
     }
-    seen = service.environment(PROGRAMS["visomaster_app"], {"DISPLAY": ":1"}, inherited)
+    seen = run_service.environment(known()["visomaster_app"], {"DISPLAY": ":1"}, inherited)
     assert seen == {
         "CUDA_VISIBLE_DEVICES": "0",
         "DISPLAY": ":1",
@@ -112,7 +107,7 @@ def test_a_service_sees_no_more_of_the_environment_than_it_may() -> None:
         "TZ": "UTC",
         "USER": "visomaster",
     }
-    assert "HF_TOKEN" in service.environment(PROGRAMS["visomaster_fetch"], {}, inherited)
+    assert "HF_TOKEN" in run_service.environment(known()["visomaster_fetch"], {}, inherited)
 
 
 def test_the_application_waits_for_models_only_when_they_come_at_start(
@@ -121,15 +116,15 @@ def test_the_application_waits_for_models_only_when_they_come_at_start(
     """A marker that somebody else's fetch left in a store of all is not enough."""
     monkeypatch.setattr(paths, "MODEL_STORE", tmp_path)
     monkeypatch.setattr(paths, "FETCH_STATE", tmp_path / "fetch.json")
-    programs.models(host())
+    needs.models(host())
     (tmp_path / ".downloaded").touch()
     for state in (None, "{", '{"status":"running"}', '{"status":"failed"}', "[]"):
         if state is not None:
             paths.FETCH_STATE.write_text(state)
         with pytest.raises(NotReady, match="fetched"):
-            programs.models(host(models="start"))
+            needs.models(host(models="start"))
     paths.FETCH_STATE.write_text('{"status":"done"}')
-    programs.models(host(models="start"))
+    needs.models(host(models="start"))
 
 
 def test_a_wait_ends_when_the_thing_is_there_or_time_is_over() -> None:
@@ -140,9 +135,9 @@ def test_a_wait_ends_when_the_thing_is_there_or_time_is_over() -> None:
             raise NotReady("not yet")
         return "there"
 
-    service.wait_for(Need(probe=probe, within=5), host())
+    run_service.wait_for(Need(probe=probe, within=5), host())
     with pytest.raises(Problem, match="gave up after 0 s: not yet"):
-        service.wait_for(Need(probe=probe, within=0), host())
+        run_service.wait_for(Need(probe=probe, within=0), host())
 
 
 @pytest.fixture
@@ -150,7 +145,7 @@ def prepared_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
     """A host whose preparation is done and whose models come at start, and are not there yet."""
     monkeypatch.setattr(paths, "PREPARED", tmp_path / "prepared")
     monkeypatch.setattr(paths, "FETCH_STATE", tmp_path / "fetch.json")
-    monkeypatch.setattr(service, "read_host", lambda: found)
+    monkeypatch.setattr(run_service, "read_host", lambda: found)
     found = host(models="start")
     paths.PREPARED.write_text(prepare._signature(found))
     return found
@@ -158,39 +153,39 @@ def prepared_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
 
 @pytest.mark.usefixtures("prepared_host")
 def test_supervisord_becomes_services_that_start_at_once() -> None:
-    assert service.starts_at_once(["x11vnc"])
-    assert not service.starts_at_once(["visomaster_app"])  # waits for models, and may be seen waiting
+    assert run_service.starts_at_once(["x11vnc"])
+    assert not run_service.starts_at_once(["visomaster_app"])  # waits for models, and may be seen waiting
     paths.FETCH_STATE.write_text('{"status":"done"}')
-    assert service.starts_at_once(["visomaster_app"])
-    assert not service.starts_at_once(["visomaster_fetch"])  # stays, to try again
-    assert not service.starts_at_once(["nothing"])
-    assert not service.starts_at_once([])
+    assert run_service.starts_at_once(["visomaster_app"])
+    assert not run_service.starts_at_once(["visomaster_fetch"])  # stays, to try again
+    assert not run_service.starts_at_once(["nothing"])
+    assert not run_service.starts_at_once([])
 
 
 @pytest.mark.usefixtures("prepared_host")
 def test_replaced_code_is_not_run_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert service.__file__ in service._LOADED
-    monkeypatch.setattr(service, "_LOADED", {**service._LOADED, service.__file__: (1, 1)})
-    assert not service.starts_at_once(["x11vnc"])
+    assert run_service.__file__ in run_service._LOADED
+    monkeypatch.setattr(run_service, "_LOADED", {**run_service._LOADED, run_service.__file__: (1, 1)})
+    assert not run_service.starts_at_once(["x11vnc"])
 
 
 @pytest.mark.usefixtures("prepared_host")
 def test_services_of_an_unprepared_host_wait_by_themselves() -> None:
     paths.PREPARED.unlink()
-    assert not service.starts_at_once(["x11vnc"])
+    assert not run_service.starts_at_once(["x11vnc"])
 
 
 def test_a_forked_service_is_as_if_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With supervisord's variables, without its signal handlers, and without what the interpreter does at its end."""
-    monkeypatch.setattr(service, "main", lambda arguments: 40 + (os.environ.copy() == {"A": arguments[0]}))
+    monkeypatch.setattr(run_service, "main", lambda arguments: 40 + (os.environ.copy() == {"A": arguments[0]}))
     before = signal.signal(signal.SIGTERM, lambda number, frame: None)
     try:
         if (child := os.fork()) == 0:
-            service.run_forked(["x"], {"A": "x"})
+            run_service.run_forked(["x"], {"A": "x"})
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 41
-        monkeypatch.setattr(service, "main", lambda arguments: time.sleep(9) or 0)
+        monkeypatch.setattr(run_service, "main", lambda arguments: time.sleep(9) or 0)
         if (child := os.fork()) == 0:
-            service.run_forked(["x"], {})
+            run_service.run_forked(["x"], {})
         for _ in range(100):
             os.kill(child, signal.SIGTERM)
             done, status = os.waitpid(child, os.WNOHANG)
@@ -204,16 +199,16 @@ def test_a_forked_service_is_as_if_started(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("arguments", [[], ["nothing"], ["xvfb", "fluxbox"]])
 def test_an_unknown_service_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert service.main(arguments) == 1
-    assert "expected one name of xvfb, fluxbox" in capsys.readouterr().err
+    assert run_service.main(arguments) == 1
+    assert "expected one name of visomaster_front, xvfb" in capsys.readouterr().err
 
 
 def test_a_failed_one_shot_is_not_restarted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(service.time, "sleep", slept.append)
-    assert service.run_once(("/bin/sh", "-c", "exit 3"), dict(os.environ)) == 3
-    assert slept == [service.TRY_AGAIN_AFTER]
-    assert service.run_once(("/bin/true",), {}) == 0
+    monkeypatch.setattr(run_service.time, "sleep", slept.append)
+    assert run_service.run_once(("/bin/sh", "-c", "exit 3"), dict(os.environ)) == 3
+    assert slept == [run_service.TRY_AGAIN_AFTER]
+    assert run_service.run_once(("/bin/true",), {}) == 0
     assert len(slept) == 1
 
 

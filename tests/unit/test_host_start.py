@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 from visomaster_host import credentials, paths, start, supervisor
-from visomaster_host.environment import Environment, Settings
+from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.environment import Environment
 from visomaster_host.files import Owner, ensure_directory
 from visomaster_host.host import Host
 from visomaster_host.prepare import is_prepared
 from visomaster_host.problems import Problem
+from visomaster_host.services import services_for
+from visomaster_host.settings import Settings
 from visomaster_host.supervisor import Program
 
 from tests.unit.test_host_facts import host
@@ -190,7 +193,8 @@ def test_a_new_secret_is_put_to_use(access: str, services: list[str], monkeypatc
     monkeypatch.setattr(credentials.environment, "renew", lambda host, wanted: did.append(wanted))
     monkeypatch.setattr(supervisor, "is_listening", lambda: True)
     monkeypatch.setattr(supervisor, "restart", did.append)
-    credentials.replace(host(access=access), "mine")
+    names = tuple(each.name for each in services_for(Access(access), ModelsAt.BUILD))
+    credentials.replace(host(access=access, services=names), "mine")
     assert did == ["mine", *services]
 
 

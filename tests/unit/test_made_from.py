@@ -6,11 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from visomaster_host.services import known
 
+from spec import here
 from spec.here import FILES
-from spec.service import CADDY, FLUXBOX, FRONT, XVFB
-from tasks import services
 from tasks.services import made_from
+
+FRONT, XVFB, FLUXBOX, CADDY = (known()[name] for name in ("visomaster_front", "xvfb", "fluxbox", "visomaster_caddy"))
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of what is installed, to be edited."""
     copy = tmp_path / "files"
     shutil.copytree(FILES, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(services, "FILES", copy)
+    monkeypatch.setattr(here, "FILES", copy)
     return copy
 
 
@@ -38,7 +40,7 @@ def test_another_description_of_the_host_restarts_all() -> None:
 
 def test_an_edit_restarts_those_who_read_it(files: Path) -> None:
     """A page that changes is no reason to end the program a person works with."""
-    assert restarted(files, "usr/local/lib/visomaster/visomaster_host/programs.py") == {
+    assert restarted(files, "usr/local/lib/visomaster/visomaster_host/services/x11vnc.py") == {
         "xvfb",
         "fluxbox",
         "visomaster_caddy",

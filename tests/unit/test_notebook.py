@@ -11,9 +11,9 @@ from typing import Any
 
 import nbformat
 import pytest
+from visomaster_host import paths
 
-from spec import paths
-from spec.here import FILES, GUIDE
+from spec.here import GUIDE, local
 
 OLDEST_PYTHON = (3, 8)
 NOTEBOOK = json.loads(GUIDE.read_text(encoding="utf-8"))
@@ -30,7 +30,7 @@ def test_it_is_a_valid_notebook() -> None:
     nbformat.validate(NOTEBOOK)
     assert (NOTEBOOK["nbformat"], NOTEBOOK["nbformat_minor"]) == (4, 5)  # the first one whose cells have ids
     # Every Jupyter of the host finds it, and one that does not asks for another.
-    assert (FILES / paths.GUIDE_KERNEL.removeprefix("/")).name == NOTEBOOK["metadata"]["kernelspec"]["name"]
+    assert local(paths.GUIDE_KERNEL).name == NOTEBOOK["metadata"]["kernelspec"]["name"]
 
 
 def test_nothing_was_run_before_it_was_committed() -> None:

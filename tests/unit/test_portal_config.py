@@ -9,16 +9,20 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.portal import config
 from visomaster_host.portal.config import (
-    DEFAULT,
     ConfigError,
     OtherPort,
     OwnPage,
     PortalConfig,
     Proxied,
-    parse,
 )
 from visomaster_host.portal.render import links, services_file
+from visomaster_host.services import services_for
+from visomaster_host.services.visomaster_caddy import offered
+
+DEFAULT = offered(services_for(Access.PORTAL, ModelsAt.BUILD))
 
 GUIDE = (
     '{"version":2,"port":11111,"services":[{"name":"VNC","uri":"/vnc/","proto":"http","rewrite":true,"auth":true},'
@@ -29,6 +33,10 @@ VAST = (
     "localhost:1111:11111:/:Instance Portal|localhost:8080:18080:/:Jupyter"
     "|localhost:8080:8080:/terminals/1:Jupyter Terminal"
 )
+
+
+def parse(text: str | None, port: int = config.PORTAL_PORT) -> PortalConfig:
+    return config.parse(text, DEFAULT, port)
 
 
 @pytest.mark.parametrize("text", [None, "", "  \n "])

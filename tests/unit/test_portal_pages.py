@@ -8,9 +8,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from visomaster_host.portal import auth, logs
+from visomaster_host import login as logins
+from visomaster_host.portal import logs
 from visomaster_host.portal.pages import human_size
-from visomaster_host.portal.report import Check, Readiness, read_state, ready, refused
+from visomaster_host.portal.report import Readiness, read_state, ready, refused
+from visomaster_host.service import Result
 
 
 @pytest.fixture
@@ -117,10 +119,10 @@ def test_checks_run_once_for_many_askers() -> None:
     runs: list[int] = []
     go = threading.Event()
 
-    def checks() -> tuple[Check, ...]:
+    def checks() -> tuple[Result, ...]:
         runs.append(1)
         go.wait(5)
-        return (Check(name="x", ok=True),)
+        return (Result(name="x", ok=True),)
 
     readiness = Readiness(checks)
     answers: list[bool] = []
@@ -137,9 +139,9 @@ def test_checks_run_once_for_many_askers() -> None:
 def test_checks_that_hang_are_not_ready() -> None:
     """After a while an old answer is no answer."""
     now, hang = [0.0], threading.Event()
-    results = (Check(name="x", ok=True),)
+    results = (Result(name="x", ok=True),)
 
-    def checks() -> tuple[Check, ...]:
+    def checks() -> tuple[Result, ...]:
         if now[0] > 0:
             hang.wait(5)
         return results
@@ -214,12 +216,12 @@ def test_sizes_for_a_person(count: int, text: str) -> None:
 )
 def test_the_cookie_carries_the_instances_name(label: str, cookie: str) -> None:
     """Instances share addresses, and cookies ignore ports."""
-    assert auth.cookie_name(label) == cookie
+    assert logins.cookie_name(label) == cookie
 
 
 def test_a_login_shows_nothing_of_itself() -> None:
     """Not in a traceback and not in a log."""
-    login = auth.login_for("a-token-of-some-length", "C.1")
+    login = logins.login_for("a-token-of-some-length", "C.1")
     shown = repr(login)
     assert login.token not in shown
     assert login.basic not in shown

@@ -83,7 +83,15 @@ def test_any_text_is_one_harmless_line(text: str) -> None:
 
 # -- nothing is printed as it came
 
-PROGRAMS = ("files/usr/local/lib/visomaster/visomaster_host", "connectors", "operations", "release", "sandbox", "spec")
+PROGRAMS = (
+    "files/usr/local/lib/visomaster/visomaster_host",
+    "connectors",
+    "operations",
+    "release",
+    "sandbox",
+    "spec",
+    "vast",
+)
 MORE = ("deploy.py", "inventories/vast.py", "tests/host/conftest.py", "tests/host/plain.py")
 ELSEWHERE = {
     "operations/remote": "runs on a box; the controller shows its lines, through `connectors.terminal`",
@@ -106,7 +114,7 @@ OURS = {
     ("sandbox/shell.py", "outcome"): "two words of its own",
     ("sandbox/repack.py", "package.subdir"): "what it has made; it runs in a build without the project",
     ("sandbox/repack.py", "package.file_name"): "as above",
-    ("spec/vast.py", "error"): "the command line's own mistakes",
+    ("vast/template.py", "error"): "the command line's own mistakes",
     ("spec/dockerfile.py", "error"): "the command line's own mistakes",
 }
 

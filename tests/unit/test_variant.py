@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from visomaster_host.choices import Access, ModelsAt
 
-from spec.variant import VARIANTS, Access, ModelsAt
+from spec.variant import VARIANTS
 
 GUIDE = [
     ("default", Access.VNC, ModelsAt.BUILD, 5901, ("latest", "abc")),

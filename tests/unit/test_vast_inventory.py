@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from connectors import vast
 from tests.fake_vast import KEY, Canned, FakeVast, instance
+from vast import inventory
+from vast.api import VastError, read_key
+from vast.boxes import NO_VARIANT
 
 ROOT = Path(__file__).resolve().parents[2]
 PYINFRA = str(Path(sys.executable).parent / "pyinfra")
@@ -34,7 +36,7 @@ class Run:
         self.said: list[str] = []
         self.slept: list[float] = []
         environment = {"VAST_API_KEY": KEY, "HOME": "/nonexistent", "VAST_URL": account.url, **environment}
-        self.groups = vast.inventory(environment, self.said.append, self.slept.append)
+        self.groups = inventory.groups(environment, self.said.append, self.slept.append)
 
     @property
     def hosts(self) -> Mapping[str, dict[str, object]]:
@@ -52,7 +54,7 @@ def only(account: FakeVast, **changes: Any) -> dict[str, object]:
 
 def refusal(account: FakeVast, **environment: str) -> str:
     """The one line with which the inventory fails."""
-    with pytest.raises(vast.VastError) as caught:
+    with pytest.raises(VastError) as caught:
         Run(account, **environment)
     message = str(caught.value)
     assert "\n" not in message
@@ -162,7 +164,7 @@ def test_the_variant_comes_from_label_template_or_image(
     account: FakeVast, changes: dict[str, Any], variant: str | None
 ) -> None:
     """In this order; a name nobody knows is passed on for the deploy to refuse."""
-    assert only(account, **changes)["variant"] == (variant or vast.NO_VARIANT)
+    assert only(account, **changes)["variant"] == (variant or NO_VARIANT)
 
 
 def test_an_empty_account_is_an_empty_inventory(account: FakeVast) -> None:
@@ -307,17 +309,17 @@ def test_a_field_of_another_kind_is_named(account: FakeVast, changes: dict[str, 
 def test_the_key_is_found_where_the_official_tool_has_it(account: FakeVast, tmp_path: Path) -> None:
     """The environment, then the XDG file, then the old one in the home directory."""
     home, config = {"HOME": str(tmp_path), "VAST_API_KEY": ""}, tmp_path / ".config/vastai"
-    with pytest.raises(vast.VastError, match="no API key, set VAST_API_KEY or write it to "):
-        vast.read_key(home)
+    with pytest.raises(VastError, match="no API key, set VAST_API_KEY or write it to "):
+        read_key(home)
     (tmp_path / ".vast_api_key").write_text("oldest\n")
-    assert vast.read_key(home) == "oldest"
+    assert read_key(home) == "oldest"
     config.mkdir(parents=True)
     (config / "vast_api_key").write_text("newer\n")
-    assert vast.read_key(home) == "newer"
+    assert read_key(home) == "newer"
     (tmp_path / "vastai").mkdir()
     (tmp_path / "vastai/vast_api_key").write_text("elsewhere")
-    assert vast.read_key({**home, "XDG_CONFIG_HOME": str(tmp_path)}) == "elsewhere"
-    assert vast.read_key({**home, "VAST_API_KEY": "given"}) == "given"
+    assert read_key({**home, "XDG_CONFIG_HOME": str(tmp_path)}) == "elsewhere"
+    assert read_key({**home, "VAST_API_KEY": "given"}) == "given"
 
 
 def test_a_broken_key_is_not_shown(account: FakeVast) -> None:
@@ -333,11 +335,13 @@ def test_the_key_does_not_travel_in_clear_text(account: FakeVast) -> None:
     )
 
 
-def pyinfra(account: FakeVast, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Plain `pyinfra inventories/vast.py …`."""
+def pyinfra(
+    account: FakeVast, *arguments: str, folder: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Plain `pyinfra inventories/vast.py …`, started in `folder`."""
     return subprocess.run(
-        [PYINFRA, "inventories/vast.py", *arguments],
-        cwd=ROOT,
+        [PYINFRA, os.path.relpath(ROOT / "inventories/vast.py", folder), *arguments],
+        cwd=folder,
         env={**os.environ, "VAST_API_KEY": KEY, "VAST_URL": account.url, **environment},
         capture_output=True,
         text=True,
@@ -357,6 +361,14 @@ def test_pyinfra_loads_it(account: FakeVast) -> None:
     data = hosts["vast-1"]["data"]
     assert (data["ssh_hostname"], data["ssh_port"], data["variant"]) == ("192.0.2.45", 20022, "alt")
     assert "Vast.ai: left out: vast-2 'old' (exited)" in result.stderr
+
+
+def test_it_does_not_take_itself_for_the_package(account: FakeVast) -> None:
+    """pyinfra imports from the folder it was started in, where this file has the package's name."""
+    account.instances = [instance(1)]
+    result = pyinfra(account, "debug-inventory", "--json", folder=ROOT / "inventories")
+    assert result.returncode == 0, result.stderr
+    assert [host["name"] for host in json.loads(result.stdout)] == ["vast-1"]
 
 
 def test_pyinfra_fails_with_one_line(account: FakeVast) -> None:

@@ -6,10 +6,11 @@ import json
 import re
 
 import pytest
+from visomaster_host.choices import Access
 
-from spec import vast
 from spec.here import ROOT
-from spec.variant import VARIANTS, Access
+from spec.variant import VARIANTS
+from vast import template as templates
 
 FIELDS = {
     "name": str,
@@ -30,8 +31,8 @@ FIELDS = {
 """https://docs.vast.ai/api-reference/templates/create-template, the fields used here."""
 
 
-def template(name: str) -> vast.Template:
-    return vast.Template(variant=VARIANTS[name], repository="someone/visomaster")
+def template(name: str) -> templates.Template:
+    return templates.Template(variant=VARIANTS[name], repository="someone/visomaster")
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -52,25 +53,25 @@ def test_only_the_variants_port_is_opened(name: str) -> None:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_limits_of_vast_are_kept(name: str) -> None:
     found = template(name)
-    assert 0 < len(vast.ONSTART) < vast.ONSTART_LIMIT
-    assert len(found.env) < vast.ENV_LIMIT and len(found.name) < 256
+    assert 0 < len(templates.ONSTART) < templates.ONSTART_LIMIT
+    assert len(found.env) < templates.ENV_LIMIT and len(found.name) < 256
     assert all(len(value) < 256 for value in re.findall(r"-e \w+=(\S*)", found.env))
 
 
 def test_the_on_start_line_is_a_program_of_the_image() -> None:
-    assert (ROOT / "files/usr/local/bin" / vast.ONSTART).is_file()
+    assert (ROOT / "files/usr/local/bin" / templates.ONSTART).is_file()
 
 
 def test_filters_use_the_operators_of_the_api() -> None:
-    assert {operator for condition in vast.FILTERS.values() for operator in condition} <= {"eq", "gte", "lt"}
+    assert {operator for condition in templates.FILTERS.values() for operator in condition} <= {"eq", "gte", "lt"}
 
 
 def test_the_page_is_current() -> None:
-    assert (ROOT / "docs/vast.md").read_text() == vast.page(), "run `make vast-page`"
+    assert (ROOT / "docs/vast.md").read_text() == templates.page(), "run `make vast-page`"
 
 
 def test_make_template_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert vast.main(["alt", "someone/visomaster"]) == 0
+    assert templates.main(["alt", "someone/visomaster"]) == 0
     assert json.loads(capsys.readouterr().out) == template("alt").body()
 
 
@@ -85,6 +86,6 @@ def test_make_template_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_wrong_argument_is_refused_in_one_line(
     capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
 ) -> None:
-    assert vast.main(arguments) == 1
+    assert templates.main(arguments) == 1
     error = capsys.readouterr().err
     assert error.startswith(expected) and error.count("\n") == 1

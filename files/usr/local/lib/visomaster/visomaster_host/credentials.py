@@ -8,22 +8,24 @@ out. A VNC_PASSWORD or OPEN_BUTTON_TOKEN in the container's own environment is t
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
+from urllib.parse import quote
 
 from visomaster_host import environment, paths, supervisor
-from visomaster_host.environment import Settings, read_settings
+from visomaster_host.choices import Access
 from visomaster_host.host import Host, read_host
-from visomaster_host.portal.auth import USER, login_for
+from visomaster_host.login import USER, login_for
 from visomaster_host.problems import Problem, reporting
+from visomaster_host.services import services_of
+from visomaster_host.settings import Settings, read_settings
 from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret
 from visomaster_host.text import printable
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run visomaster-credentials; returns its exit status."""
-    import argparse
-
     parser = argparse.ArgumentParser(
         prog="visomaster-credentials",
         description=__doc__,
@@ -49,8 +51,9 @@ def replace(host: Host, wanted: str | None) -> None:
     stored(host)
     environment.renew(host, wanted)
     if supervisor.is_listening():  # the services read the old one when they started
-        for service in ("x11vnc",) if host.access == "vnc" else ("portal", "visomaster_caddy"):
-            supervisor.restart(service)
+        for service in services_of(host):
+            if service.given_secret == host.access:
+                supervisor.restart(service.name)
 
 
 def tell(host: Host, *, as_json: bool) -> int:
@@ -66,7 +69,7 @@ def tell(host: Host, *, as_json: bool) -> int:
 
 def stored(host: Host) -> str:
     """The secret that `host` asks for. Raises `Problem` unless root asks and the host was started once."""
-    secret = read_secret(VNC_PASSWORD if host.access == "vnc" else PORTAL_TOKEN)
+    secret = read_secret(VNC_PASSWORD if host.access == Access.VNC else PORTAL_TOKEN)
     if secret is None:
         raise Problem(f"no credentials in {paths.SECRETS} yet: run visomaster-start first")
     return secret
@@ -75,10 +78,8 @@ def stored(host: Host) -> str:
 def credentials(host: Host, settings: Settings, secret: str) -> dict[str, str]:
     """What a person needs, in the order it is needed. The address outside is known on Vast only."""
     address = settings.public_address or f"ADDRESS-OF-THIS-HOST:{host.port}"
-    if host.access == "vnc":
+    if host.access == Access.VNC:
         return {"address": address, "password": secret}
-    from urllib.parse import quote
-
     scheme = "https" if settings.enable_https else "http"
     url = f"{scheme}://{address}/?token={quote(secret, safe='')}"
     return {"url": url, "user": USER, "token": secret, "base": f"/~{login_for(secret, '').path}/"}

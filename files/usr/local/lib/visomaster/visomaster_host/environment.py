@@ -14,10 +14,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from visomaster_host import beneath, paths
+from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.files import ROOT, write_atomic
 from visomaster_host.host import Host
-from visomaster_host.portal.auth import SHORTEST_TOKEN, TokenError, check_token
+from visomaster_host.login import SHORTEST_TOKEN, TokenError, check_token
 from visomaster_host.problems import Problem
+from visomaster_host.settings import Settings
 from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret, write_secret
 
 SECRET_VARIABLES = ("VNC_PASSWORD", "OPEN_BUTTON_TOKEN")
@@ -48,21 +50,6 @@ _X11VNC_COMMENTS = ("__SKIP__", "__COMM__")  # x11vnc reads a password line with
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What is not secret by itself, as text; empty means not given. Kept root-only: a mirror's URL may hold a
-    login. `outside_ports` are the ports under which Vast publishes the container's ports, both as text.
-    """
-
-    container_label: str = ""
-    portal_config: str = ""
-    mirrors: str = ""
-    models_dir: str = ""
-    public_address: str = ""
-    outside_ports: Mapping[str, str] = field(default_factory=dict)
-    enable_https: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class Environment:
     """The checked environment. A secret is None when it was not given and a stored or generated one is to be
     used.
@@ -70,7 +57,7 @@ class Environment:
 
     vnc_password: str | None = field(default=None, repr=False)
     portal_token: str | None = field(default=None, repr=False)
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
 
 def container_environment() -> Mapping[str, str]:
@@ -149,8 +136,8 @@ def read_environment(variables: Mapping[str, str], host: Host) -> Environment:
     Only the secret that `host`'s access uses is looked at. Prints a line for a variable that has no use on `host`.
     """
     return Environment(
-        vnc_password=_vnc_password(_secret(variables, "VNC_PASSWORD")) if host.access == "vnc" else None,
-        portal_token=_portal_token(_secret(variables, "OPEN_BUTTON_TOKEN")) if host.access == "portal" else None,
+        vnc_password=_vnc_password(_secret(variables, "VNC_PASSWORD")) if host.access == Access.VNC else None,
+        portal_token=_portal_token(_secret(variables, "OPEN_BUTTON_TOKEN")) if host.access == Access.PORTAL else None,
         settings=Settings(
             container_label=_label(variables.get("VAST_CONTAINERLABEL", "")),
             portal_config=variables.get("PORTAL_CONFIG", ""),
@@ -167,7 +154,7 @@ def keep(environment: Environment, host: Host) -> None:
     """Store the secret of `host`'s access and the settings. Not given: the stored secret stays, else one is
     made.
     """
-    if host.access == "vnc":
+    if host.access == Access.VNC:
         stored = environment.vnc_password or read_secret(VNC_PASSWORD)
         write_secret(VNC_PASSWORD, stored or _generate(VNC_PASSWORD_LENGTH))
     else:
@@ -182,7 +169,7 @@ def renew(host: Host, wanted: str | None) -> None:
 
     Raises `Problem` when it cannot be one; its value is never repeated.
     """
-    if host.access == "vnc":
+    if host.access == Access.VNC:
         write_secret(VNC_PASSWORD, _vnc_password(wanted) or _generate(VNC_PASSWORD_LENGTH))
         return
     try:
@@ -190,21 +177,6 @@ def renew(host: Host, wanted: str | None) -> None:
     except TokenError as error:
         raise Problem(str(error)) from None
     write_secret(PORTAL_TOKEN, token)
-
-
-def read_settings() -> Settings:
-    """The settings of the last start; the defaults when there was none. Raises `Problem` when they are
-    unreadable.
-    """
-    try:
-        values = json.loads(paths.SETTINGS.read_text(encoding="utf-8"))
-        return Settings(**values)
-    except FileNotFoundError:
-        return Settings()
-    except PermissionError:
-        raise Problem(f"{paths.SETTINGS} is readable by root only: run this as root") from None
-    except (ValueError, TypeError) as error:
-        raise Problem(f"{paths.SETTINGS} is damaged ({error}): it is written anew by the next start") from None
 
 
 def drop_secrets(variables: MutableMapping[str, str]) -> None:
@@ -269,7 +241,7 @@ def _models_dir(wanted: str, host: Host) -> str:
     """The folder for models that come at start. Those that came with the host stay where its programs find them; a box
     that is rented with a setting too many should work all the same.
     """
-    if not wanted or host.models == "start":
+    if not wanted or host.models == ModelsAt.START:
         return wanted
     print(f"visomaster-start: MODELS_DIR is not used: this host has its models already, in {paths.MODELS}", flush=True)
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,6 @@ ROOT = Owner(uid=0, gid=0)
 
 def owner_of(user: str) -> Owner:
     """The owner named `user`. Raises `KeyError` when there is no such user."""
-    import pwd
-
     entry = pwd.getpwnam(user)
     return Owner(uid=entry.pw_uid, gid=entry.pw_gid)
 

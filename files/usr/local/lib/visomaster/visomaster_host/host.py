@@ -1,13 +1,16 @@
-"""What this host is: the facts that the deploy wrote to /etc/visomaster/host.json."""
+"""What this host is: the facts that the deploy writes to /etc/visomaster/host.json, and every program on it reads."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from visomaster_host import paths
+from visomaster_host.choices import VNC_PORT, Access, ModelsAt
+from visomaster_host.enums import StrEnum
 from visomaster_host.problems import Problem
 
 _SCREEN = re.compile(r"[1-9][0-9]{2,4}x[1-9][0-9]{2,4}x(16|24)")
@@ -17,22 +20,29 @@ _SERVICE = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """One host. `access` is "vnc" or "portal"; `models` says when they arrive, "build" or "start"."""
+    """One host; its fields are those of host.json, in their order there.
+
+    `commit` is the program's, or "local"; `window_title` begins the title of its window. `port` is the public one.
+    `services` names what supervisord runs, in the order it starts; `cuda_libraries` are the sonames that the program
+    loads. Raises `Problem` naming the first field that cannot be used. `s-def` and `s-alt` are the same host, so no
+    variant is named.
+    """
 
     application: str
-    window_title: str
-    access: str
-    models: str
-    port: int
-    screen: str
-    display: str
     commit: str
+    window_title: str
+    access: Access
+    models: ModelsAt
+    port: int
+    display: str = ":1"
+    screen: str = "1920x1080x24"
     services: tuple[str, ...]
+    cuda_libraries: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Raise `Problem` naming the first field that cannot be used."""
-        _require(self.access in ("vnc", "portal"), "access", self.access, '"vnc" or "portal"')
-        _require(self.models in ("build", "start"), "models", self.models, '"build" or "start"')
+        """Refuse what cannot be used."""
+        _require(self.access in tuple(Access), "access", self.access, '"vnc" or "portal"')
+        _require(self.models in tuple(ModelsAt), "models", self.models, '"build" or "start"')
         _require(0 < self.port < 65536, "port", self.port, "a TCP port")
         _require(_SCREEN.fullmatch(self.screen) is not None, "screen", self.screen, "WIDTHxHEIGHTxDEPTH")
         _require(_DISPLAY.fullmatch(self.display) is not None, "display", self.display, 'an X display such as ":1"')
@@ -48,12 +58,16 @@ class Host:
     @property
     def vnc_port(self) -> int:
         """Where x11vnc listens: the public port, or on loopback behind a portal."""
-        return self.port if self.access == "vnc" else 5900
+        return self.port if self.access == Access.VNC else VNC_PORT
 
     @property
     def display_number(self) -> str:
         """The digits of `display`, as they appear in X's lock and socket names."""
         return self.display.removeprefix(":")
+
+    def as_json(self) -> str:
+        """The content of host.json."""
+        return json.dumps(asdict(self), indent=2) + "\n"
 
 
 def _require(good: bool, field: str, value: object, expected: str) -> None:
@@ -61,17 +75,9 @@ def _require(good: bool, field: str, value: object, expected: str) -> None:
         raise Problem(f"{paths.HOST}: {field} must be {expected}, got {value!r}")
 
 
-_TYPES: dict[str, type] = {
-    "application": str,
-    "window_title": str,
-    "access": str,
-    "models": str,
-    "port": int,
-    "screen": str,
-    "display": str,
-    "commit": str,
-    "services": list,
-}
+_IN_JSON: dict[str, type] = {"str": str, "Access": str, "ModelsAt": str, "int": int, "tuple[str, ...]": list}
+"""What stands in JSON for a field of this type."""
+_CHOICES: dict[str, tuple[StrEnum, ...]] = {"Access": tuple(Access), "ModelsAt": tuple(ModelsAt)}
 
 
 def read_host(path: Path | None = None) -> Host:
@@ -85,11 +91,16 @@ def read_host(path: Path | None = None) -> Host:
         raise Problem(f"{path} is not JSON: {error}") from None
     if not isinstance(facts, dict):
         raise Problem(f"{path} must hold a JSON object, got {type(facts).__name__}")
-    for name, kind in _TYPES.items():
-        value = facts.get(name)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise Problem(f"{path}: {name} must be a {kind.__name__}, got {value!r}")
-    if not all(isinstance(name, str) for name in facts["services"]):
-        raise Problem(f"{path}: services must be a list of names, got {facts['services']!r}")
-    known = {name: facts[name] for name in _TYPES}
-    return Host(**{**known, "services": tuple(facts["services"])})
+    return Host(**{field.name: _value(path, field.name, str(field.type), facts) for field in fields(Host)})
+
+
+def _value(path: Path, name: str, kind: str, facts: dict[str, object]) -> Any:
+    """The value of the field `name`, whose type is `kind`, as `Host` takes it."""
+    value, expected = facts.get(name), _IN_JSON[kind]
+    if not isinstance(value, expected) or isinstance(value, bool):
+        raise Problem(f"{path}: {name} must be a {expected.__name__}, got {value!r}")
+    if isinstance(value, list):
+        if not all(isinstance(item, str) for item in value):
+            raise Problem(f"{path}: {name} must be a list of names, got {value!r}")
+        return tuple(value)
+    return next((choice for choice in _CHOICES.get(kind, ()) if choice == value), value)

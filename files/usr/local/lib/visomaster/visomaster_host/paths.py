@@ -1,27 +1,54 @@
-"""Where things are on a host. Tests point a whole tree elsewhere by patching these names."""
+"""Where things are on a host. The guide fixes the first block; do not move them.
+
+Tests point a whole tree elsewhere by patching these names.
+"""
 
 from pathlib import Path
 
-HOST = Path("/etc/visomaster/host.json")
+APPLICATION = Path("/app")
+PROGRAM = APPLICATION / "VisoMaster"
+GUIDE_LINK = PROGRAM / "Install_Guide.ipynb"
+MODELS = APPLICATION / "models"
+DEPENDENCIES = APPLICATION / "dependencies"
+WORKSPACE = Path("/workspace")
+ENVIRONMENT = Path("/opt/conda/envs/visomaster")
+SUPERVISOR_LOGS = Path("/var/log/supervisor")
+PORTAL_LOGS = Path("/var/log/portal")
+
+GUIDE = APPLICATION / "guide" / GUIDE_LINK.name
+"""Root's, as is its folder: root runs what is in it. The path that the guide fixes is a link to it."""
+GUIDE_KERNEL = Path("/usr/local/share/jupyter/kernels/visomaster-guide")
+CONDA_BIN = ENVIRONMENT / "bin"
+PYTHON = CONDA_BIN / "python"
+LOGIN_PATH = Path("/etc/profile.d/visomaster.sh")
+"""What puts the environment on PATH of login shells."""
+
+ETC = Path("/etc/visomaster")
+HOST = ETC / "host.json"
+MANIFEST = ETC / "models.json"
+ENVIRONMENT_LOCK = ETC / "environment.lock"
+SUPERVISORD_CONFIG = ETC / "supervisord.conf"
+FLUXBOX = ETC / "fluxbox"
+SUPERVISOR_PROGRAMS = Path("/etc/supervisor/conf.d")
+PROGRAM_PREFIX = "visomaster-"
+"""Keeps our programs' files apart from those of a box's own image."""
+SYSTEMD = Path("/run/systemd/system")
+"""There where systemd is the machine's first process."""
+SYSTEMD_UNIT = Path("/etc/systemd/system/visomaster.service")
 FIRST_ENVIRONMENT = Path("/proc/1/environ")
 LOGIN_ENVIRONMENT = Path("/etc/environment")
-SUPERVISORD_CONFIG = Path("/etc/visomaster/supervisord.conf")
-FLUXBOX = Path("/etc/visomaster/fluxbox")
 
-PROGRAM = Path("/app/VisoMaster")
-DEPENDENCIES = Path("/app/dependencies")
-MODELS = Path("/app/models")
-CONDA_BIN = Path("/opt/conda/envs/visomaster/bin")
 HOME = Path("/home/visomaster")
 
-SECRETS = Path("/var/lib/visomaster/secrets")
-SESSIONS = Path("/var/lib/visomaster/sessions")
-CERTIFICATES = Path("/var/lib/visomaster/tls")
-VERIFIED = Path("/var/lib/visomaster/verified")
+STATE = Path("/var/lib/visomaster")
+SECRETS = STATE / "secrets"
+SESSIONS = STATE / "sessions"
+CERTIFICATES = STATE / "tls"
+VERIFIED = STATE / "verified"
 """What root has proven of models in folders that others may write."""
-SUPERVISOR_LOGS = Path("/var/log/supervisor")
 SUPERVISORD_LOG = SUPERVISOR_LOGS / "supervisord.log"
-PORTAL_LOGS = Path("/var/log/portal")
+CADDY_LOG = PORTAL_LOGS / "caddy.log"
+"""Every request to the portal."""
 
 RUN = Path("/run/visomaster")
 START_LOCK = RUN / "start.lock"
@@ -52,14 +79,20 @@ PAGES_XAUTHORITY = RUN / "pages-xauthority"
 PORTAL_DESCRIPTION = RUN / "portal.json"
 SUPERVISOR_SOCKET = Path("/run/supervisor.sock")
 
+COMMANDS = Path("/usr/local/bin")
+SERVICE = COMMANDS / "visomaster-service"
 PACKAGES = Path("/usr/local/lib/visomaster")
-FRONT_CONFIGURATION = Path("/usr/local/share/visomaster/front/haproxy.cfg")
-PORTAL_SHARE = Path("/usr/local/share/visomaster/portal")
-NOVNC = PACKAGES / "debian/usr/share/novnc"
-SERVICE = Path("/usr/local/bin/visomaster-service")
-VNC_BRAKE = PACKAGES / "visomaster_host/vnc-brake"
-SUPERVISORD = PACKAGES / "visomaster_host/supervisord"
-WEBSOCKIFY = Path("/usr/local/lib/visomaster/debian/usr/lib/python3/dist-packages")
+PACKAGE = PACKAGES / "visomaster_host"
+VNC_BRAKE = PACKAGE / "vnc-brake"
+SUPERVISORD = PACKAGE / "supervisord"
+UNPACKED = PACKAGES / "debian"
+"""Files of distribution packages that are not installed."""
+NOVNC = UNPACKED / "usr/share/novnc"
+WEBSOCKIFY = UNPACKED / "usr/lib/python3/dist-packages"
+SHARE = Path("/usr/local/share/visomaster")
+FRONT_SHARE = SHARE / "front"
+FRONT_CONFIGURATION = FRONT_SHARE / "haproxy.cfg"
+PORTAL_SHARE = SHARE / "portal"
 
 X11_LOCKS = Path("/tmp")  # noqa: S108 - fixed by X
 X11_SOCKETS = X11_LOCKS / ".X11-unix"

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from visomaster_host import beneath, environment, paths
+from visomaster_host import beneath, environment, paths, users
+from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.environment import Environment
 from visomaster_host.files import ROOT, Owner, ensure_directory, owner_of, write_atomic
 from visomaster_host.host import Host
@@ -15,9 +16,6 @@ from visomaster_host.text import printable
 from visomaster_host.xauthority import write_cookie
 
 _COOKIE_MOST = 4096  # bytes; a record has some fifty
-USER = "visomaster"
-PAGES_USER = "visomaster-portal"
-"""As whom the portal's pages run: what they show and whom they let in is not the program's to change."""
 
 
 def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> None:
@@ -26,19 +24,19 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
     `new_cookie`: none of its services runs yet. A running X server knows its old cookie alone, and what a running
     fetch has said of itself holds; otherwise both are begun anew.
     """
-    user = _owner(USER)
+    user = _owner(users.DESKTOP)
     ensure_directory(paths.RUN, mode=0o755)
     make_log_directories()
     ensure_directory(paths.DESKTOP, mode=0o700, owner=user)
     environment.keep(checked, host)
     link_model_store(Path(checked.settings.models_dir or paths.MODELS))
-    if host.access == "portal":
+    if host.access == Access.PORTAL:
         _make_portal_directories()
-    if host.models == "start" and not checked.settings.models_dir:
+    if host.models == ModelsAt.START and not checked.settings.models_dir:
         own_model_store()
     # Made by root first: an unprivileged Xvfb would make it with the wrong mode and then not listen.
     ensure_directory(paths.X11_SOCKETS, mode=0o1777)
-    if host.access != "portal":
+    if host.access != Access.PORTAL:
         _clear_portal()
     if new_cookie:
         paths.FETCH_STATE.unlink(missing_ok=True)
@@ -73,7 +71,7 @@ def _owner(user: str) -> Owner:
 
 def _make_portal_directories() -> None:
     """Where the portal's parts meet, each a folder of the one that listens or writes there, and of Caddy's group."""
-    caddy, pages = _owner("caddy"), _owner(PAGES_USER)
+    caddy, pages = _owner(users.CADDY), _owner(users.PAGES)
     ensure_directory(paths.FRONT, mode=0o710, owner=caddy)
     for folder in (paths.PAGES, paths.SESSIONS):
         ensure_directory(folder, mode=0o710, owner=Owner(uid=pages.uid, gid=caddy.gid))
@@ -81,7 +79,7 @@ def _make_portal_directories() -> None:
 
 def _who_sees_the_screen(host: Host, user: Owner) -> dict[Path, Owner]:
     """The files for the X server's cookie, and whose they are."""
-    pages = {paths.PAGES_XAUTHORITY: _owner(PAGES_USER)} if host.access == "portal" else {}
+    pages = {paths.PAGES_XAUTHORITY: _owner(users.PAGES)} if host.access == Access.PORTAL else {}
     return {paths.XAUTHORITY: user, **pages}
 
 

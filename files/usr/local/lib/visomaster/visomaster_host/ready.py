@@ -6,70 +6,39 @@ the X server answers, a window manager runs, VNC shakes hands, the application's
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
-from visomaster_host import display, rfb
+from visomaster_host import supervisor
 from visomaster_host.host import Host, read_host
-from visomaster_host.portal import probe
 from visomaster_host.problems import NotReady, Problem, reporting
-from visomaster_host.programs import models
+from visomaster_host.service import Check, Result
+from visomaster_host.services import services_of
 from visomaster_host.text import brief, printable
 
 POLL = 0.25
 """Seconds between two looks while waiting."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One part of a host. `probe` says how it was found or raises `NotReady`; without the part `after` it
-    cannot be.
+def checks_for(host: Host) -> tuple[tuple[Check, str], ...]:
+    """What is asked of the services of `host`, each with the name of its service, in the order they come up.
+
+    Raises `Problem` as `services_of` does.
     """
-
-    name: str
-    probe: Callable[[Host], str]
-    after: str | None = None
-    service: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """What one check found."""
-
-    name: str
-    ok: bool
-    detail: str
-
-
-def vnc(host: Host) -> str:
-    """x11vnc serves; on a public port it must demand the password."""
-    security = rfb.PASSWORD if host.access == "vnc" else rfb.NO_PASSWORD
-    return rfb.handshake(("127.0.0.1", host.vnc_port), security)
-
-
-def checks_for(host: Host) -> tuple[Check, ...]:
-    """The parts that `host` consists of, in the order they come up."""
-    desktop = (
-        Check(name="x", probe=display.server, service="xvfb"),
-        Check(name="window manager", probe=display.window_manager, after="x", service="fluxbox"),
-        Check(name="vnc", probe=vnc, service="x11vnc"),
-    )
-    portal = (
-        Check(name="websocket", probe=probe.websocket, service="websockify"),
-        Check(name="port", probe=probe.port, service="visomaster_front"),
-        Check(name="portal", probe=probe.caddy, after="port", service="visomaster_caddy"),
-    )
-    fetched = (Check(name="models", probe=models, service="visomaster_fetch"),) if host.models == "start" else ()
-    application = (Check(name="application", probe=display.application_window, after="x", service="visomaster_app"),)
-    return (*desktop, *(portal if host.access == "portal" else ()), *fetched, *application)
+    asked = [
+        (check.place or service.priority, check, service.name)
+        for service in services_of(host)
+        for check in service.checks
+    ]
+    return tuple((check, service) for _, check, service in sorted(asked, key=lambda each: each[0]))
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run visomaster-ready; returns 0 when the host is ready, 1 when not, 2 for a wrong argument."""
-    import argparse
-
     parser = argparse.ArgumentParser(
         prog="visomaster-ready", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -100,25 +69,23 @@ def look(host: Host) -> list[Result]:
     """Try every part of `host` once. Those that stand on no other are tried at the same time, since x11vnc takes 0.2 s
     to greet and is asked twice; then the others, unless what they stand on is missing.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
-    checks = checks_for(host)
-    first = [check for check in checks if check.after is None]
+    asked = checks_for(host)
+    first = [each for each in asked if each[0].after is None]
     with ThreadPoolExecutor() as pool:
-        results = {result.name: result for result in pool.map(lambda check: _try(check, host), first)}
-    for check in checks:
+        results = {result.name: result for result in pool.map(lambda each: _try(*each, host=host), first)}
+    for check, service in asked:
         if check.after is not None:
-            results[check.name] = _try(check, host, stands_on=results[check.after])
-    return [results[check.name] for check in checks]
+            results[check.name] = _try(check, service, host=host, stands_on=results[check.after])
+    return [results[check.name] for check, _ in asked]
 
 
-def _try(check: Check, host: Host, stands_on: Result | None = None) -> Result:
+def _try(check: Check, service: str, *, host: Host, stands_on: Result | None = None) -> Result:
     try:
         if stands_on and not stands_on.ok:
             raise NotReady(f"needs {stands_on.name}")
         return Result(name=check.name, ok=True, detail=brief(check.probe(host)))
     except NotReady as reason:
-        return Result(name=check.name, ok=False, detail=brief(f"{reason}{_state_of(check.service)}"))
+        return Result(name=check.name, ok=False, detail=brief(f"{reason}{_state_of(service)}"))
 
 
 def print_lines(results: list[Result], before: list[Result]) -> None:
@@ -134,12 +101,10 @@ def print_json(results: list[Result], before: list[Result]) -> None:
     print(json.dumps({"ready": ready, "checks": [asdict(result) for result in results]}))
 
 
-def _state_of(service: str | None) -> str:
+def _state_of(service: str) -> str:
     """What supervisord says of a service that does not run as it should, to root; else nothing."""
-    from visomaster_host import supervisor
-
     try:
-        program = supervisor.programs().get(service or "")
+        program = supervisor.programs().get(service)
     except Problem:
         return ""
     if program is None or program.state == "RUNNING":
@@ -148,8 +113,6 @@ def _state_of(service: str | None) -> str:
 
 
 def _seconds(text: str) -> float:
-    import argparse
-
     try:
         seconds = float(text)
     except ValueError:

@@ -1,193 +1,133 @@
-"""Run one service: visomaster-service NAME
+"""What a service is: all that supervisord, readiness, the portal and visomaster-service know of one.
 
-What supervisord runs for each service. It waits for what the service needs, prepares it as root, gives up
-root and becomes the service's program. Its own output and the program's go to the service's log.
-
-Our own supervisord has this module loaded and calls it in the process it has forked (`run_forked`): a Python started
-for each of seven services at once would keep the processors from the desktop itself.
+Each service is one file of `visomaster_host.services`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import sys
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from visomaster_host import paths
-from visomaster_host.environment import begins_with
-from visomaster_host.host import Host, read_host
-from visomaster_host.kernel import end_with_parent
-from visomaster_host.problems import NotReady, Problem, reporting
-from visomaster_host.programs import PREPARED, PROGRAMS, Need, Program
-from visomaster_host.text import lines, printable
+from visomaster_host import paths, users
+from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.host import Host
 
-POLL = 0.02
-"""Seconds between two looks at something that is not there yet."""
+STOP_WITHIN = 10
+"""Seconds that `docker stop` gives; supervisord stops one service after another."""
 
-TRY_AGAIN_AFTER = 30
-"""Seconds after which a failed one-shot program is started again."""
+ROOT_FOLDER = Path("/")
 
-SUPERVISORD_HANDLES = (*(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2),)
-"""Signals for which supervisord has handlers (its `ServerOptions.setsignals`), which a fork inherits."""
+PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+"""Variables of the container that those who fetch from outside inherit."""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run visomaster-service; returns an exit status only when the program was not reached, or runs once."""
-    arguments = sys.argv[1:] if argv is None else argv
-    if arguments in (["-h"], ["--help"]):
-        print(__doc__, end="")
-        return 0
-    return reporting("visomaster-service", lambda: run(arguments))
-
-
-def starts_at_once(arguments: Sequence[str]) -> bool:
-    """Whether the service named by the only argument becomes its program soon. Another may be seen waiting, or working:
-    it should be a process of its own, with its own name. So should one that cannot be told, to say what is wrong.
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """Something that must be there before a service starts: `probe` raises `NotReady` until it is; `within` seconds,
+    None for ever.
     """
-    program = PROGRAMS.get(arguments[0]) if len(arguments) == 1 else None
-    if program is None or program.once:
-        return False
-    try:
-        if _state(_LOADED) != _LOADED:
-            return False
-        host = read_host()
-        for need in (PREPARED, *program.needs):
-            if need.within is None:
-                need.probe(host)
-    except (NotReady, Problem, OSError):
-        return False
-    return True
+
+    probe: Callable[[Host], str]
+    within: float | None
 
 
-def _state(files: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """Which `files` these are. A deploy may have replaced those that this program was loaded from."""
-    found = ((file, os.stat(file)) for file in files)
-    return {file: (status.st_ino, status.st_mtime_ns) for file, status in found}
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """The command a service becomes, and the variables it has besides those of every process."""
+
+    argv: tuple[str, ...]
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def run_forked(arguments: list[str], variables: Mapping[str, str]) -> NoReturn:
-    """Run visomaster-service in a process that supervisord has just forked, as if it were started with `variables`."""
-    for number in SUPERVISORD_HANDLES:
-        signal.signal(number, signal.SIG_DFL)
-    os.environ.clear()
-    os.environ.update(variables)
-    status = main(arguments)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)  # the interpreter's end is supervisord's
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What readiness asks of a service: `probe` says how it was found or raises `NotReady`.
 
-
-def run(arguments: list[str]) -> int:
-    """Run the service named by the only argument. Raises `Problem`."""
-    if len(arguments) != 1 or arguments[0] not in PROGRAMS:
-        raise Problem(f"expected one name of {', '.join(PROGRAMS)}, got {' '.join(arguments) or 'none'}")
-    host = read_host()
-    program = PROGRAMS[arguments[0]]
-    for need in (PREPARED, *program.needs):
-        wait_for(need, host)
-    launch = program.launch(host)
-    variables = environment(program, launch.variables, os.environ)
-    path = which(launch.argv[0], variables["PATH"])
-    if path is None:
-        raise Problem(f"{launch.argv[0]} is not installed: not found in {variables['PATH']}")
-    give_up_root(program.user, program.groups)
-    os.umask(program.umask)
-    os.chdir(program.directory)  # as that user, whose folder it may be
-    end_with_parent(signal.SIGTERM)
-    if program.once:
-        return run_once((path, *launch.argv[1:]), variables)
-    return become(path, launch.argv, variables)
-
-
-def which(program: str, folders: str) -> str | None:
-    """Where `program` is in the colon-separated `folders`. shutil's own would cost each start a tenth of its time."""
-    found = (os.path.join(folder, program) for folder in folders.split(":"))
-    return program if "/" in program else next((path for path in found if os.access(path, os.X_OK)), None)
-
-
-def wait_for(need: Need, host: Host) -> None:
-    """Return when `need` is there; says each new reason it is not. Raises `Problem` when its time is over."""
-    deadline = None if need.within is None else time.monotonic() + need.within
-    said = ""
-    while True:
-        try:
-            need.probe(host)
-            return
-        except NotReady as reason:
-            if deadline is not None and time.monotonic() > deadline:
-                raise Problem(f"gave up after {need.within:.0f} s: {reason}") from None
-            if deadline is None and str(reason) != said:
-                said = str(reason)
-                print(printable(f"visomaster-service: waiting: {said}"), flush=True)
-        time.sleep(POLL)
-
-
-def environment(program: Program, own: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
-    """The variables of `program`: its own, the few of `inherited` it may see, and what all expect."""
-    kept = {name: value for name, value in inherited.items() if _may_inherit(name, program.inherits)}
-    user = {"HOME": str(program.home), "USER": program.user, "LOGNAME": program.user}
-    return {"LANG": "C.UTF-8", "PATH": paths.SYSTEM_PATH, **kept, **user, **own}
-
-
-def _may_inherit(name: str, allowed: tuple[str, ...]) -> bool:
-    return name in allowed or begins_with(name, tuple(prefix for prefix in allowed if prefix.endswith("_")))
-
-
-def give_up_root(user: str, groups: Sequence[str] = ()) -> None:
-    """Become `user` for good, with its groups and those named in `groups`. Raises `Problem` when one is not there."""
-    import grp
-    import pwd
-
-    try:
-        entry = pwd.getpwnam(user)
-        more = [grp.getgrnam(group).gr_gid for group in groups]
-    except KeyError as error:
-        raise Problem(f"there is no such user or group: {error.args[0]}") from None
-    os.initgroups(user, entry.pw_gid)
-    os.setgroups([*os.getgroups(), *more])
-    os.setgid(entry.pw_gid)
-    os.setuid(entry.pw_uid)
-
-
-def become(path: str, command: tuple[str, ...], variables: Mapping[str, str]) -> NoReturn:
-    """Replace this process by `command`."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and exec would hand that on
-    os.execve(path, command, variables)
-
-
-def run_once(command: Sequence[str], variables: Mapping[str, str]) -> int:
-    """Run a program that ends by itself, and show what it says in the container's log too; returns its exit status.
-
-    A failure is returned only after a while: supervisord starts the service again at once.
+    Without the part called `after` it cannot be. `place` is where it stands among all checks, None for where the
+    service stands.
     """
-    import subprocess
 
-    out, err = subprocess.PIPE, subprocess.STDOUT
-    with subprocess.Popen(command, env=variables, stdout=out, stderr=err, text=True, errors="replace") as process:
-        for line in process.stdout or ():
-            print(lines(line), end="", flush=True)
-            tell_container(line)
-    status = process.returncode
-    if status != 0:
-        print(f"visomaster-service: failed with status {status:d}, next try in {TRY_AGAIN_AFTER} s", flush=True)
-        time.sleep(TRY_AGAIN_AFTER)
-    return status
+    name: str
+    probe: Callable[[Host], str]
+    after: str | None = None
+    place: int | None = None
 
 
-def tell_container(line: str) -> None:
-    """Write `line` to the output of the container's first process, which `docker logs` shows, where there is one."""
-    with contextlib.suppress(OSError):  # not root, no container, or a reader that is not fast enough
-        log = os.open(paths.CONTAINER_LOG, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY)
-        try:
-            os.write(log, lines(line).encode())
-        finally:
-            os.close(log)
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one check found. `detail` is one line for a person; it holds no secret."""
+
+    name: str
+    ok: bool
+    detail: str = ""
 
 
-_LOADED = _state(
-    module.__file__ for name, module in sys.modules.items() if name.partition(".")[0] == __package__ and module.__file__
-)
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """One of the portal's own pages, offered when PORTAL_CONFIG says nothing. `place` orders the links."""
+
+    name: str
+    path: str
+    place: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """One service. Times in seconds; its file is called as it is.
+
+    Where: `access` and `models` name the only hosts that have it, None for every one.
+
+    As supervisord runs it: `priority` orders starting and, backwards, stopping; waiting for one another is the
+    services' own matter, by `needs`. `error_log` None sends errors to the same log. `startretries` is about half an
+    hour of trying, each pause a second longer; after that the service is FATAL. `reads` are folders that the service
+    reads at its start, besides the on-host package, which all of them are; a service that is to go on whatever else is
+    updated is `steady`: what it reads and the public port alone start it anew. `given_secret` is the access whose
+    secret it gets at its start: another secret starts it anew.
+
+    As a process: `launch` is called as root once everything in `needs` was there: it prepares the host and says what to
+    run. The program's environment is what `launch` says and what `inherits` names (a name ending in "_" is a prefix),
+    never all that the container was given. `groups` are more than the user has. `once` marks a program that ends by
+    itself when its work is done.
+
+    For people: what readiness and the status page ask, and the portal's links.
+    """
+
+    name: str
+    launch: Callable[[Host], Launch]
+
+    access: Access | None = None
+    models: ModelsAt | None = None
+
+    priority: int
+    log: Path
+    error_log: Path | None = None
+    startsecs: int = 1
+    startretries: int = 60
+    stopwaitsecs: int = 1
+    autorestart: str = "true"
+    autostart: bool = True
+    reads: tuple[Path, ...] = ()
+    steady: bool = False
+    given_secret: Access | None = None
+
+    user: str = users.DESKTOP
+    home: Path = paths.HOME
+    directory: Path = paths.HOME
+    needs: tuple[Need, ...] = ()
+    inherits: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    umask: int = 0o022
+    once: bool = False
+
+    checks: tuple[Check, ...] = ()
+    links: tuple[Link, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """What supervisord runs: it waits for what the service needs, then becomes its program."""
+        return f"{paths.SERVICE} {self.name}"
+
+    def is_on(self, access: Access, models: ModelsAt) -> bool:
+        """Whether a host with this access, whose models arrive then, has the service."""
+        return self.access in (None, access) and self.models in (None, models)

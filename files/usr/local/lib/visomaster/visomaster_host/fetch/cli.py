@@ -27,7 +27,6 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from visomaster_host import beneath, paths
-from visomaster_host.environment import read_settings
 from visomaster_host.fetch.links import link_all, unlinked
 from visomaster_host.fetch.manifest import (
     GROUPS,
@@ -52,6 +51,7 @@ from visomaster_host.fetch.store import (
     status_of,
 )
 from visomaster_host.problems import Problem
+from visomaster_host.settings import read_settings
 from visomaster_host.text import printable
 
 if TYPE_CHECKING:

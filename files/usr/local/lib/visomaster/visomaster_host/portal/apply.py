@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from visomaster_host import paths
-from visomaster_host.environment import read_settings
+from visomaster_host.choices import PORT, WEBSOCKET_PORT, Access
 from visomaster_host.files import ROOT, Owner, ensure_directory, write_atomic
+from visomaster_host.login import Login, TokenError, login_for
 from visomaster_host.portal import config, render, tls
-from visomaster_host.portal.auth import Login, TokenError, login_for
 from visomaster_host.problems import Problem
+from visomaster_host.settings import read_settings
 from visomaster_host.store import PORTAL_TOKEN, read_secret
 
 _INSTANCE = tls.Pair(certificate=Path("/etc/instance.crt"), key=Path("/etc/instance.key"))
@@ -46,17 +47,18 @@ class Places:
     certificates: Path = paths.CERTIFICATES
     instance: tls.Pair = _INSTANCE
     program: str = "caddy"
-    port: int = config.PORTAL_PORT
+    port: int = PORT[Access.PORTAL]
     listen: str = f"unix/{paths.CADDY_SOCKET}"
-    websockify: str = "127.0.0.1:6080"
+    websockify: str = f"127.0.0.1:{WEBSOCKET_PORT}"
     pages: str = f"unix/{paths.PAGES_SOCKET}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What the environment of the host asked for."""
+    """What the environment of the host asked for; `offered` are the services when `portal_config` says nothing."""
 
     token: str = field(repr=False)
+    offered: config.PortalConfig
     container_label: str = ""
     portal_config: str = ""
     outside_ports: Mapping[str, str] = field(default_factory=dict)
@@ -89,7 +91,9 @@ def prepare(wanted: Wanted, places: Places) -> Prepared:
     _install_desktop_page(places, nonce)
     notices = [notice for notice in [_install_certificate(places) if wanted.enable_https else None] if notice]
     try:
-        _replace_services(config.parse(wanted.portal_config, places.port), accepted, places, wanted, notices)
+        _replace_services(
+            config.parse(wanted.portal_config, wanted.offered, places.port), accepted, places, wanted, notices
+        )
     except (config.ConfigError, Refused) as error:
         notices.append(f"{error}; the services stay as they were")
         _keep_services(accepted, places, wanted, notices)
@@ -100,11 +104,14 @@ def prepare(wanted: Wanted, places: Places) -> Prepared:
     )
 
 
-def stored() -> Wanted:
-    """What the last start of this host asked for. Raises `Problem` unless run as root."""
+def stored(offered: config.PortalConfig) -> Wanted:
+    """What the last start of this host asked for; `offered` is what the portal has otherwise. Raises `Problem` unless
+    run as root.
+    """
     settings = read_settings()
     return Wanted(
         token=read_secret(PORTAL_TOKEN) or "",
+        offered=offered,
         container_label=settings.container_label,
         portal_config=settings.portal_config,
         outside_ports=settings.outside_ports,
@@ -134,7 +141,7 @@ def _replace_services(
     """
     new = places.run / "services.caddy.new"
     write_atomic(new, render.services_file(services, login.cookie).encode(), mode=0o400, owner=places.caddy)
-    if services != config.DEFAULT:
+    if services != wanted.offered:
         _validate(login, places, wanted, new)
     new.replace(_services(places))
     _describe(places, {"services": render.links(services, wanted.outside_ports), "notices": notices})
@@ -145,7 +152,7 @@ def _keep_services(login: Login, places: Places, wanted: Wanted, notices: list[s
     is new.
     """
     if not (_services(places).exists() and places.description.exists()):
-        _replace_services(config.DEFAULT, login, places, wanted, notices)
+        _replace_services(wanted.offered, login, places, wanted, notices)
         return
     before = json.loads(places.description.read_text(encoding="utf-8"))
     _describe(places, {"services": before["services"], "notices": notices})

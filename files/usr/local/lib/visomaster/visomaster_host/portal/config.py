@@ -25,9 +25,10 @@ import reprlib
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from visomaster_host.choices import PORT, VNC_PORT, WEBSOCKET_PORT, Access
 from visomaster_host.text import Told
 
-PORTAL_PORT = 11111
+PORTAL_PORT = PORT[Access.PORTAL]
 MAX_LENGTH = 8192
 MAX_SERVICES = 32
 
@@ -42,7 +43,7 @@ _OUR_PREFIXES = frozenset(
     {"/assets", "/health", "/login", "/logout", "/logs", "/ready", "/status", "/vnc", "/websockify"}
 )
 # Local ports that are no web services for a person: VNC and websockify.
-_OUR_PORTS = frozenset({5900, 5901, 6080})
+_OUR_PORTS = frozenset({VNC_PORT, PORT[Access.VNC], WEBSOCKET_PORT})
 
 _SHORT = reprlib.Repr()  # for values of any depth, where repr would end in a RecursionError
 _SHORT.maxstring = 80
@@ -109,25 +110,14 @@ class PortalConfig:
         return tuple(service for service in self.services if isinstance(service, Proxied))
 
 
-DEFAULT = PortalConfig(
-    services=(
-        OwnPage(name="VNC", path="/vnc/"),
-        OwnPage(name="AppLogs", path="/logs/visomaster_app.log"),
-        OwnPage(name="VNCLogs", path="/logs/x11vnc.log"),
-        OwnPage(name="CaddyLogs", path="/logs/caddy.log"),
-        OwnPage(name="LogBrowse", path="/logs/"),
-    )
-)
-
-
-def parse(text: str | None, portal_port: int = PORTAL_PORT) -> PortalConfig:
-    """The portal described by `text`; None or blank means `DEFAULT`. `portal_port` is the one it listens on.
+def parse(text: str | None, offered: PortalConfig, portal_port: int = PORTAL_PORT) -> PortalConfig:
+    """The portal described by `text`; None or blank means `offered`. `portal_port` is the one it listens on.
 
     Raises `ConfigError` for everything else that is not exactly one of the two forms.
     """
     text = (text or "").strip()
     if not text:
-        return DEFAULT
+        return offered
     if len(text) > MAX_LENGTH:
         raise ConfigError("PORTAL_CONFIG", f"at most {MAX_LENGTH} characters", len(text))
     named = _parse_json(text, portal_port) if text.startswith("{") else _parse_entries(text, portal_port)

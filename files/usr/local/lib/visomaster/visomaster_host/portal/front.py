@@ -9,14 +9,13 @@ cannot take it while Caddy starts anew, and ask visitors for the token.
 from __future__ import annotations
 
 import os
+import pwd
 import resource
 import socket
 from pathlib import Path
 
 from visomaster_host.files import Owner
 from visomaster_host.problems import NotReady, Problem
-
-USER = "haproxy"
 
 MOST = 25_000
 """Connections at one time; fewer where the limit of open files is lower."""
@@ -110,8 +109,6 @@ def _whose(port: int) -> str:
 
 
 def _name(uid: int) -> str:
-    import pwd
-
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -6,13 +6,12 @@ import os
 import socket
 import ssl
 
-from visomaster_host.files import owner_of
+from visomaster_host.choices import WEBSOCKET_PORT
 from visomaster_host.host import Host
-from visomaster_host.portal import front
 from visomaster_host.problems import NotReady
 
 _TIMEOUT = 2.0  # seconds
-_WEBSOCKIFY = ("127.0.0.1", 6080)
+_WEBSOCKIFY = ("127.0.0.1", WEBSOCKET_PORT)
 _GREETING = b"RFB 003.008\n"
 _UPGRADE = (
     b"GET /websockify HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -26,11 +25,6 @@ def websocket(host: Host, address: tuple[str, int] = _WEBSOCKIFY) -> str:
     if not answer.startswith(b"HTTP/1.1 101 ") or _GREETING not in answer:
         raise NotReady(f"websockify on port {address[1]} brings no greeting of a VNC server")
     return f"port {address[1]} brings x11vnc's greeting"
-
-
-def port(host: Host) -> str:
-    """The public port is held by the host's own front. Raises `NotReady`."""
-    return front.held_by(host.port, owner_of(front.USER))
 
 
 def caddy(host: Host) -> str:

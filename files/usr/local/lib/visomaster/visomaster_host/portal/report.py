@@ -12,6 +12,7 @@ from typing import Any
 
 from visomaster_host import paths
 from visomaster_host.portal import logs
+from visomaster_host.service import Result
 
 LARGEST_STATE = 4 * 1024 * 1024
 """A state file beyond this many bytes is not read: 200 models make some 40 kB."""
@@ -20,15 +21,6 @@ REFUSED_WINDOW = 3600
 """Seconds of the access log that refused requests are counted over."""
 
 _TAIL = 1024 * 1024  # bytes of the access log that are looked at
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One thing that has to be there. `detail` is one line for a person; it holds no secret."""
-
-    name: str
-    ok: bool
-    detail: str = ""
 
 
 class Readiness:
@@ -42,7 +34,7 @@ class Readiness:
 
     def __init__(
         self,
-        checks: Callable[[], tuple[Check, ...]],
+        checks: Callable[[], tuple[Result, ...]],
         *,
         fresh: float = 1.0,
         eager: float = 0.2,
@@ -53,15 +45,15 @@ class Readiness:
         self._checks, self._clock = checks, clock
         self._fresh, self._eager, self._stale, self._patience = fresh, min(eager, fresh), stale, patience
         self._running = threading.Lock()
-        self._last: tuple[float, tuple[Check, ...]] | None = None
+        self._last: tuple[float, tuple[Result, ...]] | None = None
 
-    def checks(self) -> tuple[Check, ...]:
+    def checks(self) -> tuple[Result, ...]:
         """The checks' results, not older than `stale`; one failed check when they cannot be had in time."""
         if (last := self._fresh_one()) is not None:
             return last
         recent = self._newer_than(self._stale)
         if not self._running.acquire(timeout=0 if recent is not None else self._patience):
-            return recent or (Check(name="checks", ok=False, detail="the checks take too long"),)
+            return recent or (Result(name="checks", ok=False, detail="the checks take too long"),)
         try:
             if (last := self._fresh_one()) is not None:  # made while we waited
                 return last
@@ -71,16 +63,16 @@ class Readiness:
         finally:
             self._running.release()
 
-    def _fresh_one(self) -> tuple[Check, ...] | None:
+    def _fresh_one(self) -> tuple[Result, ...] | None:
         last = self._last
         return self._newer_than(self._fresh if last is not None and ready(last[1]) else self._eager)
 
-    def _newer_than(self, age: float) -> tuple[Check, ...] | None:
+    def _newer_than(self, age: float) -> tuple[Result, ...] | None:
         last = self._last
         return last[1] if last is not None and self._clock() - last[0] < age else None
 
 
-def ready(checks: tuple[Check, ...]) -> bool:
+def ready(checks: tuple[Result, ...]) -> bool:
     """Whether everything is there; an empty list is nothing to trust."""
     return bool(checks) and all(check.ok for check in checks)
 
@@ -91,7 +83,7 @@ class Sources:
 
     readiness: Readiness
     fetch: Path = paths.FETCH_STATE
-    description: Path = paths.RUN / "portal.json"
+    description: Path = paths.PORTAL_DESCRIPTION
     host: Path = paths.HOST
     folders: Mapping[str, Path] = field(default_factory=lambda: logs.FOLDERS)
 
@@ -133,7 +125,7 @@ def refused(folders: Mapping[str, Path], *, now: float) -> dict[str, int | bool]
     shown. The access log does not say which kind a request was, since it keeps neither queries nor headers.
     """
     count, more = 0, False
-    for name in ("caddy.log", "caddy.log.1"):
+    for name in (paths.CADDY_LOG.name, f"{paths.CADDY_LOG.name}.1"):
         try:
             with logs.open_log(name, folders) as file:
                 tail = logs.read_tail(file, _TAIL)

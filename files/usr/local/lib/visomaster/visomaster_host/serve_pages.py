@@ -6,10 +6,14 @@ import os
 import sys
 from pathlib import Path
 
-from visomaster_host import paths
-from visomaster_host.portal.auth import FIXED_COOKIE
-from visomaster_host.portal.report import Check
+from visomaster_host import paths, ready
+from visomaster_host.host import read_host
+from visomaster_host.login import FIXED_COOKIE
+from visomaster_host.portal import pages
+from visomaster_host.portal.report import Readiness, Sources
+from visomaster_host.portal.sessions import Sessions
 from visomaster_host.problems import Problem, reporting
+from visomaster_host.service import Result
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,10 +29,6 @@ def serve() -> int:
 
     PORTAL_SESSIONS names the folder of the sessions, PORTAL_PATH their path, PORTAL_COOKIE their cookie.
     """
-    from visomaster_host.portal import pages
-    from visomaster_host.portal.report import Readiness, Sources
-    from visomaster_host.portal.sessions import Sessions
-
     if os.getuid() == 0:
         raise Problem("expected to run as a user of its own, got root: the pages need no such rights")
     folder, path = os.environ.get("PORTAL_SESSIONS"), os.environ.get("PORTAL_PATH")
@@ -46,13 +46,9 @@ def serve() -> int:
     return 0
 
 
-def _checks() -> tuple[Check, ...]:
+def _checks() -> tuple[Result, ...]:
     """What `visomaster-ready` finds, read anew each time: the host may have been deployed again."""
-    from visomaster_host import ready
-    from visomaster_host.host import read_host
-
     try:
-        results = ready.look(read_host())
+        return tuple(ready.look(read_host()))
     except Problem as problem:
-        return (Check(name="host", ok=False, detail=str(problem)),)
-    return tuple(Check(name=result.name, ok=result.ok, detail=result.detail) for result in results)
+        return (Result(name="host", ok=False, detail=str(problem)),)

@@ -1,6 +1,6 @@
 """Vast.ai templates, one a variant: the fields of its API, and docs/vast.md for those who paste them.
 
-`python -m spec.vast VARIANT REPOSITORY` prints the JSON for `POST /api/v0/template/`; without arguments the page.
+`python -m vast.template VARIANT REPOSITORY` prints the JSON for `POST /api/v0/template/`; without arguments the page.
 Fields: https://docs.vast.ai/api-reference/templates/create-template
 """
 
@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import jinja2
+from visomaster_host.choices import Access, ModelsAt
 
 from spec import image
 from spec.here import TEMPLATES
-from spec.variant import VARIANTS, Access, ModelsAt, Variant
+from spec.variant import VARIANTS, Variant
 
 URL = "https://console.vast.ai/api/v0/template/"
 

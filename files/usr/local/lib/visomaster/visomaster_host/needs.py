@@ -1,0 +1,46 @@
+"""What services wait for before they start."""
+
+from __future__ import annotations
+
+import json
+
+from visomaster_host import display, paths
+from visomaster_host.choices import ModelsAt
+from visomaster_host.host import Host
+from visomaster_host.prepare import is_prepared
+from visomaster_host.problems import NotReady
+from visomaster_host.service import Need
+
+
+def prepared(host: Host) -> str:
+    """visomaster-start has run since this machine started. Raises `NotReady`.
+
+    A supervisord that belongs to the machine starts the services on its own after a reboot; they then wait.
+    """
+    if not is_prepared(host):
+        raise NotReady(f"visomaster-start has not run yet ({paths.PREPARED} is missing, or of another variant)")
+    return "visomaster-start has run"
+
+
+def models(host: Host) -> str:
+    """The models are there: at once when the image brought them, else when this start's fetch has proven and linked all
+    of them. A marker in a store that others use too, or used before, would not tell. Raises `NotReady`.
+    """
+    if host.models == ModelsAt.START and _status_of_fetch() != "done":
+        raise NotReady(f"models are still being fetched ({paths.FETCH_STATE} is not done)")
+    return "all there"
+
+
+def _status_of_fetch() -> str | None:
+    try:
+        return str(json.loads(paths.FETCH_STATE.read_text(encoding="utf-8"))["status"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+PREPARED = Need(probe=prepared, within=None)
+"""Every service waits for it."""
+
+X_SERVER = Need(probe=display.listening, within=30)
+WINDOW_MANAGER = Need(probe=display.window_manager, within=30)
+MODELS = Need(probe=models, within=None)

@@ -1,0 +1,40 @@
+"""The services of a host, one file each: every module of this package says what its `SERVICE` is.
+
+supervisord's files, visomaster-ready, the status page, the portal's links and the notebook's list come from here.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from types import MappingProxyType
+
+from visomaster_host import paths
+from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.host import Host
+from visomaster_host.problems import Problem
+from visomaster_host.service import Service
+
+
+@cache
+def known() -> Mapping[str, Service]:
+    """Every service by its name, in the order they start."""
+    modules = (import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__))
+    services: list[Service] = [module.SERVICE for module in modules]
+    return MappingProxyType({each.name: each for each in sorted(services, key=lambda each: each.priority)})
+
+
+def services_for(access: Access, models: ModelsAt) -> tuple[Service, ...]:
+    """The services of a host with this access whose models arrive then, in the order they start."""
+    return tuple(service for service in known().values() if service.is_on(access, models))
+
+
+def services_of(host: Host) -> tuple[Service, ...]:
+    """The services that `host` was set up with. Raises `Problem` when it names one that its programs do not know."""
+    unknown = [name for name in host.services if name not in known()]
+    if unknown:
+        names = ", ".join(unknown)
+        raise Problem(f"{paths.HOST}: services {names} are unknown to the programs on this host: deploy it again")
+    return tuple(known()[name] for name in host.services)

@@ -1,0 +1,62 @@
+"""The program itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from visomaster_host import beneath, display, limits, paths, users
+from visomaster_host.files import owner_of, write_atomic
+from visomaster_host.host import Host
+from visomaster_host.needs import MODELS, WINDOW_MANAGER, X_SERVER
+from visomaster_host.service import PROXIES, Check, Launch, Link, Service
+
+LOG = paths.PORTAL_LOGS / "visomaster_app.log"
+
+_INHERITS = (
+    *limits.VARIABLES,
+    *PROXIES,
+    *("CUDA_", "LC_", "LD_LIBRARY_PATH", "NVIDIA_", "ORT_", "PYTORCH_", "QT_", "TORCH_", "TZ"),
+)
+
+
+def launch(host: Host) -> Launch:
+    """The program in its environment's Python; the environment is first on PATH, the program's own tools
+    follow.
+
+    The number of this process, which becomes the program, is written down for the desktop's menu.
+    """
+    put_workspace_aside()
+    write_atomic(paths.APPLICATION_PID, f"{os.getpid()}\n".encode(), mode=0o600, owner=owner_of(users.DESKTOP))
+    return Launch(
+        argv=("python", "main.py"),
+        variables={
+            **limits.variables(),
+            **display.variables(host),
+            "PATH": f"{paths.CONDA_BIN}:{paths.DEPENDENCIES}:{paths.SYSTEM_PATH}",
+            "PYTHONUNBUFFERED": "1",  # its log is followed live
+            "XDG_RUNTIME_DIR": str(paths.DESKTOP),
+        },
+    )
+
+
+def put_workspace_aside() -> None:
+    """Keep `last_workspace.json` under another name: the program would ask about it before it opens."""
+    with beneath.Folder.open(paths.PROGRAM) as program, contextlib.suppress(FileNotFoundError):
+        program.rename("last_workspace.json", "last_workspace.previous.json")
+
+
+SERVICE = Service(
+    name="visomaster_app",
+    launch=launch,
+    priority=70,
+    log=LOG,
+    error_log=paths.PORTAL_LOGS / "visomaster_app_err.log",
+    startsecs=15,  # it fails late, 4 to 10 seconds after its start
+    stopwaitsecs=2,
+    directory=paths.PROGRAM,
+    needs=(X_SERVER, WINDOW_MANAGER, MODELS),
+    inherits=_INHERITS,
+    checks=(Check(name="application", probe=display.application_window, after="x"),),
+    links=(Link(name="AppLogs", path=f"/logs/{LOG.name}", place=20),),
+)

@@ -1,0 +1,30 @@
+"""What carries VNC to the browser: a websocket before x11vnc."""
+
+from __future__ import annotations
+
+from visomaster_host import paths
+from visomaster_host.choices import WEBSOCKET_PORT, Access
+from visomaster_host.host import Host
+from visomaster_host.portal import probe
+from visomaster_host.service import ROOT_FOLDER, Check, Launch, Link, Service
+
+
+def launch(host: Host) -> Launch:
+    """websockify between the portal and x11vnc, both on loopback; its module comes without numpy."""
+    listen, target = f"127.0.0.1:{WEBSOCKET_PORT}", f"127.0.0.1:{host.vnc_port}"
+    return Launch(
+        argv=("python3", "-m", "visomaster_host.websockify", listen, target),
+        variables={"PYTHONPATH": f"{paths.PACKAGES}:{paths.WEBSOCKIFY}"},
+    )
+
+
+SERVICE = Service(
+    name="websockify",
+    launch=launch,
+    access=Access.PORTAL,
+    priority=40,
+    log=paths.PORTAL_LOGS / "websockify.log",
+    directory=ROOT_FOLDER,  # with -m, Python takes modules of the working directory before its own
+    checks=(Check(name="websocket", probe=probe.websocket),),
+    links=(Link(name="VNC", path="/vnc/", place=10),),
+)

@@ -1,0 +1,71 @@
+"""The VNC server: on the public port with a password, or on loopback behind the portal."""
+
+from __future__ import annotations
+
+from visomaster_host import paths, rfb, users
+from visomaster_host.choices import Access
+from visomaster_host.files import owner_of, write_atomic
+from visomaster_host.host import Host
+from visomaster_host.needs import X_SERVER
+from visomaster_host.problems import Problem
+from visomaster_host.service import Check, Launch, Link, Service
+from visomaster_host.store import VNC_PASSWORD, read_secret
+
+LOG = paths.PORTAL_LOGS / "x11vnc.log"
+
+TUNING = (
+    *("-forever", "-shared", "-repeat", "-xkb", "-nolookup"),
+    *("-noncache", "-noscr", "-nowf", "-wait", "5", "-defer", "0", "-readtimeout", "10", "-sb", "0"),
+)
+"""Chosen by `bench/desktop`: short waits for low latency, no scroll and wireframe guesses, which only add to it. Not
+`-threads`: a little faster, but it leaks a thread and a file with viewers that go. A viewer that stops in the middle
+of a message holds up the others; `-readtimeout` bounds that."""
+
+NO_IPV6 = ("-noipv6", "-rfbportv6", "-1")
+"""Both are needed: with any port but VNC's usual one, libvncserver opens that one of IPv6 besides unless this is -1."""
+
+
+def launch(host: Host) -> Launch:
+    """x11vnc on the public port with a password, or on loopback without one, behind the portal."""
+    if host.access == Access.VNC:
+        hand_over_password()
+    # It otherwise handles no clipboard for 8 seconds, 45 without a window manager, and drops what comes earlier.
+    variables = {"X11VNC_AVOID_WINDOWS": "never", "VNC_VISITS": str(paths.VNC_VISITS)}
+    return Launch(argv=command(host), variables=variables)
+
+
+def command(host: Host) -> tuple[str, ...]:
+    """x11vnc's command line. It names the password's file, never the password: arguments can be read by
+    anyone.
+    """
+    attach = ("-display", host.display, "-auth", str(paths.XAUTHORITY), "-rfbport", str(host.vnc_port))
+    brake = ("-accept", str(paths.VNC_BRAKE), "-afteraccept", str(paths.VNC_BRAKE))
+    public = ("-passwdfile", f"rm:{paths.X11VNC_PASSWORD}", *brake)
+    access = public if host.access == Access.VNC else ("-localhost", "-nopw")
+    return ("x11vnc", *attach, *TUNING, *NO_IPV6, *access)
+
+
+def hand_over_password() -> None:
+    """Put the password where x11vnc reads it once and deletes it. Raises `Problem` when none is stored."""
+    password = read_secret(VNC_PASSWORD)
+    if not password:
+        raise Problem(f"{paths.SECRETS / VNC_PASSWORD} is missing: visomaster-start writes it")
+    write_atomic(paths.X11VNC_PASSWORD, f"{password}\n".encode(), mode=0o600, owner=owner_of(users.DESKTOP))
+
+
+def serves(host: Host) -> str:
+    """x11vnc serves; on a public port it must demand the password. Raises `NotReady`."""
+    security = rfb.PASSWORD if host.access == Access.VNC else rfb.NO_PASSWORD
+    return rfb.handshake(("127.0.0.1", host.vnc_port), security)
+
+
+SERVICE = Service(
+    name="x11vnc",
+    launch=launch,
+    priority=30,
+    log=LOG,
+    given_secret=Access.VNC,
+    needs=(X_SERVER,),
+    checks=(Check(name="vnc", probe=serves),),
+    links=(Link(name="VNCLogs", path=f"/logs/{LOG.name}", place=30),),
+)

@@ -1,0 +1,40 @@
+"""What the last start of this host was asked for and is not secret: kept by visomaster-start, read by all others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from visomaster_host import paths
+from visomaster_host.problems import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is not secret by itself, as text; empty means not given. Kept root-only: a mirror's URL may hold a
+    login. `outside_ports` are the ports under which Vast publishes the container's ports, both as text.
+    """
+
+    container_label: str = ""
+    portal_config: str = ""
+    mirrors: str = ""
+    models_dir: str = ""
+    public_address: str = ""
+    outside_ports: Mapping[str, str] = field(default_factory=dict)
+    enable_https: bool = False
+
+
+def read_settings() -> Settings:
+    """The settings of the last start; the defaults when there was none. Raises `Problem` when they are
+    unreadable.
+    """
+    try:
+        values = json.loads(paths.SETTINGS.read_text(encoding="utf-8"))
+        return Settings(**values)
+    except FileNotFoundError:
+        return Settings()
+    except PermissionError:
+        raise Problem(f"{paths.SETTINGS} is readable by root only: run this as root") from None
+    except (ValueError, TypeError) as error:
+        raise Problem(f"{paths.SETTINGS} is damaged ({error}): it is written anew by the next start") from None
