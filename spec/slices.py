@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from visomaster_host import paths
-from visomaster_host.choices import Access
+from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.host import Host
 from visomaster_host.services import services_for
 
@@ -77,7 +77,7 @@ def _programs(settings: Settings, release: Release) -> Slice:
 def _models(settings: Settings, release: Release) -> Slice:
     return {
         "manifest": settings.application.manifest,
-        "when": settings.variant.models,
+        "at_build": settings.variant.models is ModelsAt.BUILD,
         "mirrors": settings.mirrors,
     }
 
