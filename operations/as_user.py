@@ -9,8 +9,9 @@ from __future__ import annotations
 import shlex
 from pathlib import Path, PurePosixPath
 
+from visomaster_host import paths
+
 _ENTER = (Path(__file__).parent / "remote" / "enter.sh").read_text(encoding="utf-8")
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def as_user(user: str, script: str, *words: str) -> str:
@@ -20,7 +21,7 @@ def as_user(user: str, script: str, *words: str) -> str:
     not root runs it as they are.
     """
     inner = shlex.join(["sh", "-euc", script, "as-user", *words])
-    clean = shlex.join(["env", "--ignore-environment", "HOME=/", "LANG=C.UTF-8", f"PATH={_SYSTEM_PATH}"])
+    clean = shlex.join(["env", "--ignore-environment", "HOME=/", "LANG=C.UTF-8", f"PATH={paths.SYSTEM_PATH}"])
     become = shlex.join(["setpriv", "--reuid", user, "--regid", user, "--init-groups"])
     return f'cd / && if test "$(id -u)" = 0; then setsid --wait {clean} {become} {inner}; else {inner}; fi'
 

@@ -10,7 +10,7 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
 from operations import apt, remote
-from operations.facts.dpkg import AptSources, MissingPackages
+from operations.facts.dpkg import KEY, AptSources, MissingPackages
 from operations.remote.mirrors import swap_prefix
 from operations.stream import streamed
 
@@ -57,7 +57,7 @@ def sources_text(wanted: Repository, mirrors: Mapping[str, str]) -> str:
         "URIs": swap_prefix(wanted.url, mirrors),
         "Suites": wanted.suite,
         "Components": wanted.component,
-        "Signed-By": f"/etc/apt/keyrings/{wanted.name}.asc",
+        "Signed-By": KEY.format(wanted.name),
     }
     lines = "".join(f"{name}: {value}\n" for name, value in fields.items() if value)
     return f"# Its key has the fingerprint {wanted.fingerprint}.\n{lines}"

@@ -7,7 +7,7 @@ import sys
 
 from visomaster_host.text import printable
 
-from sandbox import apt, engine
+from sandbox import apt, assets, base, channel, engine, tools, venv
 from sandbox.shell import SandboxError, say
 
 
@@ -20,9 +20,9 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.add_argument("release", nargs="?", default="bookworm", choices=list(apt.RELEASES), metavar="RELEASE")
     commands.add_parser("channel", help="make the Conda channel and print its folder")
-    assets = commands.add_parser("assets", help="start (up) or remove (down) the asset server; up prints its URL")
-    assets.add_argument("action", choices=["up", "down"])
-    assets.add_argument("--rate", type=int, default=0, metavar="BYTES", help="bytes per second and connection")
+    server = commands.add_parser("assets", help="start (up) or remove (down) the asset server; up prints its URL")
+    server.add_argument("action", choices=["up", "down"])
+    server.add_argument("--rate", type=int, default=0, metavar="BYTES", help="bytes per second and connection")
     desktop = commands.add_parser("up", help="bake a variant, run it and wait until it is ready")
     desktop.add_argument("--variant", default="default")
     commands.add_parser("down", help="remove what up runs, and the asset server")
@@ -49,17 +49,10 @@ def main() -> int:
 
 def _run(options: argparse.Namespace) -> list[str]:
     if options.command == "venv":
-        from sandbox import venv
-
         return [str(venv.make())]
     if options.command == "tools":
-        from sandbox import tools
-
         tools.provide()
         return []
-    # Imported here: these modules need each other's results only for their own command.
-    from sandbox import assets, base, channel
-
     client = engine.ensure_engine()
     match options.command:
         case "engine":

@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from visomaster_host import paths
+
 from sandbox.shell import CACHE, SandboxError, apt_install, as_root, run, say, step, succeeds
 
 START_SECONDS = 60
@@ -130,7 +132,7 @@ def _install() -> None:
 
 
 def _start(client: str) -> None:
-    if Path("/run/systemd/system").is_dir():
+    if paths.SYSTEMD.is_dir():
         with step("starting the Docker engine with systemd"):
             run(as_root(["systemctl", "enable", "--now", "docker.service"]), timeout=START_SECONDS)
             _wait(client, None, Path("the journal: journalctl -u docker"))

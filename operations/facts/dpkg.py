@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
+KEY = "/etc/apt/keyrings/{}.asc"
+"""Where the key of a repository is, by its name."""
+
 
 class MissingPackages(FactBase[list[str]]):
     """Those of the wanted packages that are not fully installed, in the order given."""
@@ -28,7 +31,7 @@ class AptSources(FactBase[str]):
     """The description of `repository` that apt reads, empty when there is none or its key is missing."""
 
     def command(self, repository: str) -> StringCommand:
-        sources, key = f"/etc/apt/sources.list.d/{repository}.sources", f"/etc/apt/keyrings/{repository}.asc"
+        sources, key = f"/etc/apt/sources.list.d/{repository}.sources", KEY.format(repository)
         # The empty line: pyinfra does not process a fact whose command prints nothing.
         return StringCommand(f"echo; if test -s {key} && test -e {sources}; then cat {sources}; fi")
 

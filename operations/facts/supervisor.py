@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
+from visomaster_host import paths
 
 _CONTROL = "supervisorctl"
-_SOCKET = "/run/supervisor.sock"
+_SOCKET = paths.SUPERVISOR_SOCKET
 _READY = "ready"
 
 SETTLED_WITHIN = 10

@@ -23,10 +23,11 @@ from visomaster_host import login as logins
 from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.files import Owner
 from visomaster_host.portal import apply, front, pages, tls
+from visomaster_host.portal.config import offered
 from visomaster_host.portal.report import Readiness, Sources
 from visomaster_host.portal.sessions import Session, Sessions
 from visomaster_host.service import Result
-from visomaster_host.services import services_for, visomaster_caddy
+from visomaster_host.services import services_for
 
 from sandbox import tools
 
@@ -37,7 +38,7 @@ ME = Owner(uid=os.getuid(), gid=os.getgid())
 TOKEN = "correct-horse-battery-staple"
 READY = (Result(name="x", ok=True, detail="answers"), Result(name="models", ok=True, detail="fetched"))
 
-OFFERED = visomaster_caddy.offered(services_for(Access.PORTAL, ModelsAt.BUILD))
+OFFERED = offered(services_for(Access.PORTAL, ModelsAt.BUILD))
 """What the portal of a host offers when PORTAL_CONFIG says nothing."""
 
 

@@ -76,15 +76,15 @@ def fetching(portal: rig.Portal, share: float, status: str = "running", error: s
         files[-1].update(status="failed", error=error)
     rate = 24 * MB if status == "running" else 0
     portal.checks[:] = [
-        rig.Check(name="x", ok=True, detail=":1 answers"),
-        rig.Check(name="window manager", ok=True, detail="Fluxbox"),
-        rig.Check(name="vnc", ok=True, detail="127.0.0.1:5900 greets"),
-        rig.Check(
+        rig.Result(name="x", ok=True, detail=":1 answers"),
+        rig.Result(name="window manager", ok=True, detail="Fluxbox"),
+        rig.Result(name="vnc", ok=True, detail="127.0.0.1:5900 greets"),
+        rig.Result(
             name="models",
             ok=status == "done",
             detail="fetched" if status == "done" else "models are still being fetched",
         ),
-        rig.Check(
+        rig.Result(
             name="application",
             ok=status == "done",
             detail="VisoMaster is on the screen" if status == "done" else "needs models",

@@ -26,6 +26,7 @@ HOST = Host(
     display=":1",
     commit="0",
     services=("visomaster_caddy",),
+    cuda_libraries=(),
 )
 
 

@@ -17,10 +17,10 @@ from visomaster_host.portal.config import (
     OwnPage,
     PortalConfig,
     Proxied,
+    offered,
 )
 from visomaster_host.portal.render import links, services_file
 from visomaster_host.services import services_for
-from visomaster_host.services.visomaster_caddy import offered
 
 DEFAULT = offered(services_for(Access.PORTAL, ModelsAt.BUILD))
 

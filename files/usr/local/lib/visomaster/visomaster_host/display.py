@@ -102,7 +102,7 @@ def _as_owner_of_cookie() -> dict[str, Any]:
 
 def _ask(host: Host, *command: str) -> str:
     """What `command` prints. Raises `NotReady` when it fails or takes too long."""
-    import subprocess
+    import subprocess  # 4 ms that supervisord, which asks the display nothing itself, would wait for
 
     environment = {**variables(host), "XAUTHORITY": str(_cookie()), "PATH": paths.SYSTEM_PATH, "LC_ALL": "C.UTF-8"}
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from visomaster_host.beneath import Folder
+from visomaster_host.problems import Problem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +22,11 @@ ROOT = Owner(uid=0, gid=0)
 
 
 def owner_of(user: str) -> Owner:
-    """The owner named `user`. Raises `KeyError` when there is no such user."""
-    entry = pwd.getpwnam(user)
+    """The owner named `user`. Raises `Problem` when there is no such user."""
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise Problem(f"there is no user {user!r}: the host has not been set up, run the deploy first") from None
     return Owner(uid=entry.pw_uid, gid=entry.pw_gid)
 
 

@@ -41,6 +41,7 @@ class Login:
 
 def login_for(token: str, container_label: str) -> Login:
     """What to accept for `token` on the instance `container_label` (may be empty). Raises `TokenError`."""
+    # 3 ms that visomaster-start, which only checks a token, would wait for.
     import base64
     import hashlib
 

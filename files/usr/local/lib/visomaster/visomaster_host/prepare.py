@@ -11,7 +11,6 @@ from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.environment import Environment
 from visomaster_host.files import ROOT, Owner, ensure_directory, owner_of, write_atomic
 from visomaster_host.host import Host
-from visomaster_host.problems import Problem
 from visomaster_host.text import printable
 from visomaster_host.xauthority import write_cookie
 
@@ -24,7 +23,7 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
     `new_cookie`: none of its services runs yet. A running X server knows its old cookie alone, and what a running
     fetch has said of itself holds; otherwise both are begun anew.
     """
-    user = _owner(users.DESKTOP)
+    user = owner_of(users.DESKTOP)
     ensure_directory(paths.RUN, mode=0o755)
     make_log_directories()
     ensure_directory(paths.DESKTOP, mode=0o700, owner=user)
@@ -62,16 +61,9 @@ def _signature(host: Host) -> str:
     return f"{host.access} {host.port} {host.display} 2\n"
 
 
-def _owner(user: str) -> Owner:
-    try:
-        return owner_of(user)
-    except KeyError:
-        raise Problem(f"there is no user {user!r}: the host has not been set up, run the deploy first") from None
-
-
 def _make_portal_directories() -> None:
     """Where the portal's parts meet, each a folder of the one that listens or writes there, and of Caddy's group."""
-    caddy, pages = _owner(users.CADDY), _owner(users.PAGES)
+    caddy, pages = owner_of(users.CADDY), owner_of(users.PAGES)
     ensure_directory(paths.FRONT, mode=0o710, owner=caddy)
     for folder in (paths.PAGES, paths.SESSIONS):
         ensure_directory(folder, mode=0o710, owner=Owner(uid=pages.uid, gid=caddy.gid))
@@ -79,7 +71,7 @@ def _make_portal_directories() -> None:
 
 def _who_sees_the_screen(host: Host, user: Owner) -> dict[Path, Owner]:
     """The files for the X server's cookie, and whose they are."""
-    pages = {paths.PAGES_XAUTHORITY: _owner(users.PAGES)} if host.access == Access.PORTAL else {}
+    pages = {paths.PAGES_XAUTHORITY: owner_of(users.PAGES)} if host.access == Access.PORTAL else {}
     return {paths.XAUTHORITY: user, **pages}
 
 
@@ -92,7 +84,7 @@ def _hand_on_cookie(files: dict[Path, Owner]) -> None:
 
 def _clear_portal() -> None:
     """Remove what a portal left that is not part of the host any more: its services, its copy of a TLS key."""
-    import shutil
+    import shutil  # 2 ms that every start but one after another variant would wait for
 
     for place in (paths.PORTAL, paths.FRONT, paths.PAGES, paths.SESSIONS):
         if place.exists():

@@ -84,7 +84,7 @@ def _try(check: Check, service: str, *, host: Host, stands_on: Result | None = N
         if stands_on and not stands_on.ok:
             raise NotReady(f"needs {stands_on.name}")
         return Result(name=check.name, ok=True, detail=brief(check.probe(host)))
-    except NotReady as reason:
+    except (NotReady, Problem) as reason:
         return Result(name=check.name, ok=False, detail=brief(f"{reason}{_state_of(service)}"))
 
 

@@ -116,7 +116,7 @@ def join_running(host: Host, checked: Environment) -> str:
     lost = [name for name in missing if name not in found]
     if lost:
         raise Problem(
-            f"the running {who} does not include /etc/supervisor/conf.d/*.conf: it finds no {', '.join(lost)}"
+            f"the running {who} does not include {paths.SUPERVISOR_PROGRAMS}/*.conf: it finds no {', '.join(lost)}"
         )
     if not is_prepared(host):
         prepare(host, checked, new_cookie=missing == list(host.services))
@@ -127,7 +127,7 @@ def join_running(host: Host, checked: Environment) -> str:
 
 def launch_supervisord() -> str:
     """Start supervisord in its own session, so that it outlives the caller, and wait until it answers."""
-    import subprocess
+    import subprocess  # 3 ms that a container, where this process becomes supervisord, would wait for
 
     with paths.SUPERVISORD_LOG.open("ab") as log:
         process = subprocess.Popen(

@@ -79,6 +79,7 @@ def restart(name: str) -> None:
 
 def _call(method: str, *arguments: str | bool) -> Any:
     """Call one XML-RPC method. Raises `Problem` when the answer is an error, or none comes in time."""
+    # 20 ms that a container, whose start asks no supervisord anything, would wait for.
     import http.client
     import xmlrpc.client
 

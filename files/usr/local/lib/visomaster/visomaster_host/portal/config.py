@@ -22,10 +22,12 @@ from __future__ import annotations
 import json
 import re
 import reprlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from visomaster_host.choices import PORT, VNC_PORT, WEBSOCKET_PORT, Access
+from visomaster_host.service import Service
 from visomaster_host.text import Told
 
 PORTAL_PORT = PORT[Access.PORTAL]
@@ -95,19 +97,25 @@ class OtherPort:
     path: str
 
 
-Service = OwnPage | Proxied | OtherPort  # (evaluated at import: needs Python 3.10, the oldest we serve)
+Offer = OwnPage | Proxied | OtherPort  # (evaluated at import: needs Python 3.10, the oldest we serve)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PortalConfig:
     """What the index page offers, in the order given."""
 
-    services: tuple[Service, ...]
+    services: tuple[Offer, ...]
 
     @property
     def proxied(self) -> tuple[Proxied, ...]:
         """Those services that Caddy has to know."""
         return tuple(service for service in self.services if isinstance(service, Proxied))
+
+
+def offered(services: Iterable[Service]) -> PortalConfig:
+    """What the portal of a host with these services offers when PORTAL_CONFIG says nothing: their links."""
+    links = sorted((link for service in services for link in service.links), key=lambda link: link.place)
+    return PortalConfig(services=tuple(OwnPage(name=link.name, path=link.path) for link in links))
 
 
 def parse(text: str | None, offered: PortalConfig, portal_port: int = PORTAL_PORT) -> PortalConfig:
@@ -125,7 +133,7 @@ def parse(text: str | None, offered: PortalConfig, portal_port: int = PORTAL_POR
     return PortalConfig(services=tuple(service for _, service in named))
 
 
-def _refuse_duplicates(named: list[tuple[str, Service]]) -> None:
+def _refuse_duplicates(named: list[tuple[str, Offer]]) -> None:
     if len(named) > MAX_SERVICES:
         raise ConfigError("PORTAL_CONFIG services", f"at most {MAX_SERVICES}", len(named))
     names: set[str] = set()
@@ -143,13 +151,13 @@ def _refuse_duplicates(named: list[tuple[str, Service]]) -> None:
 # --- Vast's string form ---
 
 
-def _parse_entries(text: str, portal_port: int) -> list[tuple[str, Service]]:
+def _parse_entries(text: str, portal_port: int) -> list[tuple[str, Offer]]:
     entries = text.split("|")
     fields = [f"PORTAL_CONFIG entry {number}" for number in range(1, len(entries) + 1)]
     return [(field, _parse_entry(field, entry, portal_port)) for field, entry in zip(fields, entries, strict=True)]
 
 
-def _parse_entry(field: str, entry: str, portal_port: int) -> Service:
+def _parse_entry(field: str, entry: str, portal_port: int) -> Offer:
     parts = entry.split(":", 4)  # as Vast's own portal splits it: a name may contain ":"
     if len(parts) != 5:
         raise ConfigError(field, "host:external:internal:path:Name", entry)
@@ -182,7 +190,7 @@ def _prefix_from(field: str, name: str) -> str:
 # --- the guide's JSON form ---
 
 
-def _parse_json(text: str, portal_port: int) -> list[tuple[str, Service]]:
+def _parse_json(text: str, portal_port: int) -> list[tuple[str, Offer]]:
     try:
         document = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
@@ -211,7 +219,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _parse_service(field: str, document: object, portal_port: int) -> Service:
+def _parse_service(field: str, document: object, portal_port: int) -> Offer:
     service = _Fields(field, document, required={"name", "uri"}, optional={"port", "proto", "rewrite", "auth"})
     name = _name(f"{field}.name", service.text("name"))
     uri = service.text("uri")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import ssl
 
 from visomaster_host.choices import WEBSOCKET_PORT
 from visomaster_host.host import Host
@@ -56,8 +55,10 @@ def _converse(address: tuple[str, int], request: bytes, *, until: bytes, what: s
         raise NotReady(f"{what} on port {address[1]}: {reason}") from None
 
 
-def _over_tls(connection: socket.socket) -> ssl.SSLSocket:
+def _over_tls(connection: socket.socket) -> socket.socket:
     """The certificate is not checked: it is for the name that visitors use, and this is loopback."""
+    import ssl  # 6 ms that all who never ask over TLS would wait for
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context.wrap_socket(connection)

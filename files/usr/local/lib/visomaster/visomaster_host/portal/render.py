@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from visomaster_host.portal.config import OwnPage, PortalConfig, Proxied, Service
+from visomaster_host.portal.config import Offer, OwnPage, PortalConfig, Proxied
 
 _CLOSED_AFTERWARDS = ["@visitor not header Upgrade *", "header @visitor Connection close"]
 """Who has no login keeps no connection."""
@@ -101,7 +101,7 @@ def links(config: PortalConfig, outside_ports: Mapping[str, str] | None = None) 
     return [_link(service, outside_ports or {}) for service in config.services]
 
 
-def _link(service: Service, outside_ports: Mapping[str, str]) -> dict[str, object]:
+def _link(service: Offer, outside_ports: Mapping[str, str]) -> dict[str, object]:
     if isinstance(service, OwnPage):
         # Relative, and never empty: an empty href would keep a query that the index was opened with.
         return {"name": service.name, "kind": "page", "href": "." + service.path}
