@@ -40,40 +40,40 @@ RUN PYTHONPATH=files/usr/local/lib/visomaster /playbook/venv/bin/python -B -m sp
 
 FROM base AS environment
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
-    --mount=type=bind,from=stages,source=/stages/environment,target=/dev/shm/playbook \
-    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    --mount=type=bind,from=stages,source=/stages/environment,target=/dev/shm/environment \
+    cd /dev/shm/environment && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
     ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
 
 FROM environment AS system
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
-    --mount=type=bind,from=stages,source=/stages/system,target=/dev/shm/playbook \
-    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    --mount=type=bind,from=stages,source=/stages/system,target=/dev/shm/system \
+    cd /dev/shm/system && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
     ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
 
 FROM system AS desktop
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
-    --mount=type=bind,from=stages,source=/stages/desktop,target=/dev/shm/playbook \
-    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    --mount=type=bind,from=stages,source=/stages/desktop,target=/dev/shm/desktop \
+    cd /dev/shm/desktop && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
     ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
 
 FROM base AS models
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
-    --mount=type=bind,from=stages,source=/stages/models,target=/dev/shm/playbook \
-    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    --mount=type=bind,from=stages,source=/stages/models,target=/dev/shm/models \
+    cd /dev/shm/models && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
     ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
 
 
 FROM desktop AS access-vnc
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
-    --mount=type=bind,from=stages,source=/stages/access-vnc,target=/dev/shm/playbook \
-    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    --mount=type=bind,from=stages,source=/stages/access-vnc,target=/dev/shm/access-vnc \
+    cd /dev/shm/access-vnc && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
     ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
 
 
 FROM desktop AS access-portal
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
-    --mount=type=bind,from=stages,source=/stages/access-portal,target=/dev/shm/playbook \
-    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    --mount=type=bind,from=stages,source=/stages/access-portal,target=/dev/shm/access-portal \
+    cd /dev/shm/access-portal && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
     ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
 
 
@@ -83,20 +83,20 @@ COPY --from=models /app/dependencies /app/dependencies
 
 FROM models-default AS application-default
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
-    --mount=type=bind,from=stages,source=/stages/application,target=/dev/shm/playbook \
-    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    --mount=type=bind,from=stages,source=/stages/application,target=/dev/shm/application \
+    cd /dev/shm/application && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
     ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
 
 FROM application-default AS programs-default
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
-    --mount=type=bind,from=stages,source=/stages/programs,target=/dev/shm/playbook \
-    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    --mount=type=bind,from=stages,source=/stages/programs,target=/dev/shm/programs \
+    cd /dev/shm/programs && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
     ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
 
 FROM programs-default AS services-default
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
-    --mount=type=bind,from=stages,source=/stages/services-default,target=/dev/shm/playbook \
-    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    --mount=type=bind,from=stages,source=/stages/services-default,target=/dev/shm/services-default \
+    cd /dev/shm/services-default && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
     ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
 
 
@@ -106,20 +106,20 @@ COPY --from=models /app/dependencies /app/dependencies
 
 FROM models-alt AS application-alt
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
-    --mount=type=bind,from=stages,source=/stages/application,target=/dev/shm/playbook \
-    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    --mount=type=bind,from=stages,source=/stages/application,target=/dev/shm/application \
+    cd /dev/shm/application && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
     ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
 
 FROM application-alt AS programs-alt
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
-    --mount=type=bind,from=stages,source=/stages/programs,target=/dev/shm/playbook \
-    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    --mount=type=bind,from=stages,source=/stages/programs,target=/dev/shm/programs \
+    cd /dev/shm/programs && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
     ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
 
 FROM programs-alt AS services-alt
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
-    --mount=type=bind,from=stages,source=/stages/services-alt,target=/dev/shm/playbook \
-    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    --mount=type=bind,from=stages,source=/stages/services-alt,target=/dev/shm/services-alt \
+    cd /dev/shm/services-alt && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
     ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
 
 
@@ -127,20 +127,20 @@ FROM access-portal AS models-s-def
 
 FROM models-s-def AS application-s-def
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
-    --mount=type=bind,from=stages,source=/stages/application,target=/dev/shm/playbook \
-    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    --mount=type=bind,from=stages,source=/stages/application,target=/dev/shm/application \
+    cd /dev/shm/application && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
     ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
 
 FROM application-s-def AS programs-s-def
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
-    --mount=type=bind,from=stages,source=/stages/programs,target=/dev/shm/playbook \
-    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    --mount=type=bind,from=stages,source=/stages/programs,target=/dev/shm/programs \
+    cd /dev/shm/programs && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
     ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
 
 FROM programs-s-def AS services-s-def
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
-    --mount=type=bind,from=stages,source=/stages/services-s-def,target=/dev/shm/playbook \
-    cd /dev/shm/playbook && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    --mount=type=bind,from=stages,source=/stages/services-s-def,target=/dev/shm/services-s-def \
+    cd /dev/shm/services-s-def && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
     ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
 
 

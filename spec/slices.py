@@ -42,6 +42,7 @@ def _system(settings: Settings, release: Release) -> Slice:
 def _environment(settings: Settings, release: Release) -> Slice:
     return {
         "prefix": str(paths.ENVIRONMENT),
+        "host_lock": str(paths.ENVIRONMENT_LOCK),
         "conda_environment": settings.application.environment,
         "accelerator": settings.accelerator,
         "mirrors": settings.mirrors,

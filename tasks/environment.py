@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 
 @deploy("Environment")
 def environment(
-    prefix: str, conda_environment: CondaEnvironment, accelerator: Accelerator, mirrors: Mapping[str, str]
+    prefix: str,
+    host_lock: str,
+    conda_environment: CondaEnvironment,
+    accelerator: Accelerator,
+    mirrors: Mapping[str, str],
 ) -> None:
-    """The environment in the folder `prefix` from its channels, then `accelerator`'s requirement sets and CUDA
-    libraries."""
+    """The environment in the folder `prefix` from its channels, by a lock that is kept as `host_lock`, then
+    `accelerator`'s requirement sets and CUDA libraries."""
     conda.environment(
         name=f"Install Conda environment {prefix}",
         prefix=prefix,
+        host_lock=host_lock,
         specs=conda_environment.all_specs,
         channels=conda_environment.channels,
         lock=conda_environment.lock,

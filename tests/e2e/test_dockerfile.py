@@ -20,7 +20,7 @@ SMALL = 200_000
 LEFTOVERS = (
     "-name 'pyinfra*' -o -name 'py_rattler*' -o -name playbook -o -path '/var/lib/apt/lists/*Packages*'"
     " -o -path '/var/cache/apt/*.deb' -o -path '/var/cache/apt/*.bin' -o -path '*/.cache/pip'"
-    " -o -path /dev/shm/playbook -o -path /dev/shm/venv -o -path /stages -o -path /sources"
+    " -o -path '/dev/shm/*' -o -path /stages -o -path /sources"
     " -o -path '/etc/ssh/ssh_host_*' -o -path /var/lib/visomaster/secrets -o -path /root/.ssh"
     " -o \\( -path /etc/machine-id -size +0 \\)"
 )
@@ -127,7 +127,7 @@ def table(old: list[tuple[str, int, str]], new: list[tuple[str, int, str]]) -> s
     kept = {digest for digest, _, _ in old}
     lines = [f"{'layer':<24}{'bytes':>14}  after the edit"]
     for digest, size, step in new:
-        name = re.search(r"source=/stages/([\w-]+)|COPY (\S+)", step)
+        name = re.search(r"cd /dev/shm/([\w-]+)|COPY (\S+)", step)
         title = (name[1] or name[2]) if name else "base"
         lines.append(f"{title:<24}{size:>14,}  {'kept' if digest in kept else 'NEW'}")
     return "\n".join(lines)
