@@ -11,7 +11,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs shell password bake image dockerfile verify verify-image push publish cache login logout runner template \
+.PHONY: help up down logs shell password bake image dockerfile layers verify verify-image push publish cache login logout runner template \
 	vast-page test drills lint format lock pin manifest bench-desktop bench-fetch bench-start bench-apply clean
 
 help: ## Show this list
@@ -78,6 +78,9 @@ vast-page: .venv/.installed ## Render docs/vast.md from templates/vast.md.j2 and
 
 dockerfile: .venv/.installed ## Render Dockerfile from templates/Dockerfile.j2 and the tables in spec/
 	$(BIN)/python -m spec.dockerfile >Dockerfile.new && mv Dockerfile.new Dockerfile
+
+layers: .venv/.installed ## Which layers of the Dockerfile an edit of a file rebuilds (APPLICATION=)
+	@$(BIN)/python -m spec.layers "$(APPLICATION)"
 
 verify: .venv/.installed ## Check a host: HOST=docker://NAME, ssh://NAME, paramiko://USER@HOST:PORT (KEY=FILE) or local://
 	@test -n "$(HOST)" || { echo "verify: say which host: make verify HOST=docker://NAME (or paramiko://, ssh://, local://)" >&2; exit 2; }

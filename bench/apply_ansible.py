@@ -16,7 +16,6 @@ from visomaster_host import paths, users
 from visomaster_host.service import Service
 from visomaster_host.services import services_for
 
-from operations.conda import HOST_LOCK
 from operations.cuda import BASE_IMAGE_FOLDERS, LOADER_CONFIGURATION
 from operations.facts.bytecode import StaleBytecode
 from operations.facts.checkout import CheckoutCommit
@@ -119,7 +118,7 @@ def _questions(settings: Settings) -> Mapping[str, object]:
     cuda = {"folders": (str(paths.ENVIRONMENT), *BASE_IMAGE_FOLDERS), "sonames": settings.accelerator.cuda_libraries}
     return {
         "environment": [
-            _command(CondaEnvironment(), prefix=str(paths.ENVIRONMENT), lock=HOST_LOCK),
+            _command(CondaEnvironment(), prefix=str(paths.ENVIRONMENT), lock=str(paths.ENVIRONMENT_LOCK)),
             _command(InstalledPackages(), python=str(paths.PYTHON)),
             _command(CudaLibraries(), configuration=LOADER_CONFIGURATION, **cuda),
         ],

@@ -15,12 +15,11 @@ from operations.remote.conda_lock import PLATFORMS, inputs_digest, lock_inputs, 
 from operations.remote.mirrors import swap_prefix
 from operations.stream import refused
 
-HOST_LOCK = "/etc/visomaster/environment.lock"
-
 
 @operation()
 def environment(
     prefix: str,
+    host_lock: str,
     specs: Sequence[str],
     channels: Sequence[str],
     lock: Path | None = None,
@@ -30,16 +29,17 @@ def environment(
     """Make `prefix` hold exactly the Conda packages of a lock.
 
     + prefix: the environment's directory
+    + host_lock: the file that the lock is kept in on the host
     + specs: Conda match specs, e.g. ``python 3.10.*``
     + channels: names, URLs or absolute paths, the first one strongest
     + lock: a committed lock, used on the platforms it has packages for; elsewhere, and without one,
-      the specs are solved on the host and the lock is kept there (``/etc/visomaster/environment.lock``)
+      the specs are solved on the host
     + mirrors: URL prefixes FROM -> TO for channels and the index; locks and records keep the canonical URLs
     + index: the pip index of the installer itself; `default` stands for what the host's pip is configured for
 
     Refused: a lock made for other specs or channels, and a machine no Conda packages are built for.
     """
-    state = host.get_fact(CondaEnvironment, prefix=prefix, lock=HOST_LOCK)
+    state = host.get_fact(CondaEnvironment, prefix=prefix, lock=host_lock)
     machine = state.machine if state is not None else "x86_64"  # no python3 yet: this is only the plan
     if machine not in PLATFORMS:
         yield refused(f"no Conda packages are made for {machine}; expected one of {', '.join(PLATFORMS)}")
@@ -55,16 +55,21 @@ def environment(
         return
     request = {
         "prefix": prefix,
-        "lock_path": HOST_LOCK,
+        "lock_path": host_lock,
         "specs": list(specs),
         "channels": list(channels),
         "mirrors": dict(mirrors or {}),
         "lock": wanted,
         "platform": PLATFORMS[machine],
-        "requirements": remote.rattler_requirements(),
+        "requirements": rattler_requirements(),
         "index": swap_prefix(index, mirrors or {}),
     }
     yield remote.job("conda_environment", request)
+
+
+def rattler_requirements() -> str:
+    """The locked requirement set (text, with hashes) of the solver and installer."""
+    return (remote.HERE / "rattler.txt").read_text(encoding="utf-8")
 
 
 def lock_that_holds(committed: str | None, state: EnvironmentState | None, platform: str, digest: str) -> str | None:

@@ -16,11 +16,11 @@ from collections.abc import Generator
 from pyinfra import host
 from pyinfra.api import FunctionCommand, OperationValueError, operation
 
-from operations import remote
+from operations import apt
 from operations.facts.unpacked import UnpackedFiles
 from operations.stream import streamed
 
-_UNPACK = remote.apt_script("apt_unpack")
+_UNPACK = apt.script("apt_unpack.sh")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+")
 _PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 

@@ -16,12 +16,14 @@ from pathlib import Path
 
 from visomaster_host.text import brief
 
-from operations import remote, set_lock
+from operations import set_lock
+from operations.conda import rattler_requirements
 from operations.remote import conda_environment
 from operations.remote.conda_lock import PLATFORMS
 from operations.shown import passed_on
 from spec import fields
-from spec.application import PROFILES, Application, CondaEnvironment, known_applications
+from spec.application import PROFILES, Application, known_applications
+from spec.environment import CondaEnvironment
 from spec.settings import read_settings
 
 
@@ -40,7 +42,7 @@ def lock_environment(environment: CondaEnvironment, out: Path, *, mirrors: Mappi
             "mirrors": dict(mirrors),
             "lock": None,
             "platform": platform,
-            "requirements": remote.rattler_requirements(),
+            "requirements": rattler_requirements(),
             "index": "default",
         }
     )

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
-from operations import remote
+from operations import apt, remote
 from operations.facts.dpkg import KEY, AptSources, MissingPackages
 from operations.remote.mirrors import swap_prefix
 from operations.stream import streamed
-from spec.packages import Repository
 
-_INSTALL = remote.apt_script("apt_install")
+if TYPE_CHECKING:
+    from spec.packages import Repository
+
+_INSTALL = apt.script("apt_install.sh")
 _REPOSITORY = (remote.HERE / "apt_repository.sh").read_text(encoding="utf-8")
 
 

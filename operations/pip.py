@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from pyinfra import host
 from pyinfra.api import operation
@@ -14,7 +15,9 @@ from operations.facts.pip import InstalledPackages
 from operations.remote.mirrors import swap_prefix
 from operations.stream import refused
 from spec import requirements as sets
-from spec.application import RequirementSet
+
+if TYPE_CHECKING:
+    from spec.environment import RequirementSet
 
 
 @operation()

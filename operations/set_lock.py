@@ -20,7 +20,8 @@ from visomaster_host.text import Told
 
 from operations.remote.mirrors import swap_prefix
 from spec import requirements
-from spec.application import DEFAULT_INDEX, Accelerator, Application, RequirementSet
+from spec.application import Application
+from spec.environment import DEFAULT_INDEX, Accelerator, RequirementSet
 
 PLATFORM = "x86_64-manylinux_2_28"
 """Older than the glibc of every release supported (Ubuntu 22.04: 2.35)."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from spec import fields
+from spec.environment import DEFAULT_INDEX, Accelerator, CondaEnvironment, RequirementSet
 from spec.here import GUIDE
+from spec.program import FolderSource, GitSource, Source
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,78 +20,10 @@ else:
 PROFILES = GUIDE.parent
 """Where the project's own profiles are, and where a user may put a program of their own."""
 
-DEFAULT_INDEX = "default"
-"""Stands for the pip index that a host is configured for, which is PyPI where nothing is said."""
-
 _PROFILE = ("title", "manifest", "system", "source", "environment", "accelerators")
 _ENVIRONMENT = ("python", "channels", "specs", "lock")
 _ACCELERATOR = ("requirements", "cuda_libraries")
 _SET = ("file", "index", "build")
-
-
-@dataclass(frozen=True, kw_only=True)
-class GitSource:
-    """A program taken from `url` at `commit` (40 hexadecimal digits)."""
-
-    url: str
-    commit: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class FolderSource:
-    """A program taken from a folder on the machine that runs pyinfra.
-
-    `exclude` names entries at its top that are not part of the program.
-    """
-
-    path: Path
-    exclude: frozenset[str] = frozenset()
-
-
-Source = GitSource | FolderSource
-
-
-@dataclass(frozen=True, kw_only=True)
-class RequirementSet:
-    """A pip requirement set, and the one index all of it comes from: a URL, or `default` for the main one.
-
-    `build` names its packages that exist only as source, which is a program that runs as root; all others are wheels.
-    """
-
-    file: Path
-    index: str = DEFAULT_INDEX
-    build: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Accelerator:
-    """The pip requirement sets of one kind of accelerator, the main index (`default` is what the host's pip is
-    configured for) and the CUDA libraries (sonames) that the program loads at run time."""
-
-    name: str
-    requirements: tuple[RequirementSet, ...]
-    cuda_libraries: tuple[str, ...]
-    index: str = DEFAULT_INDEX
-
-    def with_index(self, index: str) -> Accelerator:
-        """The same with `index` as the main one."""
-        sets = (replace(one, index=index) if one.index == DEFAULT_INDEX else one for one in self.requirements)
-        return replace(self, index=index, requirements=tuple(sets))
-
-
-@dataclass(frozen=True, kw_only=True)
-class CondaEnvironment:
-    """A Conda environment: its Python's version, channels by priority, package specs and, if committed, its lock."""
-
-    python: str
-    channels: tuple[str, ...]
-    specs: tuple[str, ...]
-    lock: Path | None
-
-    @property
-    def all_specs(self) -> tuple[str, ...]:
-        """The specs to solve, Python's own first."""
-        return (f"python {self.python}.*", *self.specs)
 
 
 @dataclass(frozen=True, kw_only=True)

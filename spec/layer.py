@@ -6,8 +6,7 @@ from visomaster_host.enums import StrEnum
 class Layer(StrEnum):
     """One step of the deploy and, in the Dockerfile, one image layer.
 
-    `models` stands beside the chain: its stage needs only `system` and the `programs` that fetch. `start` is never part
-    of an image.
+    `start` is never part of an image.
     """
 
     SYSTEM = "system"
@@ -20,6 +19,18 @@ class Layer(StrEnum):
     SERVICES = "services"
     START = "start"
 
+
+BUILD_ORDER = (
+    Layer.ENVIRONMENT,
+    Layer.SYSTEM,
+    Layer.DESKTOP,
+    Layer.ACCESS,
+    Layer.APPLICATION,
+    Layer.PROGRAMS,
+    Layer.SERVICES,
+)
+"""How layers stand on one another in the Dockerfile: what is largest, and needs nothing of the others, is the lowest.
+`models` stands beside."""
 
 IMAGE_LAYERS: tuple[Layer, ...] = tuple(layer for layer in Layer if layer is not Layer.START)
 """What an image holds: everything but the start of services."""

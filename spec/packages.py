@@ -62,5 +62,3 @@ CADDY = Repository(
 
 LACKS_CADDY = frozenset({Release.JAMMY})
 """Releases without a package of Caddy."""
-
-REPOSITORY_TOOLS = ("curl", "gpg")

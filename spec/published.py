@@ -6,9 +6,10 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
-from spec.application import Application, GitSource
+from spec.application import Application
 from spec.here import ROOT
 from spec.image import Healthcheck, ImageConfig
+from spec.program import GitSource
 from spec.settings import Settings
 from spec.variant import Variant
 

@@ -9,17 +9,11 @@ from pathlib import Path
 from visomaster_host.choices import INTERNAL_PORTS
 
 from spec import fields, requirements
-from spec.application import (
-    DEFAULT_INDEX,
-    Accelerator,
-    Application,
-    FolderSource,
-    Source,
-    load_application,
-    read_source,
-)
+from spec.application import Application, load_application, read_source
+from spec.environment import DEFAULT_INDEX, Accelerator
 from spec.image import repository
 from spec.layer import Layer
+from spec.program import FolderSource, Source
 from spec.variant import VARIANTS, Variant
 
 KEYS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pyinfra.api import deploy
 from pyinfra.operations import files
@@ -10,36 +11,41 @@ from typing_extensions import assert_never
 from visomaster_host import paths, users
 from visomaster_host.choices import Access
 
-from operations import account, debian_files, packages
-from spec.distribution import Release, package_names
-from spec.packages import (
-    CADDY,
-    LACKS_CADDY,
-    PORTAL,
-    PORTAL_UNPACKED,
-    PORTAL_UNPACKED_PATHS,
-    REPOSITORY_TOOLS,
-    VNC,
-)
+from operations import account, debian_files
+from operations import packages as distribution
+
+if TYPE_CHECKING:
+    from spec.packages import Repository
+
+REPOSITORY_TOOLS = ("curl", "gpg")
+"""Packages that check the key of a repository."""
 
 
 @deploy("Access")
-def access(release: Release, kind: Access, mirrors: Mapping[str, str]) -> None:
-    """What `kind` of access needs beside the desktop."""
+def access(
+    kind: Access,
+    packages: tuple[str, ...],
+    repository: Repository | None,
+    unpacked: tuple[str, ...],
+    unpacked_paths: tuple[str, ...],
+    mirrors: Mapping[str, str],
+) -> None:
+    """What `kind` of access needs beside the desktop: the distribution's `packages`, with `repository` where it lacks
+    one of them, and of the packages `unpacked` these paths alone."""
     match kind:
         case Access.VNC:
-            packages.installed(name="Install packages", names=package_names(VNC, release))
+            distribution.installed(name="Install packages", names=packages)
             files.directory(name="Remove the portal's programs", path=str(paths.UNPACKED), present=False)
         case Access.PORTAL:
-            if release in LACKS_CADDY:
-                packages.installed(name="Install what checks a key", names=REPOSITORY_TOOLS)
-                packages.repository(name="Trust Caddy's own repository", wanted=CADDY, mirrors=mirrors)
-            packages.installed(name="Install packages", names=package_names(PORTAL, release))
+            if repository:
+                distribution.installed(name="Install what checks a key", names=REPOSITORY_TOOLS)
+                distribution.repository(name="Trust Caddy's own repository", wanted=repository, mirrors=mirrors)
+            distribution.installed(name="Install packages", names=packages)
             account.system(name=f"Create user {users.PAGES}", user=users.PAGES)
             debian_files.unpacked(
                 name="Unpack noVNC and websockify",
-                packages=PORTAL_UNPACKED,
-                paths=PORTAL_UNPACKED_PATHS,
+                packages=unpacked,
+                paths=unpacked_paths,
                 dest=str(paths.UNPACKED),
             )
         case _:

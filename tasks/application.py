@@ -9,16 +9,16 @@ from typing_extensions import assert_never
 from visomaster_host import paths, users
 
 from operations import checkout, tree
-from spec.application import Application, FolderSource, GitSource
+from spec.program import FolderSource, GitSource, Source
 
 
 @deploy("Application")
-def application(profile: Application, mirrors: Mapping[str, str]) -> None:
-    """The program's source, writable by its user: it keeps thumbnails, outputs and engines beside its code."""
-    match profile.source:
+def application(profile: str, source: Source, mirrors: Mapping[str, str]) -> None:
+    """The program of `profile`, writable by its user: it keeps thumbnails, outputs and engines beside its code."""
+    match source:
         case GitSource(url=url, commit=commit):
             checkout.at_commit(
-                name=f"Check out {profile.name} at {commit[:12]}",
+                name=f"Check out {profile} at {commit[:12]}",
                 url=url,
                 commit=commit,
                 dest=str(paths.PROGRAM),
@@ -33,7 +33,7 @@ def application(profile: Application, mirrors: Mapping[str, str]) -> None:
             )
         case FolderSource(path=folder, exclude=exclude):
             tree.copied(
-                name=f"Copy {profile.name} from {folder.name}/",
+                name=f"Copy {profile} from {folder.name}/",
                 source=folder,
                 dest=str(paths.PROGRAM),
                 user=users.DESKTOP,
@@ -42,4 +42,4 @@ def application(profile: Application, mirrors: Mapping[str, str]) -> None:
                 exclude=exclude,
             )
         case _:
-            assert_never(profile.source)
+            assert_never(source)

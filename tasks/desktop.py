@@ -5,14 +5,16 @@ from __future__ import annotations
 from pyinfra.api import deploy
 from visomaster_host import paths
 
-from operations import packages, tree
-from spec.distribution import Release, package_names
+from operations import packages as distribution
+from operations import tree
 from spec.here import local
-from spec.packages import DESKTOP
+
+FLUXBOX = local(paths.FLUXBOX)
+READS = (FLUXBOX,)
 
 
 @deploy("Desktop")
-def desktop(release: Release) -> None:
-    """X server, Fluxbox and its configuration."""
-    packages.installed(name="Install packages", names=package_names(DESKTOP, release))
-    tree.copied(name="Configure Fluxbox", source=local(paths.FLUXBOX), dest=str(paths.FLUXBOX))
+def desktop(packages: tuple[str, ...]) -> None:
+    """X server and Fluxbox, the distribution's `packages`, and its configuration."""
+    distribution.installed(name="Install packages", names=packages)
+    tree.copied(name="Configure Fluxbox", source=FLUXBOX, dest=str(paths.FLUXBOX))

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pyinfra.api import deploy
-from visomaster_host import paths
 
-from operations import conda, cuda, file, pip
-from spec.application import Accelerator, CondaEnvironment
+from operations import conda, cuda, pip
+
+if TYPE_CHECKING:
+    from spec.environment import Accelerator, CondaEnvironment
 
 
 @deploy("Environment")
-def environment(conda_environment: CondaEnvironment, accelerator: Accelerator, mirrors: Mapping[str, str]) -> None:
-    """The environment from its channels, then `accelerator`'s requirement sets and CUDA libraries."""
+def environment(
+    prefix: str,
+    host_lock: str,
+    conda_environment: CondaEnvironment,
+    accelerator: Accelerator,
+    mirrors: Mapping[str, str],
+) -> None:
+    """The environment in the folder `prefix` from its channels, by a lock that is kept as `host_lock`, then
+    `accelerator`'s requirement sets and CUDA libraries."""
     conda.environment(
-        name=f"Install Conda environment {paths.ENVIRONMENT}",
-        prefix=str(paths.ENVIRONMENT),
+        name=f"Install Conda environment {prefix}",
+        prefix=prefix,
+        host_lock=host_lock,
         specs=conda_environment.all_specs,
         channels=conda_environment.channels,
         lock=conda_environment.lock,
@@ -25,20 +35,12 @@ def environment(conda_environment: CondaEnvironment, accelerator: Accelerator, m
     )
     pip.requirements(
         name=f"Install Python packages for {accelerator.name}",
-        python=str(paths.PYTHON),
+        python=f"{prefix}/bin/python",
         wanted=accelerator.requirements,
         mirrors=mirrors,
     )
     cuda.on_loader_path(
         name="Put CUDA libraries on the loader path",
-        environment=str(paths.ENVIRONMENT),
+        environment=prefix,
         sonames=accelerator.cuda_libraries,
-    )
-    file.written(
-        name="Put the environment on PATH of login shells",
-        text=f'PATH="{paths.CONDA_BIN}:$PATH"\n',
-        dest=str(paths.LOGIN_PATH),
-        user="root",
-        group="root",
-        mode="644",
     )

@@ -9,30 +9,25 @@ from visomaster_host import paths
 
 from operations import bytecode, file, tree
 from spec.here import local
+from tasks.fetcher import COMMANDS, PACKAGE, install_programs, write_manifest
+
+PAGES, FRONT = local(paths.PORTAL_SHARE), local(paths.FRONT_SHARE)
+READS = (PACKAGE, COMMANDS, PAGES, FRONT)
 
 
 @deploy("Programs")
 def programs(manifest: Path) -> None:
-    """The on-host package and its commands, the portal's pages, and the application's model `manifest`."""
-    tree.copied(name="Install the package", source=local(paths.PACKAGE), dest=str(paths.PACKAGE))
-    tree.copied(
-        name="Install the commands",
-        source=local(paths.COMMANDS),
-        dest=str(paths.COMMANDS),
-        prune="visomaster-*",  # the folder is not ours alone
-    )
-    tree.copied(name="Install the portal's pages", source=local(paths.PORTAL_SHARE), dest=str(paths.PORTAL_SHARE))
-    tree.copied(name="Configure the front", source=local(paths.FRONT_SHARE), dest=str(paths.FRONT_SHARE))
+    """The on-host package and its commands, the portal's pages, the application's model `manifest`, and the
+    environment on PATH of login shells."""
+    install_programs()
+    tree.copied(name="Install the portal's pages", source=PAGES, dest=str(paths.PORTAL_SHARE))
+    tree.copied(name="Configure the front", source=FRONT, dest=str(paths.FRONT_SHARE))
     bytecode.compiled(name="Compile the package", folder=str(paths.PACKAGE))
     write_manifest(manifest)
-
-
-def write_manifest(manifest: Path) -> None:
-    """What the fetcher works by."""
     file.written(
-        name="Write the model manifest",
-        text=manifest.read_text(encoding="utf-8"),
-        dest=str(paths.MANIFEST),
+        name="Put the environment on PATH of login shells",
+        text=f'PATH="{paths.CONDA_BIN}:$PATH"\n',
+        dest=str(paths.LOGIN_PATH),
         user="root",
         group="root",
         mode="644",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 from pyinfra import host
 from pyinfra.api import deploy
@@ -10,21 +11,25 @@ from visomaster_host import paths, users
 from visomaster_host.choices import ModelsAt
 from visomaster_host.host import Host
 from visomaster_host.service import Service
-from visomaster_host.services import services_for
+from visomaster_host.services import known, services_of
 
 from operations import file, models, supervisor, tree
-from spec.application import GitSource
 from spec.here import GUIDE, TEMPLATES, local
-from spec.settings import Settings
 
 PROGRAM = TEMPLATES / "etc/supervisor/conf.d/program.conf.j2"
+SUPERVISORD = local(paths.SUPERVISORD_CONFIG)
+KERNEL = local(paths.GUIDE_KERNEL)
+READS = (
+    *(PROGRAM, SUPERVISORD, GUIDE, KERNEL, local(paths.PACKAGE)),
+    *(local(folder) for service in known().values() for folder in service.reads),
+)
 
 
 @deploy("Services")
-def services(settings: Settings) -> None:
-    """Everything a host needs to start: nothing is started here, but a running supervisord takes up what changed."""
-    wanted = services_for(settings.variant.access, settings.variant.models)
-    facts = host_facts(settings, wanted).as_json()
+def services(description: Host, mirrors: Mapping[str, str]) -> None:
+    """Everything the host so described needs to start: nothing is started here, but a running supervisord takes up what
+    changed."""
+    wanted, facts = services_of(description), description.as_json()
     file.written(
         name="Describe the host",
         text=facts,
@@ -35,7 +40,7 @@ def services(settings: Settings) -> None:
     )
     file.written(
         name="Configure supervisord",
-        text=local(paths.SUPERVISORD_CONFIG).read_text(encoding="utf-8"),
+        text=SUPERVISORD.read_text(encoding="utf-8"),
         dest=str(paths.SUPERVISORD_CONFIG),
         user="root",
         group="root",
@@ -44,18 +49,18 @@ def services(settings: Settings) -> None:
     for service in host.loop(wanted):
         file.written(
             name=f"Configure {service.name}",
-            text=file.rendered(PROGRAM, service=service, made_from=made_from(service, facts, settings.port)),
+            text=file.rendered(PROGRAM, service=service, made_from=made_from(service, facts, description.port)),
             dest=f"{paths.SUPERVISOR_PROGRAMS}/{paths.PROGRAM_PREFIX}{service.name}.conf",
             user="root",
             group="root",
             mode="644",
         )
-    if settings.variant.models is ModelsAt.BUILD:
+    if description.models is ModelsAt.BUILD:
         models.fetched(
             name="Link the models into the program",
             manifest=str(paths.MANIFEST),
             link=True,
-            mirrors=settings.mirrors,
+            mirrors=mirrors,
         )
     _guide()
     supervisor.only_programs(
@@ -79,7 +84,7 @@ def _guide() -> None:
         group="root",
         mode="644",
     )
-    tree.copied(name="Bring the guide's kernel", source=local(paths.GUIDE_KERNEL), dest=str(paths.GUIDE_KERNEL))
+    tree.copied(name="Bring the guide's kernel", source=KERNEL, dest=str(paths.GUIDE_KERNEL))
     file.linked(
         name="Lead from the program to the guide",
         path=str(paths.GUIDE_LINK),
@@ -97,18 +102,3 @@ def made_from(service: Service, facts: str, port: int) -> str:
     for folder in (*package, *service.reads):
         whole.update(tree.digest(tree.local_files(local(folder))).encode())
     return whole.hexdigest()[:16]
-
-
-def host_facts(settings: Settings, wanted: tuple[Service, ...]) -> Host:
-    """What /etc/visomaster/host.json says of a host with the services `wanted`."""
-    application, variant = settings.application, settings.variant
-    return Host(
-        application=application.name,
-        commit=source.commit if isinstance(source := application.source, GitSource) else "local",
-        window_title=application.title,
-        access=variant.access,
-        models=variant.models,
-        port=settings.port,
-        services=tuple(service.name for service in wanted),
-        cuda_libraries=settings.accelerator.cuda_libraries,
-    )

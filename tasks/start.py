@@ -11,12 +11,12 @@ from pyinfra.facts.files import Directory
 from pyinfra.facts.systemd import SystemdStatus
 from pyinfra.operations import systemd
 from visomaster_host import paths
-from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.choices import INTERNAL_PORTS, Access, ModelsAt
 from visomaster_host.services import services_for
 
 from operations import file, supervisor
+from operations.facts.neighbours import FoundNeighbours
 from spec.here import local
-from spec.variant import Variant
 
 PACKAGES_OWN = ("caddy.service", "haproxy.service")
 """What the portal's packages would start at boot."""
@@ -27,14 +27,24 @@ takes as long as several gigabytes do."""
 
 
 @deploy("Start")
-def start(variant: Variant) -> None:
+def start(access: Access, models: ModelsAt) -> None:
     """Services started, and waited for; on a machine with systemd they also come back after a reboot."""
     if host.get_fact(Directory, path=str(paths.SYSTEMD)):
-        _come_back(variant.access)
+        _come_back(access)
     supervisor.started(
         name="Start the services",
-        names=tuple(service.name for service in services_for(variant.access, variant.models)),
-        wait=READY_WITHIN[variant.models],
+        names=tuple(service.name for service in services_for(access, models)),
+        wait=READY_WITHIN[models],
+    )
+
+
+def refuse_neighbours(access: Access, models: ModelsAt, port: int) -> None:
+    """Raise `ValueError` where others have taken what the services need on a machine that runs."""
+    internal = INTERNAL_PORTS[access]
+    host.get_fact(FoundNeighbours, ports=(port, *internal)).refuse(
+        port=port,
+        internal=internal,
+        services=[service.name for service in services_for(access, models)],
     )
 
 

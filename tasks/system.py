@@ -5,9 +5,8 @@ from __future__ import annotations
 from pyinfra.api import deploy
 from visomaster_host import paths, users
 
-from operations import account, file, packages
-from spec.distribution import Release, package_names
-from spec.packages import SYSTEM
+from operations import account, file
+from operations import packages as distribution
 
 _ROOTS = (
     *(paths.APPLICATION, paths.MODELS, paths.DEPENDENCIES),
@@ -18,9 +17,9 @@ FOLDERS = {**{str(path): "root" for path in _ROOTS}, str(paths.WORKSPACE): users
 
 
 @deploy("System")
-def system(release: Release, libraries: tuple[str, ...]) -> None:
-    """Packages of `release`, with the `libraries` (Debian 12 names) an application needs; user, folders, locale."""
-    packages.installed(name="Install packages", names=package_names((*SYSTEM, *libraries), release))
+def system(packages: tuple[str, ...]) -> None:
+    """The distribution's `packages`, with the libraries an application needs; user, folders, locale."""
+    distribution.installed(name="Install packages", names=packages)
     file.written(
         name="Set the locale",
         text="LANG=C.UTF-8\n",

@@ -38,11 +38,6 @@ getattr(program, "leave", sys.exit)(status)
 """.strip()
 
 
-def apt_script(name: str) -> str:
-    """The shell script `name` of this package with what all that use apt begin with."""
-    return "".join((HERE / f"{part}.sh").read_text(encoding="utf-8") for part in ("apt_run", name))
-
-
 def job(name: str, request: Mapping[str, Any]) -> FunctionCommand:
     """A streamed command: the program ``name`` of this package, run on the target with ``request``."""
     stdin = json.dumps({"sources": sources(name), "request": dict(request)})
@@ -70,8 +65,3 @@ def _add_sources(module: str, ordered: dict[str, str], importers: tuple[str, ...
     for imported in _IMPORTED.findall(source):
         _add_sources(imported, ordered, (*importers, module))
     ordered[module] = source
-
-
-def rattler_requirements() -> str:
-    """The locked requirement set (text, with hashes) of the solver and installer: ``rattler.txt``."""
-    return (HERE / "rattler.txt").read_text(encoding="utf-8")

@@ -409,7 +409,7 @@ def test_two_installations_at_once_are_refused(host: Host) -> None:
 
 def test_the_job_brings_its_own_rattler_and_takes_it_away(host: Host) -> None:
     """As pyinfra runs it: source and request through stdin of the system's python3."""
-    request = host.request("tool ==1.0", requirements=remote.rattler_requirements())
+    request = host.request("tool ==1.0", requirements=conda.rattler_requirements())
     job: Any = remote.job("conda_environment", request)
     done = subprocess.run(
         job.command.get_raw_value(), input=job.stdin, shell=True, text=True, capture_output=True, check=False

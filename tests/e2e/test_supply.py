@@ -17,7 +17,8 @@ from operations.remote.conda_rattler import provide_rattler
 from operations.remote.conda_request import Request
 from operations.set_lock import LockError, SetToLock
 from spec import requirements
-from spec.application import RequirementSet, load_application
+from spec.application import load_application
+from spec.environment import RequirementSet
 from spec.layer import Layer
 from spec.settings import read_settings
 from tests.e2e.fake_index import Index, index, source, wheel

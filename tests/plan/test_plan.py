@@ -11,10 +11,11 @@ from visomaster_host import paths, users
 from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.services import services_for
 
-from spec.application import GitSource, load_application
+from spec.application import load_application
 from spec.distribution import Release, package_names
 from spec.layer import IMAGE_LAYERS, Layer
 from spec.packages import DESKTOP, PORTAL, SYSTEM, VNC
+from spec.program import GitSource
 from spec.variant import VARIANTS, Variant
 from tests.plan.fake import CANARY, Operation, on, plan
 
@@ -54,7 +55,6 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
                 f"Install Conda environment {paths.ENVIRONMENT}",
                 f"Install Python packages for {SANDBOX.accelerators[0].name}",
                 "Put CUDA libraries on the loader path",
-                "Put the environment on PATH of login shells",
             ]
         case Layer.DESKTOP:
             names = ["Install packages", "Configure Fluxbox"]
@@ -70,6 +70,7 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
         case Layer.PROGRAMS:
             installed = [f"Install the {part}" for part in ("package", "commands", "portal's pages")]
             names = [*installed, "Configure the front", "Compile the package", "Write the model manifest"]
+            names += ["Put the environment on PATH of login shells"]
         case Layer.MODELS:
             names = ["Write the model manifest", *(["Fetch the models"] if built else [])]
         case Layer.SERVICES:

@@ -8,7 +8,8 @@ import pytest
 
 from operations import set_lock
 from spec import application, requirements
-from spec.application import FolderSource, GitSource, known_applications, load_application
+from spec.application import known_applications, load_application
+from spec.program import FolderSource, GitSource
 from spec.settings import read_settings
 
 GOOD = """

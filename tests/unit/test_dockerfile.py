@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from spec.application import load_application
 from spec.dockerfile import Build, render
-from spec.here import GUIDE, ROOT
-from spec.layer import IMAGE_LAYERS, Layer
+from spec.here import ROOT
+from spec.layer import BUILD_ORDER
+from spec.program import FolderSource
+from spec.stages import all_stages
 from spec.variant import VARIANTS
 
 
@@ -31,29 +34,35 @@ def test_s_alt_shares_every_layer_of_s_def() -> None:
     assert "FROM services-s-def AS s-def\n" in text and "FROM services-s-def AS s-alt\n" in text
 
 
+def parents(text: str) -> dict[str, str]:
+    """Stage -> the one it stands on."""
+    return {name: parent for parent, name in re.findall(r"^FROM (\S+) AS (\S+)$", text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("host", ["default", "alt", "s-def"])
+def test_layers_stand_on_one_another_as_the_table_says(host: str) -> None:
+    """`make layers` counts on it."""
+    on, stage, found = parents(render("visomaster")), host, []
+    while (stage := on[stage]) != "base":
+        found.append(stage.removesuffix(f"-{host}").removesuffix("-vnc").removesuffix("-portal"))
+    assert [name for name in reversed(found) if name != "models"] == list(BUILD_ORDER)
+    assert on["models"] == "base"
+
+
+def test_each_layer_mounts_a_folder_that_is_made() -> None:
+    mounted = re.findall(r"source=/stages/(\S+?),", render("visomaster"))
+    assert set(mounted) == {stage.name for stage in all_stages()}
+
+
 @pytest.mark.parametrize("application", ["fusion", "sandbox", "visomaster"])
-def test_what_a_layer_reads_is_there(application: str) -> None:
-    """A missing path would fail the build after minutes."""
-    build = Build(application=load_application(application))
-    paths = {path for layer in IMAGE_LAYERS for path in (*build.common, *build.reads(layer))}
-    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+def test_what_layers_are_made_from_is_there(application: str) -> None:
+    """A missing path would fail the build."""
+    paths = Build(application=load_application(application)).sources
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
-def test_only_the_services_see_the_guide() -> None:
-    """It lies in a folder that the application's layer reads: without hiding it there an edit would check the program
-    out anew, and every image would be pushed with it."""
-    build = Build(application=load_application("visomaster"))
-    guide = GUIDE.relative_to(ROOT)
-
-    def sees(layer: Layer) -> bool:
-        read = any(guide.is_relative_to(path) for path in (*build.common, *build.reads(layer)))
-        return read and guide.as_posix() not in build.hides(layer)
-
-    assert [layer for layer in IMAGE_LAYERS if sees(layer)] == [Layer.SERVICES]
-
-
-def test_only_the_services_read_the_templates() -> None:
-    """That is what makes an edit of a template a layer of kilobytes."""
-    build = Build(application=load_application("visomaster"))
-    readers = [layer for layer in IMAGE_LAYERS if any(Path(p).parts[0] == "templates" for p in build.reads(layer))]
-    assert readers == [Layer.SERVICES]
+def test_a_program_of_ones_own_in_the_repository_is_copied_too() -> None:
+    own = replace(load_application("sandbox"), source=FolderSource(path=ROOT / "sandbox/application"))
+    assert Build(application=own).sources[-1] == "sandbox/application"
+    with pytest.raises(ValueError, match="/elsewhere is outside of the repository"):
+        _ = Build(application=replace(own, source=FolderSource(path=Path("/elsewhere")))).sources

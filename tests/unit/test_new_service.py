@@ -18,7 +18,8 @@ from visomaster_host.problems import Problem
 from operations.file import rendered
 from spec.here import local
 from spec.settings import read_settings
-from tasks.services import PROGRAM, host_facts, made_from
+from spec.slices import host_facts
+from tasks.services import PROGRAM, made_from
 
 SOURCE = '''
 """A service that is thrown away."""
@@ -52,9 +53,8 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def host_json(added: None, tmp_path: Path) -> Path:
     """What the deploy writes of a host, which all else goes by."""
     settings = read_settings({"variant": "alt", "application": "sandbox"})
-    wanted = services.services_for(settings.variant.access, settings.variant.models)
     path = tmp_path / "host.json"
-    path.write_text(host_facts(settings, wanted).as_json())
+    path.write_text(host_facts(settings).as_json())
     return path
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from spec.application import FolderSource, GitSource
 from spec.layer import Layer
+from spec.program import FolderSource, GitSource
 from spec.settings import read_settings
 
 

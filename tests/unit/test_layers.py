@@ -1,0 +1,223 @@
+"""What each layer of the Dockerfile sees, and that it is enough."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from spec.closure import closure
+from spec.distribution import Release
+from spec.here import ROOT
+from spec.layer import BUILD_ORDER, Layer
+from spec.layers import VALUES, readers, rebuilt, table
+from spec.stages import all_stages, main, write
+
+DATA = {"application": "sandbox", "mirrors": "http://assets.sandbox.invalid=http://127.0.0.1:1"}
+
+EVERY = {"__init__.py", "stream.py", "text.py", "terminal.py", "here.py"}
+"""What every layer's code needs, by name: packages, streamed commands, and what guards the terminal."""
+
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folders of all layers."""
+    folder = tmp_path_factory.mktemp("layers") / "stages"
+    write(folder, DATA, Release.BOOKWORM)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file below `folder` with what it holds and its mode."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mode) for path in files}
+
+
+SEEN = cache(readers)
+
+
+def seen_by(layer: Layer) -> set[str]:
+    """The files that `layer` of the default application sees."""
+    return {file for file, layers in SEEN("visomaster").items() if layer in layers}
+
+
+def test_the_environment_sees_what_makes_it_and_nothing_else() -> None:
+    """It is the largest layer, and each that stands on it is built anew with it."""
+    seen = seen_by(Layer.ENVIRONMENT)
+    remote = {name for name in seen if name.startswith("operations/remote/") and not name.endswith("__init__.py")}
+    kinds = ("conda_", "cuda_", "pip_", "mirrors", "rattler")
+    assert remote and all(Path(name).name.startswith(kinds) for name in remote)
+    assert {name for name in seen - remote if Path(name).name not in EVERY} == {
+        "VisoMaster/requirements/visomaster-cu124.txt",
+        *(f"operations/{name}.py" for name in ("conda", "cuda", "pip")),
+        *(f"operations/facts/{name}.py" for name in ("conda", "cuda", "pip")),
+        *("spec/environment.py", "spec/requirements.py", "tasks/environment.py"),
+    }
+
+
+def test_the_models_see_the_fetcher_its_manifest_and_operation() -> None:
+    """Models are gigabytes to fetch."""
+    host, fetch = "files/usr/local/lib/visomaster/visomaster_host", "files/usr/local/bin/visomaster-fetch"
+    seen = seen_by(Layer.MODELS)
+    assert fetch in seen and {path.relative_to(ROOT).as_posix() for path in closure(ROOT / fetch)} <= seen
+    fetcher = {path.relative_to(ROOT).as_posix() for path in closure(ROOT / fetch)}
+    assert {name for name in seen - fetcher if Path(name).name not in EVERY} == {
+        "VisoMaster/models/visomaster.json",
+        *(f"operations/{name}.py" for name in ("as_user", "file", "models", "tree")),
+        *(f"operations/facts/{name}.py" for name in ("file", "models", "tree")),
+        *("operations/remote/enter.sh", "tasks/fetcher.py", "tasks/models.py"),
+    }
+    assert not {name for name in fetcher if name.startswith((f"{host}/portal", f"{host}/services"))}
+
+
+def test_only_the_services_see_templates_the_guide_and_supervisor() -> None:
+    seen = SEEN("visomaster")
+    for file in (
+        "VisoMaster/Install_Guide.ipynb",
+        "operations/supervisor.py",
+        "templates/etc/supervisor/conf.d/program.conf.j2",
+    ):
+        assert seen[file] == {Layer.SERVICES}
+
+
+def test_nothing_that_reads_settings_is_in_a_layer() -> None:
+    seen = SEEN("visomaster")
+    for file in ("VisoMaster/visomaster.toml", "deploy.py", "spec/settings.py", "spec/packages.py", "spec/variant.py"):
+        assert file not in seen
+    (line,) = (line for line in table("visomaster").splitlines() if line.startswith("spec/settings.py "))
+    assert line.endswith(f"  {VALUES}")
+
+
+def test_layers_on_a_rebuilt_one_are_rebuilt() -> None:
+    assert rebuilt([Layer.ENVIRONMENT]) == BUILD_ORDER
+    assert rebuilt([Layer.MODELS]) == (Layer.MODELS,)
+    assert rebuilt([Layer.PROGRAMS, Layer.MODELS]) == (Layer.PROGRAMS, Layer.SERVICES, Layer.MODELS)
+
+
+ALONE = """
+import importlib.metadata, sys
+sys.meta_path = [finder for finder in sys.meta_path if "editable" not in finder.__module__]
+every, ours = importlib.metadata.entry_points, "connectors.bake"
+importlib.metadata.entry_points = lambda **wanted: [one for one in every(**wanted) if ours not in one.value]
+from pyinfra_cli.main import cli
+sys.argv = ["pyinfra", "inventory.py", "layer.py", "--dry"]
+try:
+    cli()
+finally:
+    files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+    assert not [file for file in files if file.startswith(REPOSITORY) and "site-packages" not in file]
+"""
+"""pyinfra in a folder alone: an installed repository would lend it what it lacks."""
+
+
+def planned(folder: Path) -> str:
+    """What pyinfra says of a plan of the layer in `folder`, with nothing else to import."""
+    inventory = folder / "inventory.py"
+    inventory.write_text('hosts = [("@fake/box", {"fake_responses": {"db:Status-Status": [""]}})]\n')
+    fast = {"PYINFRA_FAKE_DELAY": "0", "PYINFRA_FAKE_DELAY_JITTER": "0", "PYINFRA_PROGRESS": "off"}
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", f"REPOSITORY = {str(ROOT)!r}\n{ALONE}"],
+        cwd=folder,
+        env={**os.environ, **fast, "PYTHONPATH": "files/usr/local/lib/visomaster"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return "" if done.returncode == 0 else f"{folder.name}: {done.stderr}"
+
+
+def test_each_layer_is_planned_with_its_folder_alone(stages: Path, tmp_path: Path) -> None:
+    """Every module and every program for the target is there."""
+    copies = [shutil.copytree(stages / stage.name, tmp_path / stage.name) for stage in all_stages()]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        assert [failed for failed in pool.map(planned, map(Path, copies)) if failed] == []
+
+
+def test_a_second_writing_is_the_same(stages: Path, tmp_path: Path) -> None:
+    write(tmp_path / "again", DATA, Release.BOOKWORM)
+    assert contents(tmp_path / "again") == contents(stages)
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the Dockerfile gives to its stage, to be edited."""
+    copy = tmp_path_factory.mktemp("copy")
+    for name in ("VisoMaster", "connectors", "files", "operations", "spec", "tasks", "templates"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+def differing(copied: Path, folder: Path, stages: Path) -> set[str]:
+    """The layers' folders that the edited copy writes otherwise."""
+    words = [word for key, value in DATA.items() for word in ("--data", f"{key}={value}")]
+    # The release of the machine is asked there: the packages' names may be others, so it is told here.
+    program = "import sys; from spec import stages; from spec.distribution import Release as R; "
+    program += f"stages.write(__import__('pathlib').Path(sys.argv[1]), {DATA!r}, R.BOOKWORM)"
+    subprocess.run(
+        [sys.executable, "-B", "-c", program, str(folder), *words],
+        cwd=copied,
+        env={**os.environ, "PYTHONPATH": f"{copied}:{copied}/files/usr/local/lib/visomaster"},
+        check=True,
+        timeout=60,
+    )
+    return {stage.name for stage in all_stages() if contents(folder / stage.name) != contents(stages / stage.name)}
+
+
+EDITS: Mapping[str, set[str]] = {
+    "spec/settings.py": set(),
+    "spec/packages.py": set(),
+    "VisoMaster/sandbox.toml": set(),
+    "operations/conda.py": {"environment"},
+    "operations/supervisor.py": {"services-default", "services-alt", "services-s-def"},
+    "tasks/models.py": {"models"},
+}
+
+
+@pytest.mark.parametrize("file", EDITS)
+def test_an_edit_is_seen_by_those_that_read_it(file: str, copied: Path, stages: Path, tmp_path: Path) -> None:
+    """A comment, that is: another value is seen by the layers that it is given to."""
+    before = (copied / file).read_bytes()
+    try:
+        (copied / file).write_bytes(before + b"\n# edited\n")
+        assert differing(copied, tmp_path / "stages", stages) == EDITS[file]
+    finally:
+        (copied / file).write_bytes(before)
+
+
+def test_a_package_more_is_seen_by_its_layer_alone(copied: Path, stages: Path, tmp_path: Path) -> None:
+    packages = copied / "spec/packages.py"
+    before = packages.read_text()
+    try:
+        packages.write_text(before.replace('"fluxbox",', '"fluxbox",\n    "xterm",'))
+        assert differing(copied, tmp_path / "stages", stages) == {"desktop"}
+    finally:
+        packages.write_text(before)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["accelerator=rocm"], "accelerator: 'rocm' is unknown to sandbox, expected one of: cu124"),
+        (["variant=alt"], "variant: expected none, the target of the build decides"),
+        (["layers=system"], "layers: expected none, the target of the build decides"),
+        (["source=/elsewhere"], "sandbox: source names /elsewhere, which is no folder"),
+        (["source=/usr"], "/usr is outside of the repository, which is all a build can see"),
+        (["mirrors"], "data: expected KEY=VALUE, got 'mirrors'"),
+    ],
+)
+def test_what_a_build_is_told_wrongly_is_one_line(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "debian", "VERSION_ID": "12"})
+    given = [part for word in ["application=sandbox", *words] for part in ("--data", word)]
+    assert main([str(tmp_path / "stages"), *given]) == 1
+    assert capsys.readouterr().err == f"{said}\n"
