@@ -27,7 +27,7 @@ RUN python3 -m venv /playbook/venv \
 
 FROM playbook AS stages
 COPY VisoMaster /sources/VisoMaster
-COPY connectors /sources/connectors
+COPY controller /sources/controller
 COPY files /sources/files
 COPY operations /sources/operations
 COPY spec /sources/spec

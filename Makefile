@@ -117,7 +117,7 @@ ifeq ($(APP)$(SETS),)
 	$(COMPILE) --output-file requirements.txt
 	$(COMPILE) --group dev --output-file requirements-dev.txt
 endif
-	@$(BIN)/python -m operations.lock $(APP) --sets "$(SETS)" --mirrors "$(MIRRORS)"
+	@$(BIN)/python -m locks $(APP) --sets "$(SETS)" --mirrors "$(MIRRORS)"
 
 pin: .venv/.installed ## Renew the digests of the images that a build fetches, where their registry can be reached
 	@$(BIN)/python -m release.pin

@@ -10,8 +10,9 @@ from pyinfra.api.exceptions import DeployError
 from pyinfra.facts.server import OsRelease
 from visomaster_host.text import brief
 
-from connectors import bake, docker_notice, terminal
-from connectors.data import project_data
+from connectors import bake, stock_docker
+from controller import terminal
+from controller.host_data import project_data
 from spec.distribution import Release
 from spec.layer import IMAGE_LAYERS, Layer
 from spec.published import published_image
@@ -50,7 +51,7 @@ try:
 except ValueError as error:
     raise DeployError(brief(error)) from None  # it may name what the box says of itself
 
-docker_notice.announce(host)
+stock_docker.attend(host)
 bake.describe(host, image)
 
 for layer, task in host.loop(TASKS.items()):  # all of them: a layer has the same place on each host of a run

@@ -1,7 +1,7 @@
 """What every host reached over SSH has in common; other connectors do not read these keys."""
 
-from connectors import terminal as _terminal
 from connectors import transport as _transport
+from controller import terminal as _terminal
 
 _terminal.guard()
 

@@ -28,7 +28,7 @@ REPOSITORY_NAME = "visomaster-sandbox/desktop"
 ORIGIN = "http://assets.sandbox.invalid"
 READY_WITHIN = 120
 # What decides what a bake makes: everything pyinfra reads.
-INPUTS = ("deploy.py", "connectors", "files", "operations", "spec", "tasks", "templates", "VisoMaster")
+INPUTS = ("deploy.py", "connectors", "controller", "files", "operations", "spec", "tasks", "templates", "VisoMaster")
 
 
 @dataclass(frozen=True, kw_only=True)

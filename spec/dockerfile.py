@@ -24,7 +24,7 @@ from spec.variant import VARIANTS, Variant
 BASE = pins.images()["base"]
 """The default base image, by its digest. CUDA libraries come with the pip requirement sets: the base needs none."""
 
-_SOURCES = ("VisoMaster", "connectors", "files", "operations", "spec", "tasks", "templates/etc")
+_SOURCES = ("VisoMaster", "controller", "files", "operations", "spec", "tasks", "templates/etc")
 """What the layers are made from: `spec.stages` gives each of them its own."""
 
 

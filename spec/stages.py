@@ -99,7 +99,7 @@ def _write(folder: Path, stage: Stage, given: Slice) -> None:
 
 def _deploy(stage: Stage, given: Slice) -> str:
     """The layer's deploy: what it prints is guarded, as everywhere."""
-    calls = [call("connectors.terminal", "guard", {})]
+    calls = [call("controller.terminal", "guard", {})]
     calls += [call(f"tasks.{name}", name, given if name == stage.layer else {}) for name in stage.tasks]
     return module_of(calls)
 

@@ -256,9 +256,9 @@ def test_a_missing_client_is_named(bench: Bench) -> None:
 NOTICED = """
 from pyinfra import host
 from pyinfra.operations import server
-from connectors import docker_notice
+from connectors import stock_docker
 
-docker_notice.announce(host)
+stock_docker.attend(host)
 server.shell(name="make", commands=["true"])
 """
 

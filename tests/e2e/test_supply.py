@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from operations import lock, remote, set_lock
+from locks import __main__ as lock
+from locks import requirement_sets
+from locks.requirement_sets import LockError, SetToLock
+from operations import remote
 from operations.remote import conda_environment, pip_environment, pip_requirements
 from operations.remote.conda_rattler import provide_rattler
 from operations.remote.conda_request import Request
-from operations.set_lock import LockError, SetToLock
 from spec import requirements
 from spec.application import load_application
 from spec.environment import RequirementSet
@@ -270,7 +272,7 @@ def test_a_set_is_locked_by_its_own_index(
         ours.add("thing", wheel("thing", "1.0", needs=("part", "torch"))),
         ours.add("part", wheel("part", "2.0")),
     ]
-    set_lock.lock(to_lock(tmp_path, "thing\n", ours.url, elsewhere=frozenset({"torch"})), {})
+    requirement_sets.lock(to_lock(tmp_path, "thing\n", ours.url, elsewhere=frozenset({"torch"})), {})
     locked = requirements.parse((tmp_path / "set.txt").read_text(), "set.txt")
     found = {(str(one.requirement), one.hashes) for one in locked}
     assert found == {("thing==1.0", (digests[0],)), ("part==2.0", (digests[1],))}
@@ -281,10 +283,10 @@ def test_an_index_that_cannot_be_reached_is_said_and_the_old_lock_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    monkeypatch.setattr(set_lock, "_KEPT", (*set_lock._KEPT, "UV_HTTP_RETRIES"))
+    monkeypatch.setattr(requirement_sets, "_KEPT", (*requirement_sets._KEPT, "UV_HTTP_RETRIES"))
     (tmp_path / "set.txt").write_text("thing==0.9\n")
     with pytest.raises(LockError) as refused:
-        set_lock.lock(to_lock(tmp_path, "thing\n", "http://127.0.0.1:9/simple"), {})
+        requirement_sets.lock(to_lock(tmp_path, "thing\n", "http://127.0.0.1:9/simple"), {})
     expected = "set.txt: http://127.0.0.1:9/simple cannot be reached from here; the old file is kept"
     assert (str(refused.value), (tmp_path / "set.txt").read_text()) == (expected, "thing==0.9\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set.in", "set.txt"]
@@ -297,7 +299,7 @@ def test_a_package_without_a_wheel_is_not_locked_unless_the_profile_says_so(
     ran = tmp_path / "ran"
     ours.add("thing", evil(ran))
     with pytest.raises(LockError, match=r"^set\.txt: Because .*thing.* no .*wheels.*; the old file is kept$"):
-        set_lock.lock(to_lock(tmp_path, "thing\n", ours.url), {})
+        requirement_sets.lock(to_lock(tmp_path, "thing\n", ours.url), {})
     assert not ran.exists()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from operations import set_lock
+from locks import requirement_sets
 from spec import application, requirements
 from spec.application import known_applications, load_application
 from spec.program import FolderSource, GitSource
@@ -60,9 +60,9 @@ def test_the_default_of_our_profiles_is_one_index_with_hashes(name: str) -> None
 def test_every_set_is_locked_from_a_file_beside_it() -> None:
     """And says nothing else than that file does: `make lock` could not have forgotten a package."""
     for name in known_applications():
-        for one in set_lock.sets_of(load_application(name)):
+        for one in requirement_sets.sets_of(load_application(name)):
             locked = {wanted.name for wanted in requirements.parse(one.out.read_text(), one.out.name)}
-            assert set(set_lock.named(one.source)) - locked == set(), one.out.name
+            assert set(requirement_sets.named(one.source)) - locked == set(), one.out.name
 
 
 def test_a_profile_of_the_users_own(own: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from operations import lock
+from locks import __main__ as lock
 from operations.remote import conda_environment
 from operations.remote.conda_progress import say
 from release import image

@@ -14,7 +14,7 @@ from visomaster_host import paths
 from spec.here import ROOT, local
 
 HOST = local(paths.PACKAGE)
-PACKAGES = ("connectors", "operations", "release", "sandbox", "spec", "tasks", "vast")
+PACKAGES = ("connectors", "controller", "locks", "operations", "release", "sandbox", "spec", "tasks", "vast")
 
 ENTRIES = ("credentials", "ready", "run_service", "serve_pages", "start")
 """What the commands on the host run: nothing is above them."""
@@ -87,9 +87,9 @@ def test_no_circle() -> None:
     ("below", "above"),
     [
         ("visomaster_host", PACKAGES),
-        ("spec", ("connectors", "operations", "release", "sandbox", "tasks", "pyinfra")),
-        ("operations", ("connectors", "release", "sandbox", "tasks")),
-        ("tasks", ("connectors", "release", "sandbox")),
+        ("spec", ("connectors", "controller", "locks", "operations", "release", "sandbox", "tasks", "pyinfra")),
+        ("operations", ("connectors", "controller", "locks", "release", "sandbox", "tasks")),
+        ("tasks", ("connectors", "locks", "release", "sandbox")),
         ("visomaster_host.portal", ("visomaster_host.services", "visomaster_host.needs")),
         ("visomaster_host.fetch", ("visomaster_host.services", "visomaster_host.portal", "visomaster_host.prepare")),
         *(("visomaster_host", (f"visomaster_host.{entry}",)) for entry in ENTRIES if entry != "ready"),

@@ -151,7 +151,7 @@ def test_a_second_writing_is_the_same(stages: Path, tmp_path: Path) -> None:
 def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what the Dockerfile gives to its stage, to be edited."""
     copy = tmp_path_factory.mktemp("copy")
-    for name in ("VisoMaster", "connectors", "files", "operations", "spec", "tasks", "templates"):
+    for name in ("VisoMaster", "controller", "files", "operations", "spec", "tasks", "templates"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     return copy
 

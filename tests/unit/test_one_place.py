@@ -15,7 +15,18 @@ from visomaster_host.services import known
 
 from spec.here import FILES, ROOT, local
 
-PRODUCT = ("connectors", "inventories", "operations", "release", "sandbox", "spec", "tasks", "vast")
+PRODUCT = (
+    "connectors",
+    "controller",
+    "inventories",
+    "locks",
+    "operations",
+    "release",
+    "sandbox",
+    "spec",
+    "tasks",
+    "vast",
+)
 HOST = local(paths.PACKAGE)
 CADDYFILE = local(paths.PORTAL_SHARE) / "Caddyfile"
 PATHS = HOST / "paths.py"

@@ -86,6 +86,8 @@ def test_any_text_is_one_harmless_line(text: str) -> None:
 PROGRAMS = (
     "files/usr/local/lib/visomaster/visomaster_host",
     "connectors",
+    "controller",
+    "locks",
     "operations",
     "release",
     "sandbox",
@@ -94,7 +96,7 @@ PROGRAMS = (
 )
 MORE = ("deploy.py", "inventories/vast.py", "tests/host/conftest.py", "tests/host/plain.py")
 ELSEWHERE = {
-    "operations/remote": "runs on a box; the controller shows its lines, through `connectors.terminal`",
+    "operations/remote": "runs on a box; the controller shows its lines, through `controller.terminal`",
     "operations/facts/bytecode.py": "runs on a box; its lines are a fact",
     "operations/cuda.py": "runs on a box, as above",
     "sandbox/application": "the stand-in program: its output is what is guarded against",
@@ -106,8 +108,8 @@ OURS = {
         "error",
     ): "its own sentences, and commands it has written itself; it runs without the project",
     ("release/runner.py", "free"): "a number",
-    ("operations/lock.py", "application.name"): "checked where the profile is read",
-    ("operations/lock.py", "out.name"): "made of the profile's name",
+    ("locks/__main__.py", "application.name"): "checked where the profile is read",
+    ("locks/__main__.py", "out.name"): "made of the profile's name",
     ("sandbox/desktop.py", "way"): "made of what is printable, a few lines above",
     ("sandbox/shell.py", "start"): "the line's own return, and what is printable",
     ("sandbox/shell.py", "text"): "printable since the line begins",

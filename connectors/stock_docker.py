@@ -25,8 +25,9 @@ class DockerNotice(BaseStateCallback):
         )
 
 
-def announce(host: Host) -> None:
-    """Have the notice printed at the end of the run, once for each image that `@docker/IMAGE` makes."""
+def attend(host: Host) -> None:
+    """Keep a container of the user's own, and have the notice printed at the end of the run, once for each image that
+    `@docker/IMAGE` makes."""
     connector = host.connector
     if type(connector) is not DockerConnector:
         return

@@ -1,4 +1,4 @@
-"""Write locks: `python -m operations.lock [APPLICATION] [--sets NAME,…] [--mirrors FROM=TO,…]`.
+"""Write locks: `python -m locks [APPLICATION] [--sets NAME,…] [--mirrors FROM=TO,…]`.
 
 Without an application: the pip requirement sets of every profile. With one: its sets, and its Conda lock. What cannot
 be made here is said, and the rest is made.
@@ -16,11 +16,11 @@ from pathlib import Path
 
 from visomaster_host.text import brief
 
-from operations import set_lock
+from locks import requirement_sets
+from locks.shown import passed_on
 from operations.conda import rattler_requirements
 from operations.remote import conda_environment
 from operations.remote.conda_lock import PLATFORMS
-from operations.shown import passed_on
 from spec import fields
 from spec.application import PROFILES, Application, known_applications
 from spec.environment import CondaEnvironment
@@ -63,12 +63,12 @@ def lock_conda(application: Application, mirrors: Mapping[str, str], platform: s
 def lock_sets(application: Application, mirrors: Mapping[str, str], names: Collection[str]) -> int:
     """Write the locks of the sets of `application`, or of those called `names`; 1 when one could not be made."""
     status = 0
-    for one in set_lock.sets_of(application):
+    for one in requirement_sets.sets_of(application):
         if names and one.out.stem not in names:
             continue
         try:
-            set_lock.lock(one, mirrors)
-        except (set_lock.LockError, ValueError) as error:
+            requirement_sets.lock(one, mirrors)
+        except (requirement_sets.LockError, ValueError) as error:
             print(f"lock: {brief(error)}", file=sys.stderr)
             status = 1
         else:
@@ -78,7 +78,7 @@ def lock_sets(application: Application, mirrors: Mapping[str, str], names: Colle
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 0, or 1 after one line on stderr for each lock that could not be made."""
-    parser = argparse.ArgumentParser(prog="python -m operations.lock", description="Write locks of applications.")
+    parser = argparse.ArgumentParser(prog="python -m locks", description="Write locks of applications.")
     parser.add_argument("application", nargs="?", help="a profile's name or the path of a .toml file")
     parser.add_argument("--sets", default="", metavar="NAME,…", help="only these requirement sets, and no Conda lock")
     parser.add_argument("--mirrors", default="", metavar="FROM=TO,…", help="where channels and indexes are reached")
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         return _lock(given)
-    except (set_lock.LockError, ValueError) as error:
+    except (requirement_sets.LockError, ValueError) as error:
         print(f"lock: {brief(error)}", file=sys.stderr)
         return 1
 

@@ -1,0 +1,1 @@
+"""What runs on the operator's machine beside pyinfra: what its terminal may show, and which host data is ours."""
