@@ -29,13 +29,14 @@ FROM playbook AS stages
 COPY VisoMaster /sources/VisoMaster
 COPY controller /sources/controller
 COPY files /sources/files
+COPY layers /sources/layers
 COPY operations /sources/operations
 COPY spec /sources/spec
 COPY tasks /sources/tasks
 COPY templates/etc /sources/templates/etc
 ARG DATA=""
 WORKDIR /sources
-RUN PYTHONPATH=files/usr/local/lib/visomaster /playbook/venv/bin/python -B -m spec.stages /stages \
+RUN PYTHONPATH=files/usr/local/lib/visomaster /playbook/venv/bin/python -B -m layers.stages /stages \
     --data application=visomaster ${DATA}
 
 FROM base AS environment

@@ -77,10 +77,10 @@ vast-page: .venv/.installed ## Render docs/vast.md from templates/vast.md.j2 and
 	$(BIN)/python -m vast.template >docs/vast.md.new && mv docs/vast.md.new docs/vast.md
 
 dockerfile: .venv/.installed ## Render Dockerfile from templates/Dockerfile.j2 and the tables in spec/
-	$(BIN)/python -m spec.dockerfile >Dockerfile.new && mv Dockerfile.new Dockerfile
+	$(BIN)/python -m layers.dockerfile >Dockerfile.new && mv Dockerfile.new Dockerfile
 
 layers: .venv/.installed ## Which layers of the Dockerfile an edit of a file rebuilds (APPLICATION=)
-	@$(BIN)/python -m spec.layers "$(APPLICATION)"
+	@$(BIN)/python -m layers.rebuilt "$(APPLICATION)"
 
 verify: .venv/.installed ## Check a host: HOST=docker://NAME, ssh://NAME, paramiko://USER@HOST:PORT (KEY=FILE) or local://
 	@test -n "$(HOST)" || { echo "verify: say which host: make verify HOST=docker://NAME (or paramiko://, ssh://, local://)" >&2; exit 2; }

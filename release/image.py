@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 from visomaster_host.text import Told, lines
 
-from spec import dockerfile, pins
+from layers import dockerfile
+from spec import pins
 from spec.here import ROOT
 from spec.image import repository as checked_repository
 from spec.variant import VARIANTS, Variant

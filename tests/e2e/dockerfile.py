@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from layers.dockerfile import render
 from sandbox import assets, base, desktop
-from spec.dockerfile import render
 from spec.published import clean_commit
 from tests.e2e.machine import ROOT, docker
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from layers.dockerfile import Build, render
+from layers.stages import all_stages
 from spec.application import load_application
-from spec.dockerfile import Build, render
 from spec.here import ROOT
 from spec.layer import BUILD_ORDER
 from spec.program import FolderSource
-from spec.stages import all_stages
 from spec.variant import VARIANTS
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from spec.closure import closure
+from layers.closure import closure
+from layers.rebuilt import VALUES, readers, rebuilt, table
+from layers.stages import all_stages, main, write
 from spec.distribution import Release
 from spec.here import ROOT
 from spec.layer import BUILD_ORDER, Layer
-from spec.layers import VALUES, readers, rebuilt, table
-from spec.stages import all_stages, main, write
 
 DATA = {"application": "sandbox", "mirrors": "http://assets.sandbox.invalid=http://127.0.0.1:1"}
 
@@ -151,7 +151,7 @@ def test_a_second_writing_is_the_same(stages: Path, tmp_path: Path) -> None:
 def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what the Dockerfile gives to its stage, to be edited."""
     copy = tmp_path_factory.mktemp("copy")
-    for name in ("VisoMaster", "controller", "files", "operations", "spec", "tasks", "templates"):
+    for name in ("VisoMaster", "controller", "files", "layers", "operations", "spec", "tasks", "templates"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     return copy
 
@@ -160,7 +160,7 @@ def differing(copied: Path, folder: Path, stages: Path) -> set[str]:
     """The layers' folders that the edited copy writes otherwise."""
     words = [word for key, value in DATA.items() for word in ("--data", f"{key}={value}")]
     # The release of the machine is asked there: the packages' names may be others, so it is told here.
-    program = "import sys; from spec import stages; from spec.distribution import Release as R; "
+    program = "import sys; from layers import stages; from spec.distribution import Release as R; "
     program += f"stages.write(__import__('pathlib').Path(sys.argv[1]), {DATA!r}, R.BOOKWORM)"
     subprocess.run(
         [sys.executable, "-B", "-c", program, str(folder), *words],

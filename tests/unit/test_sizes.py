@@ -18,7 +18,18 @@ MOST_FUNCTIONS = 20
 """Lines that nine of ten functions do with: they fit in a glance."""
 
 SOURCES = (".cfg", ".j2", ".js", ".py", ".sh")
-PRODUCT = ("connectors/", "controller/", "locks/", "operations/", "release/", "sandbox/", "spec/", "tasks/", "vast/")
+PRODUCT = (
+    "connectors/",
+    "controller/",
+    "layers/",
+    "locks/",
+    "operations/",
+    "release/",
+    "sandbox/",
+    "spec/",
+    "tasks/",
+    "vast/",
+)
 ON_THE_HOST = "files/usr/local/lib/visomaster/visomaster_host/"
 
 

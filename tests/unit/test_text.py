@@ -87,6 +87,7 @@ PROGRAMS = (
     "files/usr/local/lib/visomaster/visomaster_host",
     "connectors",
     "controller",
+    "layers",
     "locks",
     "operations",
     "release",
@@ -117,7 +118,7 @@ OURS = {
     ("sandbox/repack.py", "package.subdir"): "what it has made; it runs in a build without the project",
     ("sandbox/repack.py", "package.file_name"): "as above",
     ("vast/template.py", "error"): "the command line's own mistakes",
-    ("spec/dockerfile.py", "error"): "the command line's own mistakes",
+    ("layers/dockerfile.py", "error"): "the command line's own mistakes",
 }
 
 

@@ -1,4 +1,4 @@
-"""What each layer of the Dockerfile is made from: `python -m spec.stages FOLDER [--data KEY=VALUE …]`.
+"""What each layer of the Dockerfile is made from: `python -m layers.stages FOLDER [--data KEY=VALUE …]`.
 
 Writes a folder for each layer with just what it reads: a deploy of its own, `layer.py`, whose values are literals, and
 the files that these need. An engine builds a layer anew when what is in its folder differs, whatever else was edited.
@@ -17,14 +17,14 @@ from pathlib import Path
 
 from visomaster_host.text import brief
 
-from spec.closure import closure
+from layers.closure import closure
+from layers.source import call, module_of
 from spec.distribution import Release
 from spec.here import ROOT
 from spec.layer import IMAGE_LAYERS, Layer
 from spec.program import FolderSource
 from spec.settings import read_settings
 from spec.slices import Slice, slice_of
-from spec.source import call, module_of
 from spec.variant import VARIANTS, Variant
 
 DEPLOY = "layer.py"
@@ -146,7 +146,7 @@ def _ignored(top: Path, exclude: frozenset[str]) -> Callable[[str, list[str]], s
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 0, or 1 after one line on stderr. The release is the one of the system this runs on."""
-    parser = argparse.ArgumentParser(prog="python -m spec.stages", description="Write what each layer is made from.")
+    parser = argparse.ArgumentParser(prog="python -m layers.stages", description="Write what each layer is made from.")
     parser.add_argument("folder", type=Path, help="where the layers' folders are made")
     parser.add_argument("--data", action="append", default=[], metavar="KEY=VALUE", help="as pyinfra's")
     given = parser.parse_args(arguments)

@@ -1,6 +1,6 @@
 """The Dockerfile, rendered from the tables of layers, variants and image metadata.
 
-`python -m spec.dockerfile [APPLICATION]` prints it.
+`python -m layers.dockerfile [APPLICATION]` prints it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from spec.variant import VARIANTS, Variant
 BASE = pins.images()["base"]
 """The default base image, by its digest. CUDA libraries come with the pip requirement sets: the base needs none."""
 
-_SOURCES = ("VisoMaster", "controller", "files", "operations", "spec", "tasks", "templates/etc")
-"""What the layers are made from: `spec.stages` gives each of them its own."""
+_SOURCES = ("VisoMaster", "controller", "files", "layers", "operations", "spec", "tasks", "templates/etc")
+"""What the layers are made from: `layers.stages` gives each of them its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Which layers of the Dockerfile an edit of a file rebuilds: `python -m spec.layers [APPLICATION]` prints the table."""
+"""Which layers of the Dockerfile an edit of a file rebuilds: `python -m layers.rebuilt [APPLICATION]` prints it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 from visomaster_host.text import brief, printable
 
+from layers.closure import closure
+from layers.stages import DEPLOY, all_stages, write
 from spec.application import load_application
-from spec.closure import closure
 from spec.distribution import Release
 from spec.here import ROOT
 from spec.layer import BUILD_ORDER, Layer
-from spec.stages import DEPLOY, all_stages, write
 
 VALUES = "only where its values change"
 
@@ -45,7 +45,7 @@ def rebuilt(seen_by: Iterable[Layer]) -> tuple[Layer, ...]:
 def valued(application: str) -> frozenset[str]:
     """The files that what layers are given is worked out from."""
     profile = load_application(application).name
-    files = {*closure(ROOT / "spec/stages.py"), ROOT / "VisoMaster" / f"{profile}.toml"}
+    files = {*closure(ROOT / "layers/stages.py"), ROOT / "VisoMaster" / f"{profile}.toml"}
     return frozenset(path.relative_to(ROOT).as_posix() for path in files)
 
 
