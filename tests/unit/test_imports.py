@@ -98,7 +98,7 @@ def test_no_circle() -> None:
     ],
 )
 def test_a_package_imports_those_below_it(package: str, may: tuple[str, ...]) -> None:
-    """Of the project's own; the on-host package is below all, and only they know pyinfra who describe a host with it."""
+    """The on-host package is below all, and what only describes a host knows no pyinfra."""
     high = {*PACKAGES, *(["pyinfra"] if package in ("spec", "visomaster_host", "vast") else [])} - {package, *may}
     assert_below(package, high)
 

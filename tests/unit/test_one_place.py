@@ -19,6 +19,7 @@ PRODUCT = (
     "connectors",
     "controller",
     "inventories",
+    "layers",
     "locks",
     "operations",
     "release",
