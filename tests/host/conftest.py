@@ -7,7 +7,6 @@ and, from the docstring's paragraph "If not: …", what to do.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -15,13 +14,15 @@ from typing import Any
 import paramiko
 import pytest
 from visomaster_host import paths
-from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.choices import ModelsAt
+from visomaster_host.host import Host, parse_host
+from visomaster_host.service import Service
 from visomaster_host.services import services_for
 from visomaster_host.text import brief
 
 from connectors import transport
 from tests.host import plain
-from tests.host.described import Described, missing
+from tests.host.described import missing
 
 READY_WITHIN = {ModelsAt.BUILD: 120, ModelsAt.START: 3600}
 """Seconds for a desktop that is just being started. Models that are fetched at start are several GB."""
@@ -57,20 +58,15 @@ def reachable(host: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def described(host: Any) -> Described:
+def described(host: Any) -> Host:
     """The host's own description."""
-    table = json.loads(host.file(str(paths.HOST)).content_string)
-    access, models = Access(table["access"]), ModelsAt(table["models"])
-    return Described(
-        application=table["application"],
-        window_title=table["window_title"],
-        access=access,
-        models=models,
-        port=table["port"],
-        services=services_for(access, models),
-        manifest=json.loads(host.file(str(paths.MANIFEST)).content_string)["files"],
-        cuda_libraries=tuple(table["cuda_libraries"]),
-    )
+    return parse_host(host.file(str(paths.HOST)).content_string)
+
+
+@pytest.fixture(scope="module")
+def services(described: Host) -> tuple[Service, ...]:
+    """What a host of its kind runs, whatever it says itself."""
+    return services_for(described.access, described.models)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -91,7 +87,7 @@ def waited_for() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def running(host: Any, described: Described, unexpected: frozenset[str], waited_for: set[str]) -> None:
+def running(host: Any, described: Host, unexpected: frozenset[str], waited_for: set[str]) -> None:
     """A host whose desktop was started where it was not, and waited for with a bound, once.
 
     Where it does not come, each check finds for itself what is missing.

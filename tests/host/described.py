@@ -3,25 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
-
-from visomaster_host.choices import Access, ModelsAt
-from visomaster_host.service import Service
-
-
-@dataclass(frozen=True, kw_only=True)
-class Described:
-    """What /etc/visomaster says of the host."""
-
-    application: str
-    window_title: str
-    access: Access
-    models: ModelsAt
-    port: int
-    services: tuple[Service, ...]
-    manifest: list[dict[str, Any]]
-    cuda_libraries: tuple[str, ...]
 
 
 def missing(host: Any) -> dict[str, str]:

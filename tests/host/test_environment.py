@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from visomaster_host import paths
+from visomaster_host.host import Host
 
 from operations.cuda import BASE_IMAGE_FOLDERS
 from operations.facts.cuda import CudaLibraries
 from spec.here import ROOT
-from tests.host.described import Described
 
 
 def cuda_report(host: Any, sonames: tuple[str, ...]) -> Any:
@@ -50,7 +50,7 @@ def test_every_cuda_library_is_there_once(host: Any) -> None:
     assert cuda_report(host, ()).copies == {}
 
 
-def test_cuda_libraries_load_by_their_soname(host: Any, described: Described) -> None:
+def test_cuda_libraries_load_by_their_soname(host: Any, described: Host) -> None:
     """The CUDA libraries can be loaded.
 
     As onnxruntime and TensorRT open them: no search path of their own, no variable set.

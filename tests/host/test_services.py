@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from visomaster_host import paths, users
 from visomaster_host.choices import Access
+from visomaster_host.host import Host
+from visomaster_host.service import Service
 
-from tests.host.described import Described, missing
+from tests.host.described import missing
 from tests.host.processes import family, processes_of
 
 pytestmark = pytest.mark.usefixtures("running")
@@ -23,18 +25,13 @@ LOOPBACK = ("127.", "[::1]", "[::ffff:127.")
 PLATFORM = ('"sshd"', '"jupyter')
 
 
-def names(described: Described) -> set[str]:
-    """The services of the host."""
-    return {service.name for service in described.services}
-
-
 def programs(host: Any) -> dict[str, int]:
     """The processes of all programs that the host's supervisord runs, ours and others."""
     lines = [line.split() for line in host.run("supervisorctl status").stdout.splitlines()]
     return {line[0]: int(line[3].rstrip(",")) for line in lines if line[1] == "RUNNING"}
 
 
-def test_every_service_runs(host: Any, described: Described, unexpected: frozenset[str]) -> None:
+def test_every_service_runs(host: Any, services: tuple[Service, ...], unexpected: frozenset[str]) -> None:
     """Every service runs.
 
     RUNNING, that is past its `startsecs`; a fetch that found nothing to do has ended well.
@@ -42,8 +39,8 @@ def test_every_service_runs(host: Any, described: Described, unexpected: frozens
     If not: read the service's log in /var/log/portal or /var/log/supervisor, then `supervisorctl restart NAME`.
     """
     without = {"visomaster_app"} if "application" in unexpected else set()
-    wanted = names(described) - without
-    deadline = time.monotonic() + 2 * max(service.startsecs for service in described.services)
+    wanted = {service.name for service in services} - without
+    deadline = time.monotonic() + 2 * max(service.startsecs for service in services)
     while True:
         states = dict(line.split()[:2] for line in host.run("supervisorctl status").stdout.splitlines())
         waiting = {name: states.get(name) for name in wanted if states.get(name) not in ("RUNNING", "EXITED")}
@@ -54,26 +51,26 @@ def test_every_service_runs(host: Any, described: Described, unexpected: frozens
     assert {name for name in wanted if states[name] == "EXITED"} <= {"visomaster_fetch"}
 
 
-def test_no_service_of_another_variant(host: Any, described: Described) -> None:
+def test_no_service_of_another_variant(host: Any, services: tuple[Service, ...]) -> None:
     """No service of another variant is left."""
     files = host.check_output(f"ls {paths.SUPERVISOR_PROGRAMS}").split()
     ours = {name for name in files if name.startswith("visomaster-")}
-    assert ours == {f"visomaster-{service.name}.conf" for service in described.services}
+    assert ours == {f"visomaster-{service.name}.conf" for service in services}
 
 
-def test_services_have_no_privileges(host: Any, described: Described) -> None:
+def test_services_have_no_privileges(host: Any, described: Host) -> None:
     """No service that a stranger can talk to has an administrator's rights.
 
     If not: a service waits for something, as root; `visomaster-ready` says for what.
     """
     processes = processes_of(host)
     fetch = programs(host).get("visomaster_fetch")
-    ours = family(processes, {pid for name, pid in programs(host).items() if name in names(described)} - {fetch})
+    ours = family(processes, {pid for name, pid in programs(host).items() if name in described.services} - {fetch})
     assert ours
     assert [processes[pid].command for pid in ours if processes[pid].user == "root"] == []
 
 
-def test_only_the_promised_port_is_public(host: Any, described: Described) -> None:
+def test_only_the_promised_port_is_public(host: Any, described: Host) -> None:
     """Nothing but the promised port can be reached from outside.
 
     Decided from the socket table with owners: sshd and Jupyter are the platform's, and programs of a supervisord that
@@ -81,7 +78,7 @@ def test_only_the_promised_port_is_public(host: Any, described: Described) -> No
 
     If not: stop the program that is shown; it is none of this project's services.
     """
-    others = {pid for name, pid in programs(host).items() if name not in names(described)}
+    others = {pid for name, pid in programs(host).items() if name not in described.services}
     theirs = family(processes_of(host), others)
     public = {
         line.split()[3].rpartition(":")[2]: line.split()[-1]
@@ -117,7 +114,7 @@ def test_the_desktop_is_ready(host: Any, unexpected: frozenset[str]) -> None:
     assert not lacking, "; ".join(lacking)
 
 
-def test_secrets_are_for_root_alone(host: Any, described: Described) -> None:
+def test_secrets_are_for_root_alone(host: Any, described: Host) -> None:
     """Passwords can be read by the administrator alone.
 
     If not: chmod -R go= /var/lib/visomaster/secrets
@@ -129,7 +126,7 @@ def test_secrets_are_for_root_alone(host: Any, described: Described) -> None:
         assert (secret.user, secret.group, secret.mode) == ("root", "root", 0o600), name
 
 
-def test_the_secret_is_nowhere_else(host: Any, described: Described) -> None:
+def test_the_secret_is_nowhere_else(host: Any, described: Host) -> None:
     """The password is written nowhere else.
 
     Not in a log, not in any process's arguments, and nowhere that the program's user can look.

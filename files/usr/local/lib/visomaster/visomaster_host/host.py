@@ -84,9 +84,17 @@ def read_host(path: Path | None = None) -> Host:
     """The host described at `path`. Raises `Problem` when it is missing, no JSON, or a field is wrong."""
     path = path or paths.HOST
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        return parse_host(path.read_text(encoding="utf-8"), path)
     except FileNotFoundError:
         raise Problem(f"{path} is missing: the host has not been set up, run the deploy first") from None
+    except UnicodeDecodeError as error:
+        raise Problem(f"{path} is not JSON: {error}") from None
+
+
+def parse_host(text: str, path: Path = paths.HOST) -> Host:
+    """The host that `text`, the content of `path`, describes. Raises `Problem` when it is no JSON or a field is wrong."""
+    try:
+        facts = json.loads(text)
     except ValueError as error:
         raise Problem(f"{path} is not JSON: {error}") from None
     if not isinstance(facts, dict):
