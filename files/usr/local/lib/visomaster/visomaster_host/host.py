@@ -92,7 +92,7 @@ def read_host(path: Path | None = None) -> Host:
 
 
 def parse_host(text: str, path: Path = paths.HOST) -> Host:
-    """The host that `text`, the content of `path`, describes. Raises `Problem` when it is no JSON or a field is wrong."""
+    """The host that `text`, the content of `path`, describes. Raises `Problem` when it cannot be read as one."""
     try:
         facts = json.loads(text)
     except ValueError as error:
