@@ -2,6 +2,6 @@
 
 from pyinfra import config
 
-import spec.here  # noqa: F401 - it makes the on-host package importable, also where the project is not installed
+import spec.here  # noqa: F401 - the on-host package is the one beside this file
 
 config.REQUIRE_PYINFRA_VERSION = "~=3.10.0"

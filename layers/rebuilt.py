@@ -10,9 +10,9 @@ from pathlib import Path
 
 from visomaster_host.text import brief, printable
 
-from layers.closure import closure
 from layers.stages import DEPLOY, all_stages, write
 from spec.application import load_application
+from spec.closure import closure
 from spec.distribution import Release
 from spec.here import ROOT
 from spec.layer import BUILD_ORDER, Layer

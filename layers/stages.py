@@ -17,8 +17,8 @@ from pathlib import Path
 
 from visomaster_host.text import brief
 
-from layers.closure import closure
 from layers.source import call, module_of
+from spec.closure import closure
 from spec.distribution import Release
 from spec.here import ROOT
 from spec.layer import IMAGE_LAYERS, Layer

@@ -1,10 +1,10 @@
 """Where this repository's own folders are, whatever folder pyinfra was started in.
 
-Where the project is not installed, as before `.venv` is made, this makes the on-host package importable.
+The on-host package that is imported is this repository's own: where the project is not installed, as before `.venv` is
+made, and where another checkout of it is.
 """
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -13,8 +13,9 @@ TEMPLATES = ROOT / "templates"
 GUIDE = ROOT / "VisoMaster" / "Install_Guide.ipynb"
 """The notebook with help."""
 
-if find_spec("visomaster_host") is None:
-    sys.path.append(str(FILES / "usr/local/lib/visomaster"))
+_ON_HOST = str(FILES / "usr/local/lib/visomaster")
+if _ON_HOST not in sys.path:
+    sys.path.insert(0, _ON_HOST)
 
 
 def local(path: Path) -> Path:

@@ -11,9 +11,10 @@ from visomaster_host import paths, users
 from visomaster_host.choices import ModelsAt
 from visomaster_host.host import Host
 from visomaster_host.service import Service
-from visomaster_host.services import known, services_of
+from visomaster_host.services import known, services_of, source_of
 
 from operations import file, models, supervisor, tree
+from spec.closure import closure
 from spec.here import GUIDE, TEMPLATES, local
 
 PROGRAM = TEMPLATES / "etc/supervisor/conf.d/program.conf.j2"
@@ -98,7 +99,22 @@ def made_from(service: Service, facts: str, port: int) -> str:
     anew when a newer playbook or another variant brings other code, pages or `facts`; a steady one with another public
     `port` alone, and what it reads by itself."""
     whole = hashlib.sha256(str(port).encode() if service.steady else facts.encode())
-    package = () if service.steady else (paths.PACKAGE,)
-    for folder in (*package, *service.reads):
-        whole.update(tree.digest(tree.local_files(local(folder))).encode())
+    whole.update(tree.digest(_sources(service)).encode())
     return whole.hexdigest()[:16]
+
+
+def _sources(service: Service) -> Mapping[str, tree.LocalFile]:
+    """What `service` is started from: its own file and its programs, all that these import, and what they read."""
+    code = [] if service.steady else [local(paths.PACKAGE) / "run_service.py", source_of(service)]
+    found: dict[str, tree.LocalFile] = {}
+    for path in map(local, service.reads):
+        if path.is_dir():
+            found |= {f"{path.name}/{name}": file for name, file in tree.local_files(path).items()}
+        elif path.suffix == ".py":
+            code.append(path)
+        else:
+            found[path.name] = tree.LocalFile(path=path, executable=True)
+    for path in closure(*code):
+        name = path.as_posix().rpartition(f"/{paths.PACKAGE.name}/")[2]
+        found[name] = tree.LocalFile(path=path, executable=False)
+    return found

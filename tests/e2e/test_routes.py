@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from visomaster_host import paths
 
 from sandbox import base
+from spec.here import local
 from tests.e2e.machine import (
     ROOT,
     Container,
@@ -45,13 +47,11 @@ def edited(tmp_path: Path) -> Path:
     """A copy of the repository in which one service's settings differ."""
     copy = tmp_path / "edited"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", ".cache", "__pycache__"))
-    table = copy / "spec/service.py"
-    before = table.read_text()
-    after = before.replace(
-        'FLUXBOX = Service(name="fluxbox", priority=20,', 'FLUXBOX = Service(name="fluxbox", priority=21,'
-    )
+    file = local(paths.SERVICES / "fluxbox.py").relative_to(ROOT)
+    before = (copy / file).read_text()
+    after = before.replace("priority=20,", "priority=21,")
     assert after != before
-    table.write_text(after)
+    (copy / file).write_text(after)
     return copy
 
 
@@ -67,11 +67,12 @@ def process_ids(box: Container, seconds: float = 60) -> dict[str, str]:
 
 
 def assert_one_service_reloads(box: Container, edited: Path, *arguments: str) -> None:
-    """An edit of one service's settings changes one file and restarts that service alone."""
+    """An edit of one service's file restarts that service alone."""
     before = process_ids(box)
     result = pyinfra(*arguments, "--json", cwd=edited)
     assert result.returncode == 0, result.stderr
-    assert changed(result) == ["Services | Configure fluxbox", "Services | Take up what changed"]
+    package = ["Programs | Install the package", "Programs | Compile the package"]
+    assert changed(result) == [*package, "Services | Configure fluxbox", "Services | Take up what changed"]
     box.wait_ready()
     after = process_ids(box)
     assert {name for name in before if before[name] != after[name]} == {"fluxbox"}

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from layers.closure import closure
 from layers.rebuilt import VALUES, readers, rebuilt, table
 from layers.stages import all_stages, main, write
+from spec.closure import closure
 from spec.distribution import Release
 from spec.here import ROOT
 from spec.layer import BUILD_ORDER, Layer

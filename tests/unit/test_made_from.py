@@ -6,13 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from visomaster_host import paths, services
 from visomaster_host.services import known
 
-from spec import here
+from spec import closure, here
 from spec.here import FILES
 from tasks.services import made_from
-
-FRONT, XVFB, FLUXBOX, CADDY = (known()[name] for name in ("visomaster_front", "xvfb", "fluxbox", "visomaster_caddy"))
 
 
 @pytest.fixture
@@ -21,35 +20,53 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copy = tmp_path / "files"
     shutil.copytree(FILES, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(here, "FILES", copy)
+    monkeypatch.setattr(closure, "PACKAGES", (copy / "usr/local/lib/visomaster",))
+    monkeypatch.setattr(services, "__path__", [str(here.local(paths.SERVICES))])
     return copy
 
 
-def restarted(files: Path, edited: str) -> set[str]:
-    """The services, of four, that an edit of a file restarts."""
-    table = (FRONT, XVFB, FLUXBOX, CADDY)
-    before = {service.name: made_from(service, "{}", 11111) for service in table}
-    (files / edited).write_text("other")
-    return {service.name for service in table if made_from(service, "{}", 11111) != before[service.name]}
+def restarted(path: Path) -> set[str]:
+    """The services that an edit of the host's file `path` restarts."""
+    before = {name: made_from(service, "{}", 11111) for name, service in known().items()}
+    with here.local(path).open("a") as file:
+        file.write("# other\n")
+    return {name for name, service in known().items() if made_from(service, "{}", 11111) != before[name]}
 
 
 def test_another_description_of_the_host_restarts_all() -> None:
-    for service in (FRONT, XVFB, FLUXBOX, CADDY):
+    for service in known().values():
         assert made_from(service, '{"port": 1}', 1) != made_from(service, '{"port": 2}', 2)
         assert made_from(service, "{}", 11111) == made_from(service, "{}", 11111)
 
 
-def test_an_edit_restarts_those_who_read_it(files: Path) -> None:
+@pytest.mark.parametrize(
+    ("edited", "expected"),
+    [
+        (paths.PORTAL_SHARE / "Caddyfile", {"portal", "visomaster_caddy"}),
+        (paths.FLUXBOX / "menu", {"fluxbox"}),
+        (paths.FRONT_CONFIGURATION, {"visomaster_front"}),
+        # The portal's pages ask all services, and Caddy shows their links.
+        (paths.SERVICES / "x11vnc.py", {"x11vnc", "portal", "visomaster_caddy"}),
+        (paths.SERVICES / "visomaster_app.py", {"visomaster_app", "portal", "visomaster_caddy"}),
+        (paths.VNC_BRAKE, {"x11vnc"}),
+        (paths.PACKAGE / "websockify.py", {"websockify"}),
+        (paths.PACKAGE / "limits.py", {"visomaster_app"}),
+        (paths.PACKAGE / "portal/pages.py", {"portal"}),
+        (paths.PACKAGE / "portal/apply.py", {"visomaster_caddy"}),
+        (paths.PACKAGE / "fetch/engine.py", {"visomaster_fetch"}),
+        (paths.PACKAGE / "credentials.py", set()),
+        (paths.PACKAGE / "host.py", set(known()) - {"visomaster_front"}),
+        (paths.PACKAGE / "run_service.py", set(known()) - {"visomaster_front"}),
+    ],
+    ids=lambda value: value.name if isinstance(value, Path) else "",
+)
+@pytest.mark.usefixtures("files")
+def test_an_edit_restarts_those_who_read_it(edited: Path, expected: set[str]) -> None:
     """A page that changes is no reason to end the program a person works with."""
-    assert restarted(files, "usr/local/lib/visomaster/visomaster_host/services/x11vnc.py") == {
-        "xvfb",
-        "fluxbox",
-        "visomaster_caddy",
-    }
-    assert restarted(files, "usr/local/share/visomaster/portal/Caddyfile") == {"visomaster_caddy"}
-    assert restarted(files, "etc/visomaster/fluxbox/menu") == {"fluxbox"}
-    assert restarted(files, "usr/local/share/visomaster/front/haproxy.cfg") == {"visomaster_front"}
+    assert restarted(edited) == expected
 
 
 def test_whatever_else_is_updated_the_port_is_held() -> None:
     """While nobody listens on it, the program's user could, and would be given the token."""
-    assert made_from(FRONT, '{"commit": "a"}', 11111) == made_from(FRONT, '{"commit": "b"}', 11111)
+    front = known()["visomaster_front"]
+    assert made_from(front, '{"commit": "a"}', 11111) == made_from(front, '{"commit": "b"}', 11111)

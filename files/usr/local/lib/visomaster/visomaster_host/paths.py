@@ -83,6 +83,7 @@ COMMANDS = Path("/usr/local/bin")
 SERVICE = COMMANDS / "visomaster-service"
 PACKAGES = Path("/usr/local/lib/visomaster")
 PACKAGE = PACKAGES / "visomaster_host"
+SERVICES = PACKAGE / "services"
 VNC_BRAKE = PACKAGE / "vnc-brake"
 SUPERVISORD = PACKAGE / "supervisord"
 UNPACKED = PACKAGES / "debian"

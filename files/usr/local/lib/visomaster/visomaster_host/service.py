@@ -77,9 +77,10 @@ class Service:
 
     As supervisord runs it: `priority` orders starting and, backwards, stopping; waiting for one another is the
     services' own matter, by `needs`. `error_log` None sends errors to the same log. `startretries` is about half an
-    hour of trying, each pause a second longer; after that the service is FATAL. `reads` are folders that the service
-    reads at its start, besides the on-host package, which all of them are; a service that is to go on whatever else is
-    updated is `steady`: what it reads and the public port alone start it anew. `given_secret` is the access whose
+    hour of trying, each pause a second longer; after that the service is FATAL. `reads` are the folders and files of
+    ours that its program reads, Python with all that it imports: they, its own file and what that imports, and another
+    description of the host start it anew. A service that is to go on whatever else is updated is `steady`: what it
+    reads and the public port alone do so. `given_secret` is the access whose
     secret it gets at its start: another secret starts it anew.
 
     As a process: `launch` is called as root once everything in `needs` was there: it prepares the host and says what to

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 
 from visomaster_host import paths
@@ -39,3 +40,9 @@ def services_of(host: Host) -> tuple[Service, ...]:
         names = ", ".join(unknown)
         raise Problem(f"{paths.HOST}: services {names} are unknown to the programs on this host: deploy it again")
     return tuple(known()[name] for name in host.services)
+
+
+def source_of(service: Service) -> Path:
+    """The file that says what `service` is."""
+    files = (Path(folder, f"{service.name}.py") for folder in __path__)
+    return next(path for path in files if path.is_file())

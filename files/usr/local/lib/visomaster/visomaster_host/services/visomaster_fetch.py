@@ -22,6 +22,7 @@ SERVICE = Service(
     models=ModelsAt.START,
     priority=60,
     log=paths.PORTAL_LOGS / "visomaster_fetch.log",
+    reads=(paths.PACKAGE / "fetch/cli.py",),
     startsecs=0,  # it may have nothing to do and end at once, which is a success
     autorestart="unexpected",  # that is, unless it ended with status 0
     user="root",

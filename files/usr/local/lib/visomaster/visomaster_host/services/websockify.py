@@ -24,6 +24,7 @@ SERVICE = Service(
     access=Access.PORTAL,
     priority=40,
     log=paths.PORTAL_LOGS / "websockify.log",
+    reads=(paths.PACKAGE / "websockify.py",),
     directory=ROOT_FOLDER,  # with -m, Python takes modules of the working directory before its own
     checks=(Check(name="websocket", probe=probe.websocket),),
     links=(Link(name="VNC", path="/vnc/", place=10),),

@@ -64,6 +64,7 @@ SERVICE = Service(
     launch=launch,
     priority=30,
     log=LOG,
+    reads=(paths.VNC_BRAKE,),
     given_secret=Access.VNC,
     needs=(X_SERVER,),
     checks=(Check(name="vnc", probe=serves),),

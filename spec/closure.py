@@ -54,8 +54,12 @@ def _needed(path: Path) -> Iterator[Path]:
     for module in mentioned.modules:
         yield from _files_of(module)
     ships = "operations.remote" in mentioned.modules  # a program is shipped by its name there, as a module is
-    for program in REMOTE.iterdir():
-        if program.is_file() and mentioned.texts & {program.name, program.stem if ships else program.name}:
+    for program in REMOTE.iterdir() if REMOTE.is_dir() else ():
+        if (
+            program.is_file()
+            and program.name != "__init__.py"
+            and mentioned.texts & {program.name, program.stem if ships else program.name}
+        ):
             yield program
 
 
