@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from visomaster_host.portal.apply import Wanted
 
 from sandbox import tools
 from sandbox.shell import REPOSITORY
@@ -139,7 +138,7 @@ def test_a_flood_from_one_address(tmp_path: Path, kind: str, capsys: pytest.Capt
     same one: behind one address there may be a whole office, or the engine's own proxy."""
     tools.provide()
     with ExitStack() as stack:
-        portal = stack.enter_context(rig.running(tmp_path, Wanted(token=rig.TOKEN)))
+        portal = stack.enter_context(rig.running(tmp_path, rig.wanted(token=rig.TOKEN)))
         memory = stack.enter_context(watched(list(portal.processes)))
         stack.enter_context(capsys.disabled())
         print(f"\n    {kind}")
