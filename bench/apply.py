@@ -50,15 +50,15 @@ GOALS = {("second", "ansible"): 5.0, ("second", "mitogen"): 2.0, ("first", "ansi
 TOOLS = {"pyinfra": "this playbook", "ansible": "ansible-core, pipelining", "mitogen": "ansible-core, Mitogen"}
 WRITTEN = (
     *(
-        "/etc/default/locale",
+        str(paths.LOCALE),
         "/etc/profile.d",
         str(paths.ETC),
         str(paths.SUPERVISOR_PROGRAMS),
-        "/usr/local/lib/visomaster",
+        str(paths.PACKAGES),
     ),
     *(
         str(paths.COMMANDS),
-        "/usr/local/share/visomaster",
+        str(paths.SHARE),
         str(paths.SUPERVISOR_LOGS),
         str(paths.PORTAL_LOGS),
         str(paths.WORKSPACE),

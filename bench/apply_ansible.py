@@ -37,10 +37,10 @@ HERE = Path(__file__).resolve().parent
 PLAYBOOK = HERE / "apply_by_ansible.yml"
 PINNED = ("ansible-core==2.19.14", "mitogen==0.3.54")
 ARCHIVES = {
-    "fluxbox": ("/etc/visomaster/fluxbox", "."),
+    "fluxbox": (str(paths.FLUXBOX), "."),
     "package": (str(paths.PACKAGE), "."),
     "commands": (str(paths.COMMANDS), "visomaster-*"),
-    "pages": ("/usr/local/share/visomaster/portal", "."),
+    "pages": (str(paths.PORTAL_SHARE), "."),
 }
 """Folders that go as one archive: the folder, and what of it."""
 
@@ -99,7 +99,7 @@ def _as_shown(service: Service) -> Mapping[str, object]:
 
 def _root_folders() -> tuple[str, ...]:
     folders = (
-        "/app",
+        str(paths.APPLICATION),
         str(paths.MODELS),
         str(paths.DEPENDENCIES),
         str(paths.GUIDE.parent),
@@ -149,7 +149,7 @@ def write_inventory(folder: Path, boxes: Sequence[tuple[str, int]], key: Path, s
     common = {
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(key),
-        "ansible_python_interpreter": "/usr/bin/python3",
+        "ansible_python_interpreter": str(paths.SYSTEM_PYTHON),
         **settings,
     }
     hosts = {f"box{i}": {"ansible_host": host, "ansible_port": port} for i, (host, port) in enumerate(boxes)}

@@ -24,6 +24,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from visomaster_host import paths
+
 from sandbox.desktop import bake
 from sandbox.engine import docker, docker_command, ensure_engine
 from sandbox.shell import LABEL, SandboxError, say, step
@@ -79,7 +81,7 @@ def lines_of(name: str, module: str, arguments: Sequence[str]) -> Iterator[Line]
 
     Raises SandboxError when it fails.
     """
-    options = ["--env=PYTHONPATH=/srv:/usr/local/lib/visomaster", "--env=PYTHONDONTWRITEBYTECODE=1"]
+    options = [f"--env=PYTHONPATH=/srv:{paths.PACKAGES}", "--env=PYTHONDONTWRITEBYTECODE=1"]
     command = [docker_command(), "exec", *options, name, "python3", "-m", module, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         if process.stdout is None:

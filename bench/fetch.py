@@ -27,10 +27,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from visomaster_host import paths
+
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "files/usr/local/lib/visomaster"
 HOST = "http://bench.invalid"
-PYTHON = "/usr/bin/python3"
+PYTHON = str(paths.SYSTEM_PYTHON)
 SHAPES = {
     "a": ("unthrottled", []),
     "b": ("10 MB/s a connection", ["--rate", "10e6"]),

@@ -23,6 +23,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from visomaster_host.choices import PORT as PORTS
+from visomaster_host.choices import Access
+
 from bench.desktop import machine
 from sandbox.desktop import bake
 from sandbox.engine import docker, ensure_engine
@@ -31,7 +34,7 @@ from sandbox.shell import LABEL, SandboxError, say
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "start.md"
 BY_HAND = HERE / "start_by_hand.sh"
-PORT = 11111
+PORT = PORTS[Access.PORTAL]
 TOKEN = "sixteen-or-more-characters"
 LIMIT = 60.0
 """Seconds after which a start counts as failed."""

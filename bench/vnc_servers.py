@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from visomaster_host import paths
 from visomaster_host.services.x11vnc import TUNING
 
 START_SECONDS = 15
-PYTHON = "/opt/conda/envs/visomaster/bin/python"
+PYTHON = str(paths.PYTHON)
 GEOMETRY = "1920x1080"
 COMMON = ("-forever", "-shared", "-repeat", "-xkb", "-nolookup", "-noncache", "-sb", "0")
 QUIET = (*COMMON, "-noscr", "-nowf")

@@ -23,7 +23,7 @@ def system(packages: tuple[str, ...]) -> None:
     file.written(
         name="Set the locale",
         text="LANG=C.UTF-8\n",
-        dest="/etc/default/locale",
+        dest=str(paths.LOCALE),
         user="root",
         group="root",
         mode="644",

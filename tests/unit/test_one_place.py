@@ -16,6 +16,7 @@ from visomaster_host.services import known
 from spec.here import FILES, ROOT, local
 
 PRODUCT = (
+    "bench",
     "connectors",
     "controller",
     "inventories",

@@ -20,6 +20,7 @@ GUIDE = APPLICATION / "guide" / GUIDE_LINK.name
 GUIDE_KERNEL = Path("/usr/local/share/jupyter/kernels/visomaster-guide")
 CONDA_BIN = ENVIRONMENT / "bin"
 PYTHON = CONDA_BIN / "python"
+LOCALE = Path("/etc/default/locale")
 LOGIN_PATH = Path("/etc/profile.d/visomaster.sh")
 """What puts the environment on PATH of login shells."""
 
@@ -99,4 +100,6 @@ X11_LOCKS = Path("/tmp")  # noqa: S108 - fixed by X
 X11_SOCKETS = X11_LOCKS / ".X11-unix"
 MESA_EGL = Path("/usr/share/glvnd/egl_vendor.d/50_mesa.json")
 
+SYSTEM_PYTHON = Path("/usr/bin/python3")
+"""The distribution's own, whatever else is called so."""
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

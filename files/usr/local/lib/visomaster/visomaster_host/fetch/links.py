@@ -23,7 +23,7 @@ from visomaster_host.fetch.store import Layout, StoreError, prepare_folder, stat
 # The program lists this folder at start and fails when it is missing.
 DFM_FOLDER = "model_assets/dfm_models"
 
-PYTHON = "/usr/bin/python3"
+PYTHON = str(paths.SYSTEM_PYTHON)
 WITHIN = 60.0  # seconds for all links of a tree; they take milliseconds
 ANSWER_MOST = 1024 * 1024
 ANSWER_LINES = 200
