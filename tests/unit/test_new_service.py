@@ -43,6 +43,8 @@ SERVICE = Service(
 def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The one file, in a folder of its own; nothing else is touched."""
     (tmp_path / "thrown_away.py").write_text(SOURCE)
+    for left in (".#thrown_away.py", "thrown_away (copy).py", "thrown_away.py~"):  # by editors
+        (tmp_path / left).write_text("no Python")
     monkeypatch.setattr(services, "__path__", [*services.__path__, str(tmp_path)])
     services.known.cache_clear()
     yield

@@ -80,8 +80,8 @@ class Service:
     hour of trying, each pause a second longer; after that the service is FATAL. `reads` are the folders and files of
     ours that its program reads, Python with all that it imports: they, its own file and what that imports, and another
     description of the host start it anew. A service that is to go on whatever else is updated is `steady`: what it
-    reads and the public port alone do so. `given_secret` is the access whose
-    secret it gets at its start: another secret starts it anew.
+    reads and the public port alone do so. `given_secret` is the access whose secret it gets at its start: another
+    secret starts it anew.
 
     As a process: `launch` is called as root once everything in `needs` was there: it prepares the host and says what to
     run. The program's environment is what `launch` says and what `inherits` names (a name ending in "_" is a prefix),

@@ -22,8 +22,9 @@ from visomaster_host.service import Service
 @cache
 def known() -> Mapping[str, Service]:
     """Every service by its name, in the order they start."""
-    files = (name for folder in __path__ for name in os.listdir(folder))
-    names = [name.removesuffix(".py") for name in files if name.endswith(".py") and name != "__init__.py"]
+    files = (os.path.splitext(name) for folder in __path__ for name in os.listdir(folder))
+    # What an editor leaves beside them is no module's name.
+    names = [name for name, suffix in files if suffix == ".py" and name.isidentifier() and name != "__init__"]
     services: list[Service] = [import_module(f"{__name__}.{name}").SERVICE for name in names]
     return MappingProxyType({each.name: each for each in sorted(services, key=lambda each: each.priority)})
 
