@@ -2,5 +2,3 @@
 
 Standard library only, Python 3.10 or newer: `python3 -m sandbox` runs before any virtual environment exists.
 """
-
-import spec.here  # noqa: F401 - the on-host package is the one of this repository

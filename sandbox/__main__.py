@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+import spec.here  # noqa: F401 - before any virtual environment is made, the on-host package is found through it
+
+# isort: split
 from visomaster_host.text import printable
 
 from sandbox import apt, assets, base, channel, engine, tools, venv
