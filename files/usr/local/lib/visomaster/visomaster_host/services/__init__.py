@@ -45,5 +45,5 @@ def services_of(host: Host) -> tuple[Service, ...]:
 
 def source_of(service: Service) -> Path:
     """The file that says what `service` is."""
-    files = (Path(folder, f"{service.name}.py") for folder in __path__)
-    return next(path for path in files if path.is_file())
+    name = f"{service.name}.py"
+    return next(Path(folder, name) for folder in __path__ if name in os.listdir(folder))
