@@ -40,7 +40,7 @@ PORTAL_UNPACKED_PATHS = ("usr/lib/python3/dist-packages/websockify", "usr/share/
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """An apt repository of somebody else, and the fingerprint of the one key that signs it."""
+    """An apt repository of somebody else, and the fingerprint of the one key that signs it, which `tools` check."""
 
     name: str
     url: str
@@ -48,6 +48,7 @@ class Repository:
     component: str
     key_url: str
     fingerprint: str
+    tools: tuple[str, ...] = ("curl", "gpg")
 
 
 CADDY = Repository(

@@ -17,9 +17,6 @@ from operations import packages as distribution
 if TYPE_CHECKING:
     from spec.packages import Repository
 
-REPOSITORY_TOOLS = ("curl", "gpg")
-"""Packages that check the key of a repository."""
-
 
 @deploy("Access")
 def access(
@@ -38,7 +35,7 @@ def access(
             files.directory(name="Remove the portal's programs", path=str(paths.UNPACKED), present=False)
         case Access.PORTAL:
             if repository:
-                distribution.installed(name="Install what checks a key", names=REPOSITORY_TOOLS)
+                distribution.installed(name="Install what checks a key", names=repository.tools)
                 distribution.repository(name="Trust Caddy's own repository", wanted=repository, mirrors=mirrors)
             distribution.installed(name="Install packages", names=packages)
             account.system(name=f"Create user {users.PAGES}", user=users.PAGES)

@@ -98,7 +98,7 @@ def test_each_fault_is_named_and_its_cell_repairs_it(box: Guided) -> None:
     assert all(text in found.of("summary") for text, _ in found.faults)
     repairs = [f"repair-{title.partition(': ')[2]}" for title in (services, models, disk)]
     after = run_cells(box, "start", *repairs, *repairs, *CHECKS, "summary")
-    assert {text.partition(":")[0] for text, _ in after.faults} == {paths.WORKSPACE}, after.text
+    assert {text.partition(":")[0] for text, _ in after.faults} == {str(paths.WORKSPACE)}, after.text
     assert VIDEO in after.of("repair-disk")  # somebody's own file is named, never deleted
     assert box.run("ls", VIDEO).returncode == 0
     assert box.run("ls", ROTATED).returncode != 0 and box.run("ls", PART).returncode != 0

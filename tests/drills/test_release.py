@@ -109,4 +109,4 @@ def test_the_next_commit_is_built_from_the_cache(published: Publication) -> None
     log = published.runner.does(build)
     stages = dict(re.findall(r"^#(\d+) \[(\S+) +\d+/\d+\] (?:RUN|COPY) ", log, re.MULTILINE))
     cached = set(re.findall(r"^#(\d+) CACHED$", log, re.MULTILINE))
-    assert {stages[number] for number in stages.keys() - cached} == {"playbook-services", f"services-{VARIANT}"}
+    assert {stages[number] for number in stages.keys() - cached} == {"stages", f"services-{VARIANT}"}

@@ -17,9 +17,9 @@ DEPLOY = """
 from dataclasses import replace
 from pyinfra import host
 from operations import packages
-from spec.packages import CADDY, REPOSITORY_TOOLS
+from spec.packages import CADDY
 
-packages.installed(name="Tools", names=REPOSITORY_TOOLS)
+packages.installed(name="Tools", names=CADDY.tools)
 given = replace(CADDY, suite="./", component="", fingerprint=host.data.fingerprint)
 mirrors = {"https://dl.cloudsmith.io/public/caddy/stable": "http://127.0.0.1:8000"}
 packages.repository(name="Trust the repository", wanted=given, mirrors=mirrors)
