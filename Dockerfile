@@ -12,7 +12,7 @@ ARG BASE=debian:bookworm-slim@sha256:3783cc01769c7b2b1b83a5c5ad96c815348e28ed7da
 FROM ${BASE} AS base
 USER root
 RUN export DEBIAN_FRONTEND=noninteractive \
-    && apt-get update -qq \
+    && (apt-get update -qq || echo "going on with the sources of packages that can be read") \
     && apt-get install -qq -y --no-install-recommends \
        ca-certificates python3 python3-requests python3-venv >/dev/null \
     && apt-get clean \
@@ -20,13 +20,15 @@ RUN export DEBIAN_FRONTEND=noninteractive \
        /var/log/apt/* /var/log/*.log
 
 FROM base AS playbook
-COPY requirements.txt /playbook/
-RUN python3 -m venv /playbook/venv \
+COPY requirements.txt operations/remote/clean.sh /playbook/
+RUN sh /playbook/clean.sh '' /usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin 'http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE GIT_SSL_CAINFO PIP_CERT PIP_CLIENT_CERT PIP_DEFAULT_TIMEOUT PIP_PROXY PIP_RETRIES PIP_TIMEOUT PIP_CONFIG_FILE PIP_INDEX_URL PIP_TRUSTED_HOST' \
+    '/usr/bin/python3 -m venv /playbook/venv \
     && /playbook/venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes \
-       --only-binary :all: -r /playbook/requirements.txt
+       --only-binary :all: -r /playbook/requirements.txt'
 
 FROM playbook AS stages
 COPY VisoMaster /sources/VisoMaster
+COPY connectors /sources/connectors
 COPY controller /sources/controller
 COPY files /sources/files
 COPY layers /sources/layers

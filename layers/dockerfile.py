@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
+from visomaster_host import paths
 from visomaster_host.choices import Access
+from visomaster_host.variables import REACHING
 
 from spec import pins
 from spec.application import Application, load_application
@@ -24,7 +27,7 @@ from spec.variant import VARIANTS, Variant
 BASE = pins.images()["base"]
 """The default base image, by its digest. CUDA libraries come with the pip requirement sets: the base needs none."""
 
-_SOURCES = ("VisoMaster", "controller", "files", "layers", "operations", "spec", "tasks", "templates/etc")
+_SOURCES = ("VisoMaster", "connectors", "controller", "files", "layers", "operations", "spec", "tasks", "templates/etc")
 """What the layers are made from: `layers.stages` gives each of them its own."""
 
 
@@ -42,6 +45,11 @@ class Build:
         program = _relative(source.path) if isinstance(source, FolderSource) else _SOURCES[0]
         inside = any(Path(program).is_relative_to(path) for path in _SOURCES)
         return _SOURCES if inside else (*_SOURCES, program)
+
+    @property
+    def clean(self) -> str:
+        """How a command begins that gets nothing of the base image's own settings but how others are reached."""
+        return shlex.join(["sh", "/playbook/clean.sh", "", paths.SYSTEM_PATH, " ".join(REACHING)])
 
     @property
     def variants(self) -> tuple[Variant, ...]:

@@ -98,8 +98,8 @@ def _write(folder: Path, stage: Stage, given: Slice) -> None:
 
 
 def _deploy(stage: Stage, given: Slice) -> str:
-    """The layer's deploy: what it prints is guarded, as everywhere."""
-    calls = [call("controller.terminal", "guard", {})]
+    """The layer's deploy: what it prints is guarded, as everywhere, and so is what its commands are given."""
+    calls = [call("controller.terminal", "guard", {}), call("connectors.shell", "attend", {})]
     calls += [call(f"tasks.{name}", name, given if name == stage.layer else {}) for name in stage.tasks]
     return module_of(calls)
 

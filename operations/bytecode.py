@@ -7,6 +7,7 @@ from collections.abc import Generator
 
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
+from visomaster_host import paths
 
 from operations.facts.bytecode import StaleBytecode
 
@@ -22,4 +23,6 @@ def compiled(folder: str) -> Generator[StringCommand]:
     if not stale:
         host.noop(f"{folder} is compiled")
         return
-    yield StringCommand(f"python3 -I -m compileall -q {shlex.quote(folder)}")
+    where = shlex.quote(folder)
+    yield StringCommand(f"find {where} -type d -name __pycache__ -exec chmod 755 {{}} +")
+    yield StringCommand(f"{paths.SYSTEM_PYTHON} -I -m compileall -f -q {where}")

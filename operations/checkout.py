@@ -10,7 +10,7 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand, StringCommand, operation
 
 from operations.as_user import as_user
-from operations.facts.checkout import CheckoutCommit, CheckoutIgnores
+from operations.facts.checkout import PRIVATE, CheckoutCommit, CheckoutIgnores, PrivateFiles
 from operations.remote.mirrors import swap_prefix
 from operations.stream import streamed
 
@@ -46,3 +46,13 @@ def ignores(dest: str, pattern: str, user: str) -> Generator[StringCommand]:
         return
     append = """cd -- "$1"\nmkdir -p .git/info\nprintf '%s\\n' "$2" >>.git/info/exclude"""
     yield StringCommand(as_user(user, append, dest, pattern))
+
+
+@operation()
+def readable(dest: str, user: str) -> Generator[StringCommand]:
+    """Let everybody read what git knows of the checkout in `dest`, which is `user`'s."""
+    private = host.get_fact(PrivateFiles, path=dest, user=user)
+    if not private:
+        host.noop(f"{dest} can be read")
+        return
+    yield StringCommand(as_user(user, PRIVATE, dest, "heal"))

@@ -7,6 +7,7 @@ from collections.abc import Generator
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, StringCommand, operation
+from visomaster_host import paths
 
 from operations.facts.cuda import CudaLibraries
 from operations.stream import refused, streamed
@@ -51,7 +52,7 @@ def on_loader_path(environment: str, sonames: tuple[str, ...]) -> Generator[Stri
         host.noop(f"{len(sonames)} CUDA libraries load")
         return
     yield StringCommand(configure_command(found.folders))
-    yield streamed(shlex.join(["python3", "-I", "-c", _LOAD, *sonames]))
+    yield streamed(shlex.join([str(paths.SYSTEM_PYTHON), "-I", "-c", _LOAD, *sonames]))
 
 
 def remove_command(packages: tuple[str, ...]) -> str:
@@ -65,4 +66,4 @@ def configure_command(folders: tuple[str, ...]) -> str:
     if not folders:
         return f"rm -f {LOADER_CONFIGURATION} && ldconfig"
     lines, new = shlex.join(["printf", "%s\\n", *folders]), f"{LOADER_CONFIGURATION}.new"
-    return f"umask 022 && {lines} >{new} && mv {new} {LOADER_CONFIGURATION} && ldconfig"
+    return f"{lines} >{new} && mv {new} {LOADER_CONFIGURATION} && ldconfig"

@@ -20,8 +20,8 @@ from pyinfra.operations.util.files import generate_color_diff
 from visomaster_host.text import printable
 
 from operations.as_user import as_user, folder_command, in_roots_folder
-from operations.facts.file import FoundFile, FoundFolders, FoundLink, RemoteFolder
-from operations.facts.tree import RemoteFile
+from operations.facts.file import FoundFile, FoundFolders, FoundLink
+from operations.facts.tree import RemoteFile, RemoteFolder
 from operations.stream import streamed
 
 

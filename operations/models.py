@@ -7,12 +7,10 @@ from collections.abc import Generator, Mapping
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
+from visomaster_host.variables import OF_A_START
 
 from operations.facts.models import ModelsComplete
 from operations.stream import streamed
-
-OF_A_START = ("MODELS_DIR", "VISOMASTER_MIRRORS", "VNC_PASSWORD", "OPEN_BUTTON_TOKEN")
-"""Variables for visomaster-start: secrets, and where it fetches from and to."""
 
 
 @operation()

@@ -15,7 +15,7 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand, StringCommand, operation
 
 from operations.as_user import as_user, folder_command, in_roots_folder
-from operations.facts.tree import FolderFiles, RemoteFile
+from operations.facts.tree import FoundTree, RemoteFile, RemoteFolder
 from operations.stream import streamed
 
 
@@ -78,16 +78,17 @@ def copied(
     entries at the top of `source` to leave out.
     """
     wanted = local_files(source, exclude)
-    found = host.get_fact(FolderFiles, path=dest, user=user)
-    changed = differing(wanted, found, f"{user}:{group}")
-    surplus = sorted(fnmatch.filter(set(found) - set(wanted), prune))
-    if not (changed or surplus):
+    found = host.get_fact(FoundTree, path=dest, user=user)
+    changed = differing(wanted, found.files, f"{user}:{group}")
+    private = _private(folders_of(wanted), found.folders)
+    surplus = sorted(fnmatch.filter(set(found.files) - set(wanted), prune))
+    if not (changed or private or surplus):
         host.noop(f"{dest} is up to date ({len(wanted)} files)")
         return
-    if changed:
+    if changed or private:
         if user != "root":
             yield StringCommand(folder_command(dest, user, "755"))
-        archive = _archive({name: wanted[name] for name in changed}, user, group)
+        archive = _archive({name: wanted[name] for name in changed}, private, user, group)
         yield streamed(unpack_command(dest, user), stdin=base64.encodebytes(archive).decode())
     if surplus:
         yield StringCommand(_in_folder(dest, user, 'rm -f -- "$@"', *surplus))
@@ -109,10 +110,21 @@ def _in_folder(dest: str, user: str, script: str, *words: str) -> str:
     return as_user(user, f'cd -- "$1"\nshift\n{script}', dest, *words)
 
 
-def _archive(files: Mapping[str, LocalFile], user: str, group: str) -> bytes:
+def folders_of(files: Mapping[str, LocalFile]) -> set[str]:
+    """The folders that `files` are in, the uppermost one is `.`."""
+    return {str(parent) for name in files for parent in PurePosixPath(name).parents}
+
+
+def _private(wanted: set[str], found: Mapping[str, RemoteFolder]) -> set[str]:
+    """Those of the folders `wanted` that are there, but not for everybody: the umask of whoever ran an older playbook
+    made them so."""
+    return {name for name in wanted & set(found) if int(found[name].mode, 8) & 0o055 != 0o055}
+
+
+def _archive(files: Mapping[str, LocalFile], folders: set[str], user: str, group: str) -> bytes:
     whole = io.BytesIO()
     with tarfile.open(fileobj=whole, mode="w") as tar:
-        for folder in sorted({parent for name in files for parent in PurePosixPath(name).parents}):
+        for folder in sorted(folders | folders_of(files)):
             tar.addfile(_member(f"{folder}/", 0o755, user, group, tarfile.DIRTYPE))
         for name, file in files.items():
             content = file.path.read_bytes()

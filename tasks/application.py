@@ -31,6 +31,7 @@ def application(profile: str, source: Source, mirrors: Mapping[str, str]) -> Non
                 pattern=f"/{paths.GUIDE_LINK.relative_to(paths.PROGRAM)}",
                 user=users.DESKTOP,
             )
+            checkout.readable(name=f"Let everybody read {profile}", dest=str(paths.PROGRAM), user=users.DESKTOP)
         case FolderSource(path=folder, exclude=exclude):
             tree.copied(
                 name=f"Copy {profile} from {folder.name}/",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from pyinfra.api import FactBase, StringCommand
 
 from operations.as_user import as_user_if_there
+
+PRIVATE = (Path(__file__).parent.parent / "remote" / "checkout_private.sh").read_text(encoding="utf-8")
 
 
 class CheckoutCommit(FactBase[str]):
@@ -39,3 +42,15 @@ class CheckoutIgnores(FactBase[bool]):
 
     def process(self, output: Iterable[str]) -> bool:
         return "yes" in output
+
+
+class PrivateFiles(FactBase[list[str]]):
+    """What git knows of a checkout and others than its user cannot read: the umask of an older run made it so."""
+
+    default = list
+
+    def command(self, path: str, user: str) -> StringCommand:
+        return StringCommand(as_user_if_there(user, f'test -d "$1" || exit 0\n{PRIVATE}', path))
+
+    def process(self, output: Iterable[str]) -> list[str]:
+        return list(output)

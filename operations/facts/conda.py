@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
+from visomaster_host import paths
 
 from operations.remote.conda_journal import PENDING
 
@@ -28,10 +29,12 @@ class CondaEnvironment(FactBase[EnvironmentState | None]):
     """The packages recorded in conda-meta and the host's lock; None where there is no python3 yet."""
 
     def requires_command(self, *_: object, **__: object) -> str:
-        return "python3"
+        return str(paths.SYSTEM_PYTHON)
 
     def command(self, prefix: str, lock: str) -> StringCommand:
-        return StringCommand("python3 -I -c", *(QuoteString(item) for item in (_READ, prefix, lock, PENDING)))
+        return StringCommand(
+            str(paths.SYSTEM_PYTHON), "-I -c", *(QuoteString(item) for item in (_READ, prefix, lock, PENDING))
+        )
 
     def process(self, output: Iterable[str]) -> EnvironmentState | None:
         return EnvironmentState(**json.loads("".join(output)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
+from visomaster_host import paths
 
 _REPORT = (Path(__file__).parent.parent / "remote" / "cuda_libraries.py").read_text(encoding="utf-8")
 
@@ -33,11 +34,13 @@ class CudaLibraries(FactBase[CudaReport]):
         return CudaReport(copies={})
 
     def requires_command(self, *_: object, **__: object) -> str:
-        return "python3"
+        return str(paths.SYSTEM_PYTHON)
 
     def command(self, configuration: str, folders: tuple[str, ...], sonames: tuple[str, ...]) -> StringCommand:
         arguments = (configuration, ",".join(folders), ",".join(sonames))
-        return StringCommand("python3 -I -c", QuoteString(_REPORT), *(QuoteString(item) for item in arguments))
+        return StringCommand(
+            str(paths.SYSTEM_PYTHON), "-I -c", QuoteString(_REPORT), *(QuoteString(item) for item in arguments)
+        )
 
     def process(self, output: Iterable[str]) -> CudaReport:
         report = json.loads("".join(output))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
 from operations.as_user import as_user_if_there
-from operations.facts.tree import RemoteFile
+from operations.facts.tree import RemoteFile, RemoteFolder
 
 
 class FoundFile(FactBase[RemoteFile | None]):
@@ -39,14 +38,6 @@ class FoundLink(FactBase[str]):
 
     def process(self, output: Iterable[str]) -> str:
         return next(iter(output), "")
-
-
-@dataclass(frozen=True, kw_only=True)
-class RemoteFolder:
-    """A folder on the host: permission bits in octal, `user:group`."""
-
-    mode: str
-    owner: str
 
 
 class FoundFolders(FactBase[dict[str, RemoteFolder]]):

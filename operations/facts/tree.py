@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from pyinfra.api import FactBase, StringCommand
 
@@ -20,33 +20,56 @@ class RemoteFile:
     sha256: str
 
 
-class FolderFiles(FactBase[dict[str, RemoteFile]]):
-    """Every regular file below a folder by its path relative to it, as its owner `user` finds them; compiled Python is
-    left out."""
+@dataclass(frozen=True, kw_only=True)
+class RemoteFolder:
+    """A folder on the host: permission bits in octal, `user:group`."""
+
+    mode: str
+    owner: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteTree:
+    """What is in a folder, by paths relative to it; the folder itself is `.`."""
+
+    files: Mapping[str, RemoteFile] = field(default_factory=dict)
+    folders: Mapping[str, RemoteFolder] = field(default_factory=dict)
+
+
+class FoundTree(FactBase[RemoteTree]):
+    """Every folder and regular file below a folder, as its owner `user` finds them; compiled Python is left out."""
 
     @staticmethod
-    def default() -> dict[str, RemoteFile]:
-        return {}
+    def default() -> RemoteTree:
+        return RemoteTree()
 
     def command(self, path: str, user: str) -> StringCommand:
-        find = "find . -type f ! -name '*.pyc' -printf '%m %u:%g %P\\n'"
-        sums = "find . -type f ! -name '*.pyc' -exec sha256sum {} +"
+        # A name may hold a line break, and then say anything.
+        ours = "! -name '*.pyc' ! -name __pycache__ ! -path '*\n*'"
+        find = f"find . '(' -type d -o -type f ')' {ours} -printf '%y %m %u:%g %p\\n'"
+        sums = f"find . -type f {ours} -exec sha256sum {{}} +"
         look = f'if cd "$1" 2>/dev/null; then {find}; echo; {sums}; fi'
         if user == "root":
-            return StringCommand(shlex.join(["sh", "-c", look, "folder-files", path]))
+            return StringCommand(shlex.join(["sh", "-c", look, "found-tree", path]))
         return StringCommand(as_user_if_there(user, look, path))
 
-    def process(self, output: Iterable[str]) -> dict[str, RemoteFile]:
+    def process(self, output: Iterable[str]) -> RemoteTree:
         attributes: dict[str, tuple[str, str]] = {}
         files: dict[str, RemoteFile] = {}
+        folders: dict[str, RemoteFolder] = {}
         lines = iter(output)
         for line in lines:
             if not line:
                 break
-            mode, owner, name = line.split(" ", 2)
-            attributes[name] = (mode, owner)
+            kind, mode, owner, path = line.split(" ", 3)
+            name = path.removeprefix("./")
+            if kind == "d":
+                folders[name] = RemoteFolder(mode=mode, owner=owner)
+            else:
+                attributes[name] = (mode, owner)
         for line in lines:
-            digest, name = line.split("  ./", 1)
-            mode, owner = attributes[name]
-            files[name] = RemoteFile(mode=mode, owner=owner, sha256=digest)
-        return files
+            digest, _, name = line.partition("  ./")
+            if name in attributes:  # one with a backslash is written otherwise
+                mode, owner = attributes[name]
+                files[name] = RemoteFile(mode=mode, owner=owner, sha256=digest)
+        return RemoteTree(files=files, folders=folders)

@@ -17,15 +17,17 @@ class Unpacked:
 
 
 class UnpackedFiles(FactBase[Unpacked]):
-    """The record that `operations.debian_files` leaves in the folder, empty when there is none."""
+    """The record that `operations.debian_files` leaves in the folder; empty when there is none, or where not everybody
+    can enter the folder."""
 
     @staticmethod
     def default() -> Unpacked:
         return Unpacked(versions={}, paths=frozenset())
 
     def command(self, folder: str) -> StringCommand:
-        record = QuoteString(f"{folder}/.unpacked")
-        return StringCommand("if test -e", record, "; then cat", record, "; fi")
+        where, record = QuoteString(folder), QuoteString(f"{folder}/.unpacked")
+        public = StringCommand('test -n "$(find', where, '-maxdepth 0 -perm -055)"')
+        return StringCommand("if test -e", record, "&&", public, "; then cat", record, "; fi")
 
     def process(self, output: Iterable[str]) -> Unpacked:
         lines = [line.split() for line in output]

@@ -16,6 +16,7 @@ from typing import Any
 
 from pyinfra.api import QuoteString, StringCommand
 from pyinfra.api.command import FunctionCommand
+from visomaster_host import paths
 
 from operations.stream import streamed
 
@@ -41,7 +42,7 @@ getattr(program, "leave", sys.exit)(status)
 def job(name: str, request: Mapping[str, Any]) -> FunctionCommand:
     """A streamed command: the program ``name`` of this package, run on the target with ``request``."""
     stdin = json.dumps({"sources": sources(name), "request": dict(request)})
-    return streamed(StringCommand("python3", "-I", "-c", QuoteString(LAUNCHER)), stdin=stdin)
+    return streamed(StringCommand(str(paths.SYSTEM_PYTHON), "-I", "-c", QuoteString(LAUNCHER)), stdin=stdin)
 
 
 def sources(name: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ policy='#!/bin/sh
 exit 101'
 
 leave_as_found() {
+    unset APT_CONFIG
     rm -rf "$scratch"
     if [ "$own_policy" = yes ]; then rm -f /usr/sbin/policy-rc.d; fi
     if [ "$had_lists" = no ]; then
@@ -42,7 +43,7 @@ installing() {
 whole=yes
 attempt dpkg --configure -a || whole=no
 echo "apt: reading package lists"
-run apt-get -q update
+read_lists
 if [ "$whole" = no ]; then
     echo "apt: repairing what an interrupted installation left"
     # With no names: apt gives up where the repair needs packages that were not named. It fails at those to be unpacked anew.

@@ -17,6 +17,7 @@ had_lists=no
 if ls /var/lib/apt/lists/*Packages* >/dev/null 2>&1; then had_lists=yes; fi
 
 leave_as_found() {
+    unset APT_CONFIG
     rm -rf "$scratch" "$dest.new"
     if [ "$had_lists" = no ]; then
         apt-get clean
@@ -25,7 +26,7 @@ leave_as_found() {
 }
 trap leave_as_found EXIT
 
-run apt-get -q update
+read_lists
 mkdir "$scratch/debs" "$scratch/root"
 chmod 755 "$scratch"
 chown _apt "$scratch/debs"

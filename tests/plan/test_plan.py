@@ -67,9 +67,16 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
         case Layer.APPLICATION:
             assert isinstance(SANDBOX.source, GitSource)
             names = [f"Check out sandbox at {SANDBOX.source.commit[:12]}", "Keep the guide out of git's sight"]
+            names += ["Let everybody read sandbox"]
         case Layer.PROGRAMS:
             installed = [f"Install the {part}" for part in ("package", "commands", "portal's pages")]
-            names = [*installed, "Configure the front", "Compile the package", "Write the model manifest"]
+            names = [
+                "Make room for the programs",
+                *installed,
+                "Configure the front",
+                "Compile the package",
+                "Write the model manifest",
+            ]
             names += ["Put the environment on PATH of login shells"]
         case Layer.MODELS:
             names = ["Write the model manifest", *(["Fetch the models"] if built else [])]

@@ -17,7 +17,7 @@ import pytest
 from operations.as_user import as_user, folder_command, in_roots_folder
 from operations.facts.checkout import CheckoutCommit, CheckoutIgnores
 from operations.facts.file import FoundFile, FoundLink
-from operations.facts.tree import FolderFiles
+from operations.facts.tree import FoundTree
 from operations.file import write_command
 from operations.tree import unpack_command
 from spec.here import ROOT
@@ -148,7 +148,7 @@ def test_folders_are_made_where_only_root_can_have_led(tmp_path: Path) -> None:
 FACTS = {
     "file": FoundFile().command(path="/app/VisoMaster/x", user=USER),
     "link": FoundLink().command(path="/app/VisoMaster/x", user=USER),
-    "tree": FolderFiles().command(path="/app/VisoMaster", user=USER),
+    "tree": FoundTree().command(path="/app/VisoMaster", user=USER),
     "commit": CheckoutCommit().command(path="/app/VisoMaster", user=USER),
     "ignores": CheckoutIgnores().command(path="/app/VisoMaster", pattern="/x", user=USER),
 }
@@ -165,13 +165,15 @@ def test_questions_about_somebodys_folder_are_asked_by_them(name: str) -> None:
 
 
 def test_a_host_without_the_user_has_nothing_of_theirs() -> None:
-    command = FolderFiles().command(path="/etc", user="no-such-user").get_raw_value()
+    command = FoundTree().command(path="/etc", user="no-such-user").get_raw_value()
     assert sh(command).stdout == ""
 
 
 def test_a_question_about_their_tree_is_answered(theirs: Path) -> None:
     (theirs / "file").write_text("x")
     os.chown(theirs / "file", UID, UID)
+    (theirs / "two\nlines").write_text("d 777 root:root x")
     os.mkfifo(theirs / "pipe")
-    lines = sh(FolderFiles().command(path=str(theirs), user=USER).get_raw_value()).stdout.splitlines()
-    assert list(FolderFiles().process(lines)) == ["file"]
+    lines = sh(FoundTree().command(path=str(theirs), user=USER).get_raw_value()).stdout.splitlines()
+    found = FoundTree().process(lines)
+    assert (list(found.files), list(found.folders)) == (["file"], ["."])

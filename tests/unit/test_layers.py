@@ -22,8 +22,18 @@ from spec.layer import BUILD_ORDER, Layer
 
 DATA = {"application": "sandbox", "mirrors": "http://assets.sandbox.invalid=http://127.0.0.1:1"}
 
-EVERY = {"__init__.py", "stream.py", "text.py", "terminal.py", "here.py"}
-"""What every layer's code needs, by name: packages, streamed commands, and what guards the terminal."""
+EVERY = {
+    "__init__.py",
+    "stream.py",
+    "text.py",
+    "terminal.py",
+    "here.py",
+    "shell.py",
+    "clean.sh",
+    "paths.py",
+    "variables.py",
+}
+"""What every layer's code needs, by name: packages, streamed commands, and what guards terminal and commands."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +61,7 @@ def seen_by(layer: Layer) -> set[str]:
 def test_the_environment_sees_what_makes_it_and_nothing_else() -> None:
     """It is the largest layer, and each that stands on it is built anew with it."""
     seen = seen_by(Layer.ENVIRONMENT)
-    remote = {name for name in seen if name.startswith("operations/remote/") and not name.endswith("__init__.py")}
+    remote = {name for name in seen if name.startswith("operations/remote/") and Path(name).name not in EVERY}
     kinds = ("conda_", "cuda_", "pip_", "mirrors", "rattler")
     assert remote and all(Path(name).name.startswith(kinds) for name in remote)
     assert {name for name in seen - remote if Path(name).name not in EVERY} == {
@@ -151,7 +161,17 @@ def test_a_second_writing_is_the_same(stages: Path, tmp_path: Path) -> None:
 def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what the Dockerfile gives to its stage, to be edited."""
     copy = tmp_path_factory.mktemp("copy")
-    for name in ("VisoMaster", "controller", "files", "layers", "operations", "spec", "tasks", "templates"):
+    for name in (
+        "VisoMaster",
+        "connectors",
+        "controller",
+        "files",
+        "layers",
+        "operations",
+        "spec",
+        "tasks",
+        "templates",
+    ):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     return copy
 

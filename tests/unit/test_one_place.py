@@ -42,6 +42,7 @@ MAY_STAND_TWICE: Mapping[str, str] = MappingProxyType(
     {
         "/dev/null": "of every Unix, no choice of ours",
         "/tmp": "of every Unix, no choice of ours",
+        "/usr/sbin": "of every Unix, no choice of ours",
         "/etc/visomaster/models.json": "sandbox/application stands in for a program of others",
         "fluxbox": "the service, its folder in /etc/visomaster, and the distribution's package",
         "portal": "the service, the kind of access, and folders that are called after it",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.facts.tree import FolderFiles, RemoteFile
+from operations.facts.tree import FoundTree, RemoteFile, RemoteFolder
 from operations.tree import differing, digest, local_files
 
 
@@ -60,8 +60,13 @@ def test_the_digest_follows_content(folder: Path) -> None:
 
 
 def test_the_fact_reads_names_with_spaces() -> None:
-    output = ["644 root:root a file", "755 root:root bin/run", "", "aa  ./a file", "bb  ./bin/run"]
-    assert FolderFiles().process(output) == {
+    listed = ["d 755 root:root .", "f 644 root:root ./a file", "d 700 root:root ./bin", "f 755 root:root ./bin/run"]
+    found = FoundTree().process([*listed, "", "aa  ./a file", "bb  ./bin/run"])
+    assert found.files == {
         "a file": RemoteFile(mode="644", owner="root:root", sha256="aa"),
         "bin/run": RemoteFile(mode="755", owner="root:root", sha256="bb"),
+    }
+    assert found.folders == {
+        ".": RemoteFolder(mode="755", owner="root:root"),
+        "bin": RemoteFolder(mode="700", owner="root:root"),
     }

@@ -102,4 +102,5 @@ MESA_EGL = Path("/usr/share/glvnd/egl_vendor.d/50_mesa.json")
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 """The distribution's own, whatever else is called so."""
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
+"""The distribution's programs before all that an image, or a person, has put beside them."""

@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
-PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+PROXIES = (
+    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+)
 """What those who fetch from outside inherit."""
+
+REACHING = (
+    *PROXIES,
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"),
+    *("PIP_CERT", "PIP_CLIENT_CERT", "PIP_DEFAULT_TIMEOUT", "PIP_PROXY", "PIP_RETRIES", "PIP_TIMEOUT"),
+    *("PIP_CONFIG_FILE", "PIP_INDEX_URL", "PIP_TRUSTED_HOST"),
+)
+"""How a box reaches others: its proxies, whom it trusts, and which index its pip asks."""
+
+OF_A_START = (
+    *("VNC_PASSWORD", "VNC_PASSWORD_FILE", "OPEN_BUTTON_TOKEN", "OPEN_BUTTON_TOKEN_FILE"),
+    *("ENABLE_HTTPS", "MODELS_DIR", "PORTAL_CONFIG", "VAST_CONTAINERLABEL", "VISOMASTER_MIRRORS"),
+)
+"""What visomaster-start is told by whoever calls it."""
 
 _PARTS_OF_SECRETS = ("KEY", "TOKEN", "SECRET", "PASS", "CREDENTIAL")
 

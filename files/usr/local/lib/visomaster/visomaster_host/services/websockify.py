@@ -13,7 +13,7 @@ def launch(host: Host) -> Launch:
     """websockify between the portal and x11vnc, both on loopback; its module comes without numpy."""
     listen, target = f"127.0.0.1:{WEBSOCKET_PORT}", f"127.0.0.1:{host.vnc_port}"
     return Launch(
-        argv=("python3", "-m", "visomaster_host.websockify", listen, target),
+        argv=(str(paths.SYSTEM_PYTHON), "-m", "visomaster_host.websockify", listen, target),
         variables={"PYTHONPATH": f"{paths.PACKAGES}:{paths.WEBSOCKIFY}"},
     )
 
