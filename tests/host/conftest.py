@@ -21,7 +21,7 @@ from visomaster_host.services import services_for
 from visomaster_host.text import brief
 
 from connectors import transport
-from tests.host import plain
+from tests.host import clean, plain
 from tests.host.described import missing
 
 READY_WITHIN = {ModelsAt.BUILD: 120, ModelsAt.START: 3600}
@@ -29,7 +29,8 @@ READY_WITHIN = {ModelsAt.BUILD: 120, ModelsAt.START: 3600}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Reach hosts as the deploy does: quickly, and with the host keys it has met."""
+    """Reach hosts as the deploy does: quickly, with the host keys it has met, and whatever their logins say."""
+    clean.attend()
     paramiko.SSHClient = transport.Client  # type: ignore[misc] - testinfra offers no other way in
     if config.option.verbose <= 0:
         config.pluginmanager.register(plain.Report(config), "plain-report")
