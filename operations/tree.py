@@ -80,15 +80,15 @@ def copied(
     wanted = local_files(source, exclude)
     found = host.get_fact(FoundTree, path=dest, user=user)
     changed = differing(wanted, found.files, f"{user}:{group}")
-    private = _private(folders_of(wanted), found.folders)
+    closed = private(folders_of(wanted), found.folders)
     surplus = sorted(fnmatch.filter(set(found.files) - set(wanted), prune))
-    if not (changed or private or surplus):
+    if not (changed or closed or surplus):
         host.noop(f"{dest} is up to date ({len(wanted)} files)")
         return
-    if changed or private:
+    if changed or closed:
         if user != "root":
             yield StringCommand(folder_command(dest, user, "755"))
-        archive = _archive({name: wanted[name] for name in changed}, private, user, group)
+        archive = packed({name: wanted[name] for name in changed}, closed, user, group)
         yield streamed(unpack_command(dest, user), stdin=base64.encodebytes(archive).decode())
     if surplus:
         yield StringCommand(_in_folder(dest, user, 'rm -f -- "$@"', *surplus))
@@ -115,13 +115,14 @@ def folders_of(files: Mapping[str, LocalFile]) -> set[str]:
     return {str(parent) for name in files for parent in PurePosixPath(name).parents}
 
 
-def _private(wanted: set[str], found: Mapping[str, RemoteFolder]) -> set[str]:
+def private(wanted: set[str], found: Mapping[str, RemoteFolder]) -> set[str]:
     """Those of the folders `wanted` that are there, but not for everybody: the umask of whoever ran an older playbook
     made them so."""
     return {name for name in wanted & set(found) if int(found[name].mode, 8) & 0o055 != 0o055}
 
 
-def _archive(files: Mapping[str, LocalFile], folders: set[str], user: str, group: str) -> bytes:
+def packed(files: Mapping[str, LocalFile], folders: set[str], user: str, group: str) -> bytes:
+    """A tar archive of `files` and `folders` with their modes, owned by `user` and `group`."""
     whole = io.BytesIO()
     with tarfile.open(fileobj=whole, mode="w") as tar:
         for folder in sorted(folders | folders_of(files)):

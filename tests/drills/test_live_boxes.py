@@ -23,7 +23,7 @@ from spec.here import ROOT
 from spec.variant import VARIANTS
 from tests.drills.box import unchanged
 from tests.drills.live import APPLY_WITHIN, LiveBox, live_box, new_key, settings
-from tests.e2e.machine import BIN, Container, container, docker, host_suite, pyinfra, run
+from tests.e2e.machine import BIN, Container, container, docker, host_suite, pyinfra, run, wait_for_sshd
 from tests.fake_vast import KEY, FakeVast, instance
 
 START = "visomaster-start"
@@ -51,15 +51,23 @@ def public(box: LiveBox) -> set[str]:
 # (a) and (b): SSH mode and Jupyter mode
 
 
+LOGIN = Path(__file__).with_name("login.sh")
+
+
 @pytest.fixture(scope="module")
 def rented(key: Path) -> Iterator[tuple[LiveBox, LiveBox]]:
-    """Two bare boxes of an account: one in SSH mode, one in Jupyter mode, each with variables from its template."""
+    """Two bare boxes of an account: one in SSH mode, one in Jupyter mode, each with variables from its template.
+
+    The owner of the first one has done to it all that ever kept a deploy from working.
+    """
     image = base.rented_image("bookworm")
     label = {"VAST_CONTAINERLABEL": "C.1", "NVIDIA_VISIBLE_DEVICES": "GPU-1"}
     with (
         live_box(image, key, "ssh", START, {**label, "VNC_PASSWORD": PASSWORD}) as first,
         live_box(image, key, "jupyter", START, {"VAST_CONTAINERLABEL": "C.2", "OPEN_BUTTON_TOKEN": TOKEN}) as second,
     ):
+        first.output("sh", "-c", LOGIN.read_text(encoding="utf-8"))
+        wait_for_sshd(first.port)
         yield first, second
 
 
@@ -119,6 +127,35 @@ def test_a_second_run_over_the_account_changes_nothing(
     assert unchanged(apply_account(account, key, asset_server))
 
 
+PRIVATE = f"""
+find {paths.PACKAGES} {paths.SHARE} {paths.PROGRAM} {paths.ENVIRONMENT} {paths.ETC} {paths.MODELS} -xdev \\
+    '(' -type d ! -perm -055 -o -type f ! -perm -044 ')'
+"""
+"""What others than their owner cannot read."""
+
+
+def test_a_login_that_talks_and_sets_is_no_answer(applied: tuple[LiveBox, LiveBox]) -> None:
+    """The first box's: it greets, sets an umask, brings other programs, and has sources of packages that are none."""
+    box, _ = applied
+    loud = box.ssh("echo; umask; command -v python3")
+    assert loud.stdout.split("\n")[-5:] == ["", "0077", "/opt/foreign/python3", "bye", ""]
+    assert box.output("sh", "-c", PRIVATE) == ""
+    assert box.output("sh", "-c", "ls /opt/t 2>&1 || test $? -eq 2").strip().endswith("No such file or directory")
+    assert box.ssh("visomaster-ready >/dev/null; true").returncode == 0
+
+
+def test_what_an_older_run_left_private_is_healed(
+    applied: tuple[LiveBox, LiveBox], account: FakeVast, key: Path, asset_server: str
+) -> None:
+    """Under such an umask an older playbook made files that the program's user cannot read."""
+    box, _ = applied
+    closed = f"{paths.PACKAGES} {paths.PACKAGE}/portal {paths.SHARE} {paths.PROGRAM}/app {paths.PROGRAM}/.git"
+    box.output("sh", "-euc", f"chmod 700 {closed}; find {paths.PACKAGE} -name '*.pyc' -exec chmod 600 {{}} +")
+    healed = apply_account(account, key, asset_server)
+    assert healed.returncode == 0, healed.stderr
+    assert box.output("sh", "-c", PRIVATE) == ""
+
+
 def test_variables_of_the_container_reach_services_and_logins(applied: tuple[LiveBox, LiveBox]) -> None:
     """The run came over SSH, where they are not to be seen: they are those of process 1. Logins get no secret."""
     first, second = applied
@@ -132,7 +169,7 @@ def test_variables_of_the_container_reach_services_and_logins(applied: tuple[Liv
     login = first.ssh("env").stdout.splitlines()
     assert {"VAST_CONTAINERLABEL=C.1", "NVIDIA_VISIBLE_DEVICES=GPU-1"} <= set(login)
     assert PASSWORD not in first.ssh("env; cat /etc/environment").stdout
-    assert first.ssh("bash -lc 'command -v python'").stdout.strip() == str(paths.PYTHON)
+    assert second.ssh("bash -lc 'command -v python'").stdout.strip() == str(paths.PYTHON)
 
 
 def test_the_notebook_of_jupyter_mode_is_left_alone(applied: tuple[LiveBox, LiveBox]) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from operations.as_user import as_user
 from operations.checkout import checkout_command
+from operations.facts.checkout import PRIVATE, PrivateFiles
 from tests.unit.hostile import UID, USER, give
 
 GIT = ("git", "-c", "user.name=x", "-c", "user.email=x", "-c", "init.defaultBranch=main")
@@ -68,3 +70,34 @@ def test_a_new_checkout_is_its_users(tmp_path: Path, origin: Path) -> None:
     tmp_path.chmod(0o755)
     assert bring(origin, tmp_path / "program").returncode == 0
     assert {path.stat().st_uid for path in (tmp_path / "program", *(tmp_path / "program").rglob("*"))} == {UID}
+
+
+def test_what_an_older_run_left_private_is_given_back(tmp_path: Path, origin: Path) -> None:
+    """Under an umask of 077 git made files and folders that only their user reads; what is the user's own stays so."""
+    git(origin, "init", "-q")
+    (origin / "app").mkdir()
+    for name in ("app/main.py", "run.sh"):
+        (origin / name).write_text("#!/bin/sh\n")
+    (origin / "run.sh").chmod(0o755)
+    (origin / "link").symlink_to("/etc/shadow")
+    subprocess.run(["chown", "-R", f"{UID}:{UID}", origin], check=True)
+    git(origin, "add", "-A")
+    git(origin, "commit", "-q", "-m", "two")
+    folder = tmp_path / "program"
+    assert bring(origin, folder).returncode == 0
+    look = PrivateFiles().command(path=str(folder), user=USER).get_raw_value()
+    heal = as_user(USER, PRIVATE, str(folder), "heal")
+
+    def sh(command: str) -> list[str]:
+        return subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout.splitlines()
+
+    assert sh(look) == []
+    (folder / "outputs").mkdir(mode=0o700)
+    for name, mode in {"app": 0o700, ".git": 0o700, "app/main.py": 0o600, "run.sh": 0o700}.items():
+        (folder / name).chmod(mode)
+    assert set(sh(look)) == {"./app", "./.git", "./app/main.py", "./run.sh"}
+    sh(heal)
+    assert sh(look) == []
+    modes = {name: (folder / name).stat().st_mode & 0o777 for name in ("app", ".git", "app/main.py", "run.sh")}
+    assert modes == {"app": 0o755, ".git": 0o755, "app/main.py": 0o644, "run.sh": 0o755}
+    assert (folder / "outputs").stat().st_mode & 0o777 == 0o700

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+from visomaster_host import paths
 
+from operations.facts.bytecode import StaleBytecode
 from operations.facts.tree import FoundTree, RemoteFile, RemoteFolder
-from operations.tree import differing, digest, local_files
+from operations.facts.unpacked import UnpackedFiles
+from operations.tree import differing, digest, folders_of, local_files, packed, private, unpack_command
 
 
 @pytest.fixture
@@ -70,3 +76,50 @@ def test_the_fact_reads_names_with_spaces() -> None:
         ".": RemoteFolder(mode="755", owner="root:root"),
         "bin": RemoteFolder(mode="700", owner="root:root"),
     }
+
+
+def test_a_folder_that_others_cannot_enter_is_brought_again(folder: Path, tmp_path: Path) -> None:
+    """The umask of whoever ran an older playbook made it so; what is in it is as it should be."""
+    dest = tmp_path / "dest"
+    shutil.copytree(folder, dest)
+    dest.chmod(0o755)
+    (dest / "bin").chmod(0o700)
+    command = FoundTree().command(path=str(dest), user="root").get_raw_value()
+    lines = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout.splitlines()
+    found = FoundTree().process(lines)
+    assert private(folders_of(local_files(folder)), found.folders) == {"bin"}
+    archive = base64.b64encode(packed({}, {"bin"}, "root", "root")).decode()
+    subprocess.run(["sh", "-c", unpack_command(str(dest), "root")], input=archive, text=True, check=True)
+    assert (dest / "bin").stat().st_mode & 0o777 == 0o755
+
+
+def test_compiled_python_that_others_cannot_read_is_stale(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("print(1)\n")
+    subprocess.run([str(paths.SYSTEM_PYTHON), "-I", "-m", "compileall", "-q", str(tmp_path)], check=True)
+    command = StaleBytecode().command(folder=str(tmp_path)).get_raw_value()
+
+    def stale() -> list[str]:
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
+
+    assert stale() == []
+    (compiled,) = (tmp_path / "__pycache__").iterdir()
+    compiled.chmod(0o600)
+    assert stale() == [str(tmp_path / "a.py")]
+    compiled.chmod(0o644)
+    compiled.parent.chmod(0o700)
+    assert stale() == [str(tmp_path / "a.py")]
+
+
+def test_an_unpacked_folder_that_others_cannot_enter_is_none(tmp_path: Path) -> None:
+    (tmp_path / ".unpacked").write_text("package novnc 1\npath usr/share/novnc\n")
+    command = UnpackedFiles().command(folder=str(tmp_path)).get_raw_value()
+
+    def found() -> dict[str, str]:
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+        return UnpackedFiles().process(done.stdout.splitlines()).versions
+
+    tmp_path.chmod(0o755)
+    assert found() == {"novnc": "1"}
+    tmp_path.chmod(0o700)
+    assert found() == {}
