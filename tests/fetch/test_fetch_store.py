@@ -76,6 +76,14 @@ def test_it_works_unprivileged(world: World) -> None:
     assert (world.tree / "model_assets/folder/a.onnx").is_symlink()
 
 
+def test_what_it_writes_can_be_read_whatever_the_logins_umask_is(world: World) -> None:
+    world.add("folder/a.onnx")
+    done = subprocess.run(world.command(), capture_output=True, text=True, timeout=30, umask=0o077)
+    assert (done.returncode, done.stderr) == (0, "")
+    made = [world.store / "folder/a.onnx", world.store / "folder", world.tree / "model_assets/folder"]
+    assert [path.stat().st_mode & 0o055 for path in made] == [0o044, 0o055, 0o055]
+
+
 # -- nothing to do
 
 

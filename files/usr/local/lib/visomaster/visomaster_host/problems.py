@@ -1,5 +1,6 @@
 """What a person is told when something is wrong: one line, and an exit status that is not 0."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -17,7 +18,11 @@ class NotReady(Told):
 
 
 def reporting(program: str, action: Callable[[], int]) -> int:
-    """Run `action` and return its exit status; a `Problem` or an OSError becomes one line on stderr and status 1."""
+    """Run `action` and return its exit status; a `Problem` or an OSError becomes one line on stderr and status 1.
+
+    The umask is ours, whatever the login's is: others read what programs of the host write.
+    """
+    os.umask(0o022)
     try:
         return action()
     except Problem as problem:

@@ -81,6 +81,7 @@ class Options:
 
 def main(argv: list[str] | None = None, *, policy: Policy | None = None) -> int:
     """Run the command; returns its exit status (see the module's docstring)."""
+    os.umask(0o022)  # whatever the login's is: the program's user reads what root fetches
     try:
         options = parse_options(sys.argv[1:] if argv is None else argv, {**of_last_start(), **os.environ})
     except (ManifestError, Problem) as error:
