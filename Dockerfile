@@ -20,11 +20,10 @@ RUN export DEBIAN_FRONTEND=noninteractive \
        /var/log/apt/* /var/log/*.log
 
 FROM base AS playbook
-COPY requirements.txt operations/remote/clean.sh /playbook/
-RUN sh /playbook/clean.sh '' /usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin 'http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE GIT_SSL_CAINFO PIP_CERT PIP_CLIENT_CERT PIP_DEFAULT_TIMEOUT PIP_PROXY PIP_RETRIES PIP_TIMEOUT PIP_CONFIG_FILE PIP_INDEX_URL PIP_TRUSTED_HOST' \
-    '/usr/bin/python3 -m venv /playbook/venv \
+COPY requirements.txt /playbook/
+RUN /usr/bin/python3 -I -m venv /playbook/venv \
     && /playbook/venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes \
-       --only-binary :all: -r /playbook/requirements.txt'
+       --only-binary :all: -r /playbook/requirements.txt
 
 FROM playbook AS stages
 COPY VisoMaster /sources/VisoMaster

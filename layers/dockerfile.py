@@ -5,15 +5,12 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
-from visomaster_host import paths
 from visomaster_host.choices import Access
-from visomaster_host.variables import REACHING
 
 from spec import pins
 from spec.application import Application, load_application
@@ -45,11 +42,6 @@ class Build:
         program = _relative(source.path) if isinstance(source, FolderSource) else _SOURCES[0]
         inside = any(Path(program).is_relative_to(path) for path in _SOURCES)
         return _SOURCES if inside else (*_SOURCES, program)
-
-    @property
-    def clean(self) -> str:
-        """How a command begins that gets nothing of the base image's own settings but how others are reached."""
-        return shlex.join(["sh", "/playbook/clean.sh", "", paths.SYSTEM_PATH, " ".join(REACHING)])
 
     @property
     def variants(self) -> tuple[Variant, ...]:
