@@ -100,6 +100,7 @@ lint: .venv/.installed ## ruff, mypy, shellcheck, hadolint, actionlint, zizmor, 
 	$(BIN)/mypy
 	$(BIN)/shellcheck --shell=sh operations/remote/*.sh sandbox/images/*/*.sh .ci/run files/usr/local/lib/visomaster/visomaster_host/vnc-brake
 	$(BIN)/shellcheck tests/drills/launch.sh
+	$(BIN)/shellcheck --shell=sh tests/drills/login.sh
 	$(BIN)/hadolint Dockerfile spec/pins/Dockerfile sandbox/images/*/Dockerfile
 	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck
 	$(BIN)/zizmor --offline --quiet .github
