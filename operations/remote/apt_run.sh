@@ -42,25 +42,38 @@ full() {
     done
 }
 
-# read_lists: apt-get update. A source that its owner has broken (no signature, no such place, no such syntax) does not
-# keep the distribution's packages from us: it is named and left out of what apt sees from here on.
+# read_lists: apt-get update. An entry that its owner has broken (no signature, no such place, no such syntax, at odds with
+# another one) does not keep the distribution's packages from us: it is named, and left out of what apt sees from here on.
 read_lists() {
     if attempt apt-get -q update; then return; fi
     why=$(reason)
-    mkdir "$scratch/sources"
-    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-        if ! [ -s "$file" ]; then continue; fi
-        if attempt apt-get -q update -o "Dir::Etc::sourcelist=$file" -o Dir::Etc::sourceparts=/dev/null -o APT::Get::List-Cleanup=false; then
-            cp "$file" "$scratch/sources/"
-        else
-            echo "apt: going on without $file: $(reason | head -n 1)"
-            left_out="${left_out:+$left_out, }$file"
-        fi
+    mkdir "$scratch/parts" "$scratch/sources"
+    printf 'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "%s";\n' "$scratch/sources" >"$scratch/apt.conf"
+    export APT_CONFIG="$scratch/apt.conf"
+    for file in /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list.d/ubuntu.sources \
+        /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+        take_entries "$file"
     done
     if [ -z "$(ls "$scratch/sources")" ]; then
         echo "${why:-E: apt-get failed}" >&2
         exit 1
     fi
-    printf 'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "%s";\n' "$scratch/sources" >"$scratch/apt.conf"
-    export APT_CONFIG="$scratch/apt.conf"
+}
+
+# take_entries FILE: have apt see those entries of FILE with which it can still read its lists.
+take_entries() {
+    name=$(basename "$1")
+    if ! [ -s "$1" ] || [ -e "$scratch/parts/$name" ]; then return; fi
+    mkdir "$scratch/parts/$name"
+    # An entry is a line, or a paragraph.
+    case "$name" in *.list) split='BEGIN { RS = "\n" } /^[ \t]*(#|$)/ { next }' ;; *) split='BEGIN { RS = "" }' ;; esac
+    awk -v to="$scratch/parts/$name" -v as="$name" "$split"' { print >sprintf("%s/%03d-%s", to, NR, as) }' "$1"
+    for entry in "$scratch/parts/$name"/*; do
+        if ! [ -e "$entry" ]; then continue; fi
+        cp "$entry" "$scratch/sources/"
+        if attempt apt-get -q update -o APT::Get::List-Cleanup=false; then continue; fi
+        echo "apt: going on without an entry of $1: $(reason | head -n 1 | sed "s| in source list $scratch/.*||")"
+        rm "$scratch/sources/$(basename "$entry")"
+        case "$left_out" in *"$1"*) ;; *) left_out="${left_out:+$left_out, }$1" ;; esac
+    done
 }

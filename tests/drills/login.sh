@@ -12,7 +12,7 @@ echo 'raise SystemExit("foreign")' >/opt/foreign/json.py
 # Sources of packages that nobody signed, that are not there, that are none.
 echo 'deb file:/opt/packages ./' >/etc/apt/sources.list.d/unsigned.list
 printf 'Types: deb\nURIs: file:/opt/no-such-folder\nSuites: stable\nComponents: main\n' >/etc/apt/sources.list.d/gone.sources
-echo 'dab nonsense' >/etc/apt/sources.list.d/nonsense.list
+echo 'dab nonsense' >>/etc/apt/sources.list
 
 # A login that talks, and leaves its settings to whatever runs in it.
 cat - "$HOME/.bashrc" >"$HOME/.bashrc.new" 2>/dev/null <<'END' || true
