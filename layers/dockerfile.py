@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jinja2
 from visomaster_host.choices import Access
+from visomaster_host.text import brief
 
 from spec import pins
 from spec.application import Application, load_application
@@ -89,7 +90,7 @@ def main() -> int:
     try:
         sys.stdout.write(render(sys.argv[1] if len(sys.argv) > 1 else "visomaster"))
     except ValueError as error:
-        print(error, file=sys.stderr)
+        print(brief(error), file=sys.stderr)
         return 1
     return 0
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
-from visomaster_host.text import brief
+from visomaster_host.text import brief, without_login
 
 from layers.source import call, module_of
 from spec.closure import closure
@@ -153,16 +153,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         release = Release.of({key.lower(): value for key, value in platform.freedesktop_os_release().items()})
         write(given.folder, dict(_pair(word) for word in given.data), release)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         print(brief(error), file=sys.stderr)
         return 1
     return 0
 
 
+def build_data(text: str) -> dict[str, str]:
+    """The data that the Dockerfile's argument DATA says: `--data KEY=VALUE …`, words between spaces, as its shell reads
+    them. Raises `ValueError` for a word that is none."""
+    words = text.split()
+    wrong = [word for word in words[::2] if word != "--data"]
+    if wrong or len(words) % 2:
+        raise ValueError(f"DATA: expected --data KEY=VALUE …, got {without_login(text)!r}")
+    return dict(_pair(word) for word in words[1::2])
+
+
 def _pair(word: str) -> tuple[str, str]:
     key, separator, value = word.partition("=")
     if not separator:
-        raise ValueError(f"data: expected KEY=VALUE, got {word!r}")
+        raise ValueError(f"data: expected KEY=VALUE, got {without_login(word)!r}")
     return key, value
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
+
+from visomaster_host.text import printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +27,25 @@ class FolderSource:
 
     path: Path
     exclude: frozenset[str] = frozenset()
+
+    def require_readable(self) -> None:
+        """Raise `ValueError` for a file or folder that could not be copied: not readable, or with a name that is no
+        line of text."""
+        for folder, folders, files in os.walk(self.path, onerror=_refuse):
+            if Path(folder) == self.path:
+                folders[:] = [name for name in folders if name not in self.exclude]
+                files = [name for name in files if name not in self.exclude]
+            for name in (*folders, *files):
+                if any(character in name for character in "\n\r") or printable(name) != name:
+                    raise ValueError(f"{folder}: expected names that can be printed, got {name!r}")
+            for name in files:
+                path = Path(folder, name)
+                if path.is_file() and not os.access(path, os.R_OK):
+                    raise ValueError(f"{path}: Permission denied")
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise ValueError(f"{error.filename}: {error.strerror}") from None
 
 
 Source = GitSource | FolderSource

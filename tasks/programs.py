@@ -20,8 +20,8 @@ def programs(manifest: Path) -> None:
     """The on-host package and its commands, the portal's pages, the application's model `manifest`, and the
     environment on PATH of login shells."""
     install_programs()
-    tree.copied(name="Install the portal's pages", source=PAGES, dest=str(paths.PORTAL_SHARE))
-    tree.copied(name="Configure the front", source=FRONT, dest=str(paths.FRONT_SHARE))
+    tree.copied(name="Install the portal's pages", source=PAGES, dest=str(paths.PORTAL_SHARE), own=True)
+    tree.copied(name="Configure the front", source=FRONT, dest=str(paths.FRONT_SHARE), own=True)
     bytecode.compiled(name="Compile the package", folder=str(paths.PACKAGE))
     write_manifest(manifest)
     file.written(
