@@ -39,14 +39,12 @@ class LocalFile:
         return "755" if self.executable else "644"
 
 
-def local_files(
-    folder: Path, exclude: frozenset[str] = frozenset(), *, own: bool = False
-) -> dict[str, LocalFile]:
+def local_files(folder: Path, exclude: frozenset[str] = frozenset(), *, own: bool = False) -> dict[str, LocalFile]:
     """The regular files below `folder` by relative path, without version control, what tools leave behind and the
     entries of its top level named in `exclude`.
 
-    `own`: they are of this project, which knows by itself what of it is a program. Archives, and file systems of Windows,
-    lose the bit that says so.
+    `own`: they are of this project, which knows by itself what of it is a program. Archives, and file systems of
+    Windows, lose the bit that says so.
     """
     unwanted = {".git", ".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__"}
     return {
@@ -92,8 +90,8 @@ def copied(
     exclude: frozenset[str] = frozenset(),
     own: bool = False,
 ) -> Generator[FunctionCommand | StringCommand]:
-    """Bring the files below the local folder `source` to the folder `dest`, owned by `user` and `group`. `own`: they are
-    this project's, as in `local_files`.
+    """Bring the files below the local folder `source` to the folder `dest`, owned by `user` and `group`. `own`: they
+    are this project's, as in `local_files`.
 
     Programs get mode 755, other files 644, folders 755. Files that are not in `source` are removed when their path
     matches the pattern `prune`: with a narrower one, or "" for none, `dest` may hold files of others. `exclude` names
