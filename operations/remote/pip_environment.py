@@ -19,7 +19,17 @@ OWN_INDEX = "default"
 _REACHING = ("cert", "client-cert", "default-timeout", "proxy", "retries", "timeout")
 _INDEX = ("index-url", "trusted-host")
 _STRONGER_LAST = ("global", "install", ":env:")
-_KEPT = ("HOME", "LANG", "NETRC", "PATH", "TMPDIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE")
+_KEPT = (
+    "HOME",
+    "LANG",
+    "NETRC",
+    "PATH",
+    "TMPDIR",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+)
 _PROXY = "_proxy"
 _LISTING = {f"PIP_{name}": "0" for name in ("GLOBAL", "QUIET", "SITE", "USER", "VERBOSE")} | {"PIP_LOG": os.devnull}
 """In a file these would have pip list some of what it is told, or nothing: `user`, which is of `pip install`, is an
