@@ -57,9 +57,7 @@ def run(options: argparse.Namespace) -> None:
     """Run the command of `options`. Raises `ReleaseError` or `ValueError`."""
     repository(options.repository)  # before git is asked: a wrong name is wrong in any checkout
     commit, changed = state()
-    release = Release(
-        variant=VARIANTS[options.variant], repository=options.repository, commit=commit, changed=changed
-    )
+    release = Release(variant=VARIANTS[options.variant], repository=options.repository, commit=commit, changed=changed)
     match options.command:
         case "check":
             image.check(release, options.base)

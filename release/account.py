@@ -23,7 +23,7 @@ DOCKER_HUB = ("", "docker.io", "index.docker.io", "https://index.docker.io/v1/")
 
 
 def check_repository(environment: Mapping[str, str]) -> None:
-    """Raise `ValueError` when REPOSITORY is no image's name. The workflows make it of the secret, which is named then."""
+    """Raise `ValueError` when REPOSITORY is no image's name. In a workflow it is made of the secret, which is named."""
     try:
         image.repository(environment.get(REPOSITORY, ""))
     except ValueError as error:

@@ -21,8 +21,7 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
 
 
 def repository(value: str) -> str:
-    """`value` when it may be the name of an image before its tag, as engines and registries read it. Raises `ValueError`
-    otherwise."""
+    """`value` when it may be the name of an image before its tag, as engines read it. Raises `ValueError` otherwise."""
     if not _is_repository(value):
         hint = " (is DOCKERHUB_USERNAME an e-mail address? It is the account's name)" if "@" in value else ""
         raise ValueError(
