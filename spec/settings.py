@@ -122,15 +122,12 @@ def _application(data: Mapping[str, object]) -> Application:
 def _read_files(
     application: Application, accelerator: Accelerator, layers: tuple[Layer, ...], *, unhashed: bool
 ) -> None:
-    """Raise `ValueError` when what `layers` are made from is missing or no good, before a host is touched. A build stage
-    sees only the files of its own layer."""
+    """Raise `ValueError` when what `layers` are made from is missing or no good: before a host is touched. A build
+    stage sees only the files of its own layer."""
     if Layer.ENVIRONMENT in layers:
         if lock := application.environment.lock:
             _read(application, "lock", lock, lambda: given.read(lock, lock.name))
-        texts = [
-            _read(application, "requirements", one.file, partial(_text, one))
-            for one in accelerator.requirements
-        ]
+        texts = [_read(application, "requirements", one.file, partial(_text, one)) for one in accelerator.requirements]
         with _told(application, "requirements"):
             requirements.merge(texts)
         if not unhashed:
@@ -203,7 +200,7 @@ def _source(value: str) -> Source:
     if "://" not in value:
         return read_source({"folder": value}, Path.cwd(), "source")
     url, separator, commit = value.rpartition("@")
-    if not separator or "://" not in url:
+    if not separator or "/" not in url.partition("://")[2]:  # that `@` ends a login
         raise ValueError(f"source: expected URL@COMMIT or a folder, got {without_login(value)!r}")
     return read_source({"git": url, "commit": commit}, Path.cwd(), "source")
 

@@ -23,8 +23,8 @@ def environment(
     mirrors: Mapping[str, str],
 ) -> None:
     """The environment in the folder `prefix` from its channels, by a lock that is kept as `host_lock`, then
-    `accelerator`'s requirement sets and CUDA libraries. A committed lock that is none of these is refused before a host is
-    touched."""
+    `accelerator`'s requirement sets and CUDA libraries. A committed lock of others is refused before a host is touched.
+    """
     if lock := conda_environment.lock:
         try:
             conda.committed_lock(lock, conda_environment.all_specs, conda_environment.channels)

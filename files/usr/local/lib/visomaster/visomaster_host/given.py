@@ -44,11 +44,14 @@ def read(path: Path, name: str | None = None) -> str:
 
 
 def _bytes(path: Path) -> bytes:
-    # A FIFO would be waited for.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would be waited for
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("is no file")
-        found = file.read(MOST + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            found = file.read(MOST + 1)
+    finally:
+        os.close(descriptor)
     if len(found) > MOST:
         raise ValueError(f"is longer than {MOST // 1024 // 1024} MiB, which no file of this kind is")
     return found
