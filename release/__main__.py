@@ -47,7 +47,7 @@ def main() -> int:
     options = parser().parse_args()
     try:
         run(options)
-    except (ReleaseError, ValueError) as error:
+    except (OSError, ReleaseError, ValueError) as error:
         print(brief(f"release: {error}"), file=sys.stderr)
         return 1
     return 0

@@ -104,6 +104,7 @@ MISTAKES = {
         old='python = "3.11"',
         new='python = "3.11"\nlock = "own.lock"',
         files={"own.lock": f"# inputs: sha256:{'0' * 64}\n"},
+        arguments=data("layers=environment"),  # with others the plan asks more, of which nothing is done
         said="own.lock was made for other specs or channels: run `make lock`",
     ),
     "release": Mistake(

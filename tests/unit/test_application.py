@@ -65,6 +65,15 @@ def test_every_set_is_locked_from_a_file_beside_it() -> None:
             assert set(requirement_sets.named(one.source)) - locked == set(), one.out.name
 
 
+def test_a_set_that_includes_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.in").write_bytes(b"\xef\xbb\xbf-r b.in\r\nsix\r\n")
+    (tmp_path / "b.in").write_text("tqdm\n")
+    assert list(requirement_sets.named(tmp_path / "a.in")) == ["tqdm", "six"]
+    (tmp_path / "b.in").write_text("-r a.in\n")
+    with pytest.raises(requirement_sets.LockError, match=r"^a\.in: includes itself, by b\.in$"):
+        list(requirement_sets.named(tmp_path / "a.in"))
+
+
 def test_a_profile_of_the_users_own(own: Path) -> None:
     loaded = read_settings({"application": str(own)}).application
     assert (loaded.name, loaded.title, loaded.environment.all_specs) == ("own", "Own", ("python 3.11.*", "pip"))
