@@ -22,14 +22,12 @@ from spec.closure import closure
 from spec.distribution import Release
 from spec.here import ROOT
 from spec.layer import IMAGE_LAYERS, Layer
-from spec.program import FolderSource
+from spec.program import LEFTOVERS, FolderSource
 from spec.settings import read_settings
 from spec.slices import Slice, slice_of
 from spec.variant import VARIANTS, Variant
 
 DEPLOY = "layer.py"
-LEFTOVERS = (".git", ".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__")
-"""What tools leave in folders: it is brought to no host."""
 
 
 @dataclass(frozen=True, kw_only=True)

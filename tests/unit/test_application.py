@@ -225,7 +225,7 @@ def test_a_program_that_could_not_be_copied_is_refused(tmp_path: Path, monkeypat
     (folder / "sub").mkdir(parents=True)
     (folder / "sub/a\nb").touch()
     with pytest.raises(
-        ValueError, match=r"^visomaster: source: .*/sub: expected names that can be printed, got 'a\\nb'$"
+        ValueError, match=r"^visomaster: source: .*/sub: expected names that are lines of text, got 'a\\nb'$"
     ):
         read_settings({"source": str(folder)})
     (folder / "sub/a\nb").rename(folder / "sub/ab")
