@@ -44,7 +44,7 @@ def text(table: Mapping[str, object], key: str, where: str) -> str:
     """The non-empty string under `key`. Raises `ValueError` when it is missing or something else."""
     value = table.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{where}: {key} must be a non-empty string, got {value!r}")
+        raise ValueError(f"{where}: {key} must be a non-empty string, got {without_login(repr(value))}")
     return value
 
 
@@ -52,7 +52,7 @@ def texts(table: Mapping[str, object], key: str, where: str) -> tuple[str, ...]:
     """The list of strings under `key`, empty when absent. Raises `ValueError` when it is something else."""
     value = table.get(key, [])
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) and item for item in value):
-        raise ValueError(f"{where}: {key} must be a list of strings, got {value!r}")
+        raise ValueError(f"{where}: {key} must be a list of strings, got {without_login(repr(value))}")
     return tuple(value)
 
 
@@ -60,7 +60,7 @@ def section(table: Mapping[str, object], key: str, where: str) -> Mapping[str, o
     """The table under `key`. Raises `ValueError` when it is missing or no table."""
     value = table.get(key)
     if not isinstance(value, dict):
-        raise ValueError(f"{where}: [{key}] must be a table, got {value!r}")
+        raise ValueError(f"{where}: [{key}] must be a table, got {without_login(repr(value))}")
     return value
 
 

@@ -225,8 +225,8 @@ def _list(data: Mapping[str, object], key: str) -> tuple[str, ...]:
     value = data.get(key, "")
     items = value.split(",") if isinstance(value, str) else value
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
-        raise ValueError(f"{key}: expected a list written a,b — got {value!r}")
+        raise ValueError(f"{key}: expected a list written a,b — got {without_login(repr(value))}")
     found = tuple(item.strip() for item in items if item.strip())
     if key in data and not found:
-        raise ValueError(f"{key}: expected a list written a,b — got {value!r}")
+        raise ValueError(f"{key}: expected a list written a,b — got {without_login(repr(value))}")
     return found

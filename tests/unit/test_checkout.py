@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from operations.checkout import checkout_command
+from operations.facts.checkout import CheckoutCommit
 from tests.unit.hostile import UID, USER, give
 
 GIT = ("git", "-c", "user.name=x", "-c", "user.email=x", "-c", "init.defaultBranch=main")
@@ -122,6 +123,8 @@ def test_what_keeps_a_checkout_from_its_commit_is_said(tmp_path: Path, origin: P
     (program / ".git/index.lock").unlink()
     (program / ".git/config").write_text("[core\n")
     assert no(origin, program) == f"{program}: bad config line 1 in file {program}/.git/config"
+    ask = CheckoutCommit().command(path=str(program), user=USER).get_raw_value()
+    assert subprocess.run(["sh", "-c", ask], capture_output=True, check=True).stdout == b"", "it is at no commit"
     give(tmp_path / "mine")
     (origin / "file").write_text("theirs")
     git(origin, "add", "file")

@@ -82,6 +82,8 @@ REFUSED = [
     ({"mirrors": "https://a.b=https://"}, r"mirrors: expected a URL beginning with .*, got 'https://'"),
     ({"source": "https://me:pw@b.example.org"}, r"source: expected URL@COMMIT or a folder, got 'https://…@b.ex"),
     ({"channels": "me:pw@b.example.org/c"}, r"channels: expected a channel's name"),
+    ({"mirrors": {"https://a": "https://me:pw@b"}}, r"mirrors: expected a list written a,b — got …@b'}"),
+    ({"source": ["https://me:pw@b/x"]}, r"data: source must be a non-empty string, got …@b/x'\]"),
     ({"port": "9" * 5000}, r"port: expected a number from 1 to 65535"),
     ({"port": "\u0661"}, r"port: expected a number from 1 to 65535"),
     ({"application": "n" * 300 + ".toml"}, r"File name too long"),
