@@ -20,10 +20,10 @@ RUN export DEBIAN_FRONTEND=noninteractive \
        /var/log/apt/* /var/log/*.log
 
 FROM base AS playbook
-COPY requirements.txt /playbook/
+COPY requirements.txt operations/remote/pip_environment.py /playbook/
 RUN /usr/bin/python3 -I -m venv /playbook/venv \
-    && /playbook/venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes \
-       --only-binary :all: -r /playbook/requirements.txt
+    && /usr/bin/python3 -I /playbook/pip_environment.py /playbook/venv/bin/python install --quiet --no-cache-dir \
+       --disable-pip-version-check --require-hashes --only-binary :all: -r /playbook/requirements.txt
 
 FROM playbook AS stages
 COPY VisoMaster /sources/VisoMaster

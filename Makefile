@@ -6,6 +6,7 @@ BASE ?= $(call PINNED,base)
 SCANNER ?= $(call PINNED,sbom-scanner)
 HOST ?=
 REPOSITORY ?= visomaster
+export REPOSITORY
 export PYINFRA_PROGRESS ?= off
 PYTHON ?= python3
 BIN := .venv/bin
@@ -35,10 +36,11 @@ shell: .venv/.installed ## A root shell in what `make up` runs
 password: .venv/.installed ## How to get into what `make up` runs
 	@$(BIN)/python -m sandbox credentials
 
-bake: .venv/.installed ## A finished image by pyinfra alone (BASE=, VARIANT=, APPLICATION=)
-	$(BIN)/pyinfra @bake/$(BASE) deploy.py -y --data variant=$(VARIANT) --data application=$(APPLICATION)
+bake: .venv/.installed ## A finished image by pyinfra alone (BASE=, VARIANT=, APPLICATION=, REPOSITORY=)
+	@$(BIN)/python -m release.account name
+	$(BIN)/pyinfra @bake/$(BASE) deploy.py -y --data variant=$(VARIANT) --data application=$(APPLICATION) --data "repository=$$REPOSITORY"
 
-RELEASE := $(BIN)/python -m release --variant "$(VARIANT)" --repository "$(REPOSITORY)"
+RELEASE := $(BIN)/python -m release --variant "$(VARIANT)" --repository "$$REPOSITORY"
 
 BUILD := --application "$(APPLICATION)" --base "$(BASE)" --options "$(BUILD_OPTIONS)"
 
@@ -61,17 +63,17 @@ publish: .venv/.installed ## image, verify-image and push in one go, of what is 
 	@$(MAKE) --no-print-directory push
 
 login: ## Log in to Docker Hub, or to REGISTRY=, with DOCKERHUB_USERNAME and DOCKERHUB_TOKEN of the environment
-	@: "$${DOCKERHUB_USERNAME:?expected a name of Docker Hub}" "$${DOCKERHUB_TOKEN:?expected an access token of it}"; \
-	printf '%s' "$$DOCKERHUB_TOKEN" | docker login --username "$$DOCKERHUB_USERNAME" --password-stdin $(REGISTRY)
+	@$(PYTHON) -m release.account login $(if $(REGISTRY),"$(REGISTRY)")
 
 logout: ## Take the token of `make login` off the disk
 	@docker logout $(REGISTRY)
 
-runner: ## On GitHub's runner alone: free disk (DISK=45 GB or more), and the image store that keeps attestations
+runner: ## On GitHub's runner alone: read REPOSITORY, free disk (DISK=45 GB or more), and the image store that keeps attestations
+	@$(PYTHON) -m release.account name
 	@$(PYTHON) -m release.runner $(if $(DISK),--disk "$(DISK)")
 
 template: .venv/.installed ## The JSON of a template for Vast's API (VARIANT=, REPOSITORY=NAME/visomaster)
-	@$(BIN)/python -m vast.template "$(VARIANT)" "$(REPOSITORY)"
+	@$(BIN)/python -m vast.template "$(VARIANT)" "$$REPOSITORY"
 
 vast-page: .venv/.installed ## Render docs/vast.md from templates/vast.md.j2 and the tables in spec/ and vast/
 	$(BIN)/python -m vast.template >docs/vast.md.new && mv docs/vast.md.new docs/vast.md

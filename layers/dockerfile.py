@@ -11,9 +11,10 @@ from pathlib import Path
 
 import jinja2
 from visomaster_host.choices import Access
+from visomaster_host.text import brief
 
 from spec import pins
-from spec.application import Application, load_application
+from spec.application import PROFILES, Application, load_application
 from spec.here import ROOT, TEMPLATES
 from spec.image import ImageConfig
 from spec.program import FolderSource
@@ -71,7 +72,10 @@ def _relative(path: Path) -> str:
 
 
 def render(reference: str) -> str:
-    """The Dockerfile of the application `reference` names. Raises `ValueError` as `load_application` does."""
+    """The Dockerfile of the application `reference` names. Raises `ValueError` as `load_application` does, and for a
+    profile that a build does not see."""
+    if reference.endswith(".toml") and Path(reference).resolve().parent != PROFILES:
+        raise ValueError(f"application: {reference} is not in VisoMaster/, which is all a build can see: put it there")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         trim_blocks=True,
@@ -89,7 +93,7 @@ def main() -> int:
     try:
         sys.stdout.write(render(sys.argv[1] if len(sys.argv) > 1 else "visomaster"))
     except ValueError as error:
-        print(error, file=sys.stderr)
+        print(brief(error), file=sys.stderr)
         return 1
     return 0
 

@@ -15,21 +15,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
-from visomaster_host.text import brief
+from visomaster_host.text import brief, without_login
 
 from layers.source import call, module_of
 from spec.closure import closure
 from spec.distribution import Release
 from spec.here import ROOT
 from spec.layer import IMAGE_LAYERS, Layer
-from spec.program import FolderSource
+from spec.program import LEFTOVERS, FolderSource
 from spec.settings import read_settings
 from spec.slices import Slice, slice_of
 from spec.variant import VARIANTS, Variant
 
 DEPLOY = "layer.py"
-LEFTOVERS = (".git", ".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__")
-"""What tools leave in folders: it is brought to no host."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,16 +151,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         release = Release.of({key.lower(): value for key, value in platform.freedesktop_os_release().items()})
         write(given.folder, dict(_pair(word) for word in given.data), release)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         print(brief(error), file=sys.stderr)
         return 1
     return 0
 
 
+def build_data(text: str) -> dict[str, str]:
+    """The data that the Dockerfile's argument DATA says: `--data KEY=VALUE …`, words between spaces, as its shell reads
+    them. Raises `ValueError` for a word that is none."""
+    words = text.split()
+    wrong = [word for word in words[::2] if word != "--data"]
+    if wrong or len(words) % 2:
+        raise ValueError(f"DATA: expected --data KEY=VALUE …, got {without_login(text)!r}")
+    return dict(_pair(word) for word in words[1::2])
+
+
 def _pair(word: str) -> tuple[str, str]:
     key, separator, value = word.partition("=")
     if not separator:
-        raise ValueError(f"data: expected KEY=VALUE, got {word!r}")
+        raise ValueError(f"data: expected KEY=VALUE, got {without_login(word)!r}")
     return key, value
 
 

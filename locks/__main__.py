@@ -68,7 +68,7 @@ def lock_sets(application: Application, mirrors: Mapping[str, str], names: Colle
             continue
         try:
             requirement_sets.lock(one, mirrors)
-        except (requirement_sets.LockError, ValueError) as error:
+        except (requirement_sets.LockError, OSError, ValueError) as error:
             print(f"lock: {brief(error)}", file=sys.stderr)
             status = 1
         else:
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         return _lock(given)
-    except (requirement_sets.LockError, ValueError) as error:
+    except (requirement_sets.LockError, OSError, ValueError) as error:
         print(f"lock: {brief(error)}", file=sys.stderr)
         return 1
 

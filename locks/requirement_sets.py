@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
+from visomaster_host import given
 from visomaster_host.text import Told
 
 from operations.remote.mirrors import swap_prefix
@@ -78,19 +79,23 @@ def _elsewhere(accelerator: Accelerator, one: RequirementSet) -> Iterator[str]:
             continue
         yield from named(other.file.with_suffix(".in"))
         if before and other.file.is_file():
-            yield from (wanted.name for wanted in requirements.parse(other.file.read_text("utf-8"), other.file.name))
+            yield from (
+                wanted.name for wanted in requirements.parse(given.read(other.file, other.file.name), other.file.name)
+            )
 
 
-def named(source: Path) -> Iterator[str]:
-    """The packages that an `.in` file and those it includes (`-r FILE`) name. Raises `LockError` without one."""
-    try:
-        lines = source.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise LockError(f"{source.name}: expected it beside {source.stem}.txt: it says what is locked") from None
+def named(source: Path, within: tuple[Path, ...] = ()) -> Iterator[str]:
+    """The packages that an `.in` file and those it includes (`-r FILE`) name. Raises `LockError` without one, and
+    `ValueError` for one that is no good; `within` are the files that include it."""
+    if not given.is_there(source):
+        raise LockError(f"{source.name}: expected it beside {source.stem}.txt: it says what is locked")
+    if source in within:
+        raise LockError(f"{source.name}: includes itself, by {within[-1].name}")
+    lines = given.read(source, source.name).splitlines()
     included = [line.removeprefix("-r ").strip() for line in lines if line.startswith("-r ")]
     own = "\n".join(line for line in lines if not line.startswith("-r "))
     for name in included:
-        yield from named(source.parent / name)
+        yield from named(source.parent / name, (*within, source))
     yield from (wanted.name for wanted in requirements.parse(own, source.name))
 
 

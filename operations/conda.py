@@ -44,11 +44,12 @@ def environment(
     if machine not in PLATFORMS:
         yield refused(f"no Conda packages are made for {machine}; expected one of {', '.join(PLATFORMS)}")
         return
-    committed = lock.read_text(encoding="utf-8") if lock is not None else None
-    digest = inputs_digest(specs, channels)
-    if lock is not None and committed is not None and lock_inputs(committed) != digest:
-        yield refused(f"{lock.name} was made for other specs or channels: run `make lock`")
+    try:
+        committed = committed_lock(lock, specs, channels) if lock is not None else None
+    except ValueError as error:
+        yield refused(str(error))
         return
+    digest = inputs_digest(specs, channels)
     wanted = lock_that_holds(committed, state, PLATFORMS[machine], digest)
     if state is not None and wanted is not None and is_current(state, wanted, digest):
         host.noop(f"{prefix} holds the {len(state.packages)} packages of its lock")
@@ -65,6 +66,18 @@ def environment(
         "index": swap_prefix(index, mirrors or {}),
     }
     yield remote.job("conda_environment", request)
+
+
+def committed_lock(lock: Path, specs: Sequence[str], channels: Sequence[str]) -> str:
+    """The text of `lock`. Raises ``ValueError`` when it is of other inputs, or a package could be another one."""
+    text = lock.read_text(encoding="utf-8-sig")
+    if lock_inputs(text) != inputs_digest(specs, channels):
+        raise ValueError(f"{lock.name} was made for other specs or channels: run `make lock`")
+    try:
+        locked_packages(text)
+    except ValueError as error:
+        raise ValueError(f"{lock.name}: {error}: run `make lock`") from None
+    return text
 
 
 def rattler_requirements() -> str:

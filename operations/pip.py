@@ -52,4 +52,5 @@ def requirements(
 
 
 def _text(one: RequirementSet) -> sets.Text:
-    return sets.Text(name=one.file.name, text=one.file.read_text(encoding="utf-8"), index=one.index, build=one.build)
+    text = one.file.read_text(encoding="utf-8-sig")
+    return sets.Text(name=one.file.name, text=text, index=one.index, build=one.build)

@@ -21,10 +21,17 @@ from operations.stream import streamed
 
 @dataclass(frozen=True, kw_only=True)
 class LocalFile:
-    """One file to bring: where it is here, and whether it is a program."""
+    """One file to bring: where it is here, whether it is a program, and whether it is this project's own."""
 
     path: Path
     executable: bool
+    own: bool = False
+
+    @property
+    def content(self) -> bytes:
+        """What the host gets. A text of ours has line ends of Unix: with others a host could not run it."""
+        found = self.path.read_bytes()
+        return found if b"\0" in found or not self.own else found.replace(b"\r\n", b"\n")
 
     @property
     def mode(self) -> str:
@@ -32,12 +39,16 @@ class LocalFile:
         return "755" if self.executable else "644"
 
 
-def local_files(folder: Path, exclude: frozenset[str] = frozenset()) -> dict[str, LocalFile]:
+def local_files(folder: Path, exclude: frozenset[str] = frozenset(), *, own: bool = False) -> dict[str, LocalFile]:
     """The regular files below `folder` by relative path, without version control, what tools leave behind and the
-    entries of its top level named in `exclude`."""
+    entries of its top level named in `exclude`.
+
+    `own`: they are of this project, which knows by itself what of it is a program. Archives, and file systems of
+    Windows, lose the bit that says so.
+    """
     unwanted = {".git", ".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__"}
     return {
-        path.relative_to(folder).as_posix(): LocalFile(path=path, executable=bool(path.stat().st_mode & 0o100))
+        path.relative_to(folder).as_posix(): LocalFile(path=path, executable=_is_program(path, own=own), own=own)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         and not unwanted.intersection(path.relative_to(folder).parts)
@@ -45,11 +56,18 @@ def local_files(folder: Path, exclude: frozenset[str] = frozenset()) -> dict[str
     }
 
 
+def _is_program(path: Path, *, own: bool) -> bool:
+    if not own:
+        return bool(path.stat().st_mode & 0o100)
+    with path.open("rb") as file:
+        return file.read(2) == b"#!"
+
+
 def digest(files: Mapping[str, LocalFile]) -> str:
     """One sha256 over names, modes and contents of `files`."""
     whole = hashlib.sha256()
     for name, file in sorted(files.items()):
-        whole.update(f"{name}\0{file.mode}\0{_sha256(file.path)}\n".encode())
+        whole.update(f"{name}\0{file.mode}\0{_sha256(file)}\n".encode())
     return whole.hexdigest()
 
 
@@ -58,7 +76,7 @@ def differing(wanted: Mapping[str, LocalFile], found: Mapping[str, RemoteFile], 
     return [
         name
         for name, file in wanted.items()
-        if found.get(name) != RemoteFile(mode=file.mode, owner=owner, sha256=_sha256(file.path))
+        if found.get(name) != RemoteFile(mode=file.mode, owner=owner, sha256=_sha256(file))
     ]
 
 
@@ -70,14 +88,16 @@ def copied(
     group: str = "root",
     prune: str = "*",
     exclude: frozenset[str] = frozenset(),
+    own: bool = False,
 ) -> Generator[FunctionCommand | StringCommand]:
-    """Bring the files below the local folder `source` to the folder `dest`, owned by `user` and `group`.
+    """Bring the files below the local folder `source` to the folder `dest`, owned by `user` and `group`. `own`: they
+    are this project's, as in `local_files`.
 
     Programs get mode 755, other files 644, folders 755. Files that are not in `source` are removed when their path
     matches the pattern `prune`: with a narrower one, or "" for none, `dest` may hold files of others. `exclude` names
     entries at the top of `source` to leave out.
     """
-    wanted = local_files(source, exclude)
+    wanted = local_files(source, exclude, own=own)
     found = host.get_fact(FoundTree, path=dest, user=user)
     changed = differing(wanted, found.files, f"{user}:{group}")
     closed = private(folders_of(wanted), found.folders)
@@ -128,7 +148,7 @@ def packed(files: Mapping[str, LocalFile], folders: set[str], user: str, group: 
         for folder in sorted(folders | folders_of(files)):
             tar.addfile(_member(f"{folder}/", 0o755, user, group, tarfile.DIRTYPE))
         for name, file in files.items():
-            content = file.path.read_bytes()
+            content = file.content
             member = _member(name, int(file.mode, 8), user, group, tarfile.REGTYPE)
             # Python trusts bytecode that was made from a source of this size and time.
             member.size, member.mtime = len(content), int(file.path.stat().st_mtime)
@@ -142,5 +162,5 @@ def _member(name: str, mode: int, user: str, group: str, kind: bytes) -> tarfile
     return member
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _sha256(file: LocalFile) -> str:
+    return hashlib.sha256(file.content).hexdigest()

@@ -12,7 +12,8 @@ from visomaster_host.text import brief, printable
 
 from release import image
 from release.image import Release, ReleaseError
-from spec.published import repository_commit, uncommitted
+from spec.image import repository
+from spec.published import state
 from spec.variant import VARIANTS
 
 
@@ -46,7 +47,7 @@ def main() -> int:
     options = parser().parse_args()
     try:
         run(options)
-    except (ReleaseError, ValueError) as error:
+    except (OSError, ReleaseError, ValueError) as error:
         print(brief(f"release: {error}"), file=sys.stderr)
         return 1
     return 0
@@ -54,12 +55,9 @@ def main() -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command of `options`. Raises `ReleaseError` or `ValueError`."""
-    commit = repository_commit()
-    if commit is None:
-        raise ReleaseError("git: this is no checkout, and images are named after its commit")
-    release = Release(
-        variant=VARIANTS[options.variant], repository=options.repository, commit=commit, changed=uncommitted()
-    )
+    repository(options.repository)  # before git is asked: a wrong name is wrong in any checkout
+    commit, changed = state()
+    release = Release(variant=VARIANTS[options.variant], repository=options.repository, commit=commit, changed=changed)
     match options.command:
         case "check":
             image.check(release, options.base)

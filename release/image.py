@@ -18,10 +18,12 @@ from dataclasses import dataclass
 
 from visomaster_host.text import Told, lines
 
-from layers import dockerfile
+from layers import dockerfile, stages
 from spec import pins
 from spec.here import ROOT
 from spec.image import repository as checked_repository
+from spec.layer import IMAGE_LAYERS
+from spec.settings import read_settings
 from spec.variant import VARIANTS, Variant
 
 VERIFIED = ROOT / ".state" / "verified"
@@ -107,9 +109,20 @@ def export_cache(release: Release, application: str, base: str, options: Sequenc
 
 
 def _build(release: Release, application: str, base: str, options: Sequence[str]) -> None:
+    _read_before(release, application, options)
     arguments = [f"--build-arg=BASE={base}", f"--build-arg=REVISION={release.revision}", f"--label={BASE_NAME}={base}"]
     command = ["build", "--file=-", f"--target={release.variant.name}", *arguments, *options, str(ROOT)]
     _docker(command, text=dockerfile.render(application), environment={"DOCKER_BUILDKIT": "1"})
+
+
+def _read_before(release: Release, application: str, options: Sequence[str]) -> None:
+    """Raise `ValueError` for what a stage of the build would refuse, minutes after it has begun."""
+    data = {"application": application, "repository": release.repository}
+    for word in options:
+        name, separator, value = word.removeprefix("--build-arg=").partition("=")
+        if separator and name == "DATA":
+            data |= stages.build_data(value)
+    read_settings({**data, "variant": release.variant.name}, IMAGE_LAYERS)
 
 
 def verify(release: Release, gpu: str) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from visomaster_host import given
+from visomaster_host.text import printable
+
 from spec import fields
 from spec.environment import DEFAULT_INDEX, Accelerator, CondaEnvironment, RequirementSet
 from spec.here import GUIDE
@@ -67,14 +70,14 @@ def load_application(reference: str) -> Application:
     Raises `ValueError` in one line naming what is wrong.
     """
     path = Path(reference) if reference.endswith(".toml") else PROFILES / f"{reference}.toml"
-    if not path.is_file():
+    if not given.is_there(path):
         raise ValueError(
             f"application: {reference!r} is unknown, expected {fields.one_of(known_applications())}"
             " or the path of a .toml file"
         )
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        table = tomllib.loads(given.read(path, path.name))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ValueError(f"{path.name}: not a TOML file: {error}") from None
     return _application(table, path)
 
@@ -84,13 +87,23 @@ def _application(table: Mapping[str, object], path: Path) -> Application:
     fields.refuse_unknown(table, _PROFILE, where)
     return Application(
         name=path.stem,
-        title=fields.text(table, "title", where),
+        title=_title(table, where),
         manifest=path.parent / fields.text(table, "manifest", where),
-        system=fields.texts(table, "system", where),
+        system=tuple(fields.debian_package(name, f"{where}: system") for name in fields.texts(table, "system", where)),
         source=_own_program() or read_source(fields.section(table, "source", where), path.parent, f"{where}: source"),
         environment=_environment(fields.section(table, "environment", where), path),
         accelerators=_accelerators(fields.section(table, "accelerators", where), path),
     )
+
+
+def _title(table: Mapping[str, object], where: str) -> str:
+    value = fields.text(table, "title", where)
+    if printable(value) != value:
+        raise ValueError(
+            f"{where}: title becomes the image label org.opencontainers.image.title: expected one line without control"
+            f" characters, got {value!r}"
+        )
+    return value
 
 
 def read_source(table: Mapping[str, object], base: Path, where: str) -> Source:
@@ -126,9 +139,9 @@ def _environment(table: Mapping[str, object], path: Path) -> CondaEnvironment:
         raise ValueError(f"{where}: channels must name at least one channel")
     lock = path.parent / fields.text(table, "lock", where) if "lock" in table else None
     return CondaEnvironment(
-        python=fields.text(table, "python", where),
+        python=fields.python_version(fields.text(table, "python", where), f"{where}: python"),
         channels=channels,
-        specs=fields.texts(table, "specs", where),
+        specs=tuple(fields.match_spec(item, f"{where}: specs") for item in fields.texts(table, "specs", where)),
         lock=lock,
     )
 
@@ -148,13 +161,15 @@ def _accelerator(name: str, table: Mapping[str, object], path: Path) -> Accelera
             ' requirements = [{ file = "…", index = "https://…" }]'
         )
     fields.refuse_unknown(table, _ACCELERATOR, where)
-    sets = table.get("requirements", [])
+    sets = table.get("requirements")
     if not isinstance(sets, list):
         raise ValueError(f"{where}: requirements must be a list of files or tables, got {sets!r}")
     return Accelerator(
         name=name,
         requirements=tuple(_requirement_set(item, f"{where}: requirements", path) for item in sets),
-        cuda_libraries=fields.texts(table, "cuda_libraries", where),
+        cuda_libraries=tuple(
+            fields.soname(item, f"{where}: cuda_libraries") for item in fields.texts(table, "cuda_libraries", where)
+        ),
     )
 
 

@@ -7,10 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-_REPOSITORY = re.compile(
-    r"([a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
-)
-_TAG = re.compile(_REPOSITORY.pattern + r":[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?")
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_ID = re.compile(r"[0-9a-f]{64}")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_LONGEST_REPOSITORY = 255
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?")
 _WORKDIR = re.compile(r"/[A-Za-z0-9._/-]*")
@@ -18,9 +21,37 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
 
 
 def repository(value: str) -> str:
-    """`value` when it may be the name of an image before its tag. Raises `ValueError` otherwise."""
-    _expect(_REPOSITORY, value, "repository", "an image's name in lower case, without a tag")
+    """`value` when it may be the name of an image before its tag, as engines read it. Raises `ValueError` otherwise."""
+    if not _is_repository(value):
+        hint = " (is DOCKERHUB_USERNAME an e-mail address? It is the account's name)" if "@" in value else ""
+        raise ValueError(
+            "repository: expected an image's name in lower case, without a tag, such as name/visomaster or"
+            f" registry.example:5000/name/visomaster, got {value!r}{hint}"
+        )
     return value
+
+
+def account(value: str) -> str:
+    """`value` when it may be the name of an account at Docker Hub. Raises `ValueError` otherwise."""
+    if not _is_repository(value) or "/" in value:
+        hint = " (this looks like an e-mail address)" if "@" in value else ""
+        raise ValueError(f"expected the name of an account at Docker Hub, in lower case, got {value!r}{hint}")
+    return value
+
+
+def _is_repository(value: str) -> bool:
+    first, separator, rest = value.partition("/")
+    path = value
+    if separator and ("." in first or ":" in first or first == "localhost"):  # what else engines take for an account
+        if not _REGISTRY.fullmatch(first):
+            return False
+        path = rest
+    return len(value) <= _LONGEST_REPOSITORY and bool(_PATH.fullmatch(path)) and not _ID.fullmatch(path)
+
+
+def _is_tag(value: str) -> bool:
+    name, _, tag = value.rpartition(":")
+    return _is_repository(name) and bool(_TAG.fullmatch(tag))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +99,8 @@ class ImageConfig:
         if not self.entrypoint:
             raise ValueError("image entrypoint: expected at least one word, got none")
         for tag in self.tags:
-            _expect(_TAG, tag, "image tag", "name:tag in lower case")
+            if not _is_tag(tag):
+                raise ValueError(f"image tag: expected name:tag in lower case, got {tag!r}")
         for name, value in self.env.items():
             _expect(_ENV_NAME, name, "image env", "a variable's name")
             _one_line(value, f"image env {name}")

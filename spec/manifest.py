@@ -14,8 +14,11 @@ import operator
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
+from visomaster_host import given
+from visomaster_host.fetch.manifest import load_manifest, parse_manifest
 from visomaster_host.text import brief
 
 SOURCE = PurePosixPath("app/processors/models_data.py")
@@ -165,30 +168,31 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, metavar="FILE", help="e.g. VisoMaster/models/visomaster.json")
     args = parser.parse_args(argv)
     try:
-        models = read_models((args.checkout / SOURCE).read_text(encoding="utf-8"))
+        models = read_models(given.read(args.checkout / SOURCE))
         manifest, left_out = _refresh(models, args.output)
-    except (OSError, ValueError, SyntaxError) as error:
+        parse_manifest(manifest)  # what a host would refuse is not written
+        if args.output:
+            args.output.write_text(as_text(manifest), encoding="utf-8")
+    except (OSError, RecursionError, SyntaxError, ValueError) as error:
         print(brief(f"manifest: {error}"), file=sys.stderr)
         return 1
     for name in left_out:
         print(brief(f"manifest: left out, no URL or hash: {name}"), file=sys.stderr)
-    if args.output:
-        args.output.write_text(as_text(manifest), encoding="utf-8")
-    else:
+    if not args.output:
         sys.stdout.write(as_text(manifest))
     return 0
 
 
 def _refresh(models: list[dict[str, object]], output: Path | None) -> tuple[dict[str, object], list[str]]:
     """make_manifest, with what people have put into the manifest at `output`: groups, sizes, dependencies."""
-    old = json.loads(output.read_text(encoding="utf-8"))["files"] if output and output.exists() else []
+    old = load_manifest(output).files if output and given.is_there(output) else ()
     paths = {str(PurePosixPath(str(model.get("local_path", "")))) for model in models}
-    optional = frozenset(file["path"] for file in old if file["group"] == "optional" and file["path"] in paths)
-    sizes = {file["sha256"]: file["size"] for file in old if file["size"] is not None}
+    optional = frozenset(file.path for file in old if file.group == "optional" and file.path in paths)
+    sizes = {file.sha256: file.size for file in old if file.size is not None}
     manifest, left_out = make_manifest(models, optional=optional, sizes=sizes)
     files = manifest["files"]
     assert isinstance(files, list)  # noqa: S101 - made by make_manifest
-    files += [file for file in old if file["group"] == "dependencies"]
+    files += [asdict(file) for file in old if file.group == "dependencies"]
     return manifest, left_out
 
 

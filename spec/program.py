@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
+
+_NO_LINE = re.compile("[\n\r\ud800-\udfff]")
+"""What makes a name two lines, or is of no character: a host is asked for its files line by line, in UTF-8."""
+
+LEFTOVERS = (".git", ".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__")
+"""What tools leave in folders: it is brought to no host."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +32,25 @@ class FolderSource:
 
     path: Path
     exclude: frozenset[str] = frozenset()
+
+    def require_readable(self) -> None:
+        """Raise `ValueError` for a file or folder that could not be copied: not readable, or with a name that is no
+        line of text."""
+        for folder, folders, files in os.walk(self.path, onerror=_refuse):
+            left_out = {*LEFTOVERS, *(self.exclude if Path(folder) == self.path else ())}
+            folders[:] = [name for name in folders if name not in left_out]
+            files = [name for name in files if name not in left_out]
+            for name in (*folders, *files):
+                if _NO_LINE.search(name):
+                    raise ValueError(f"{folder}: expected names that are lines of text, got {name!r}")
+            for name in files:
+                path = Path(folder, name)
+                if path.is_file() and not os.access(path, os.R_OK):
+                    raise ValueError(f"{path}: Permission denied")
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise ValueError(f"{error.filename}: {error.strerror}") from None
 
 
 Source = GitSource | FolderSource

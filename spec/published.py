@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping
+
+from visomaster_host.text import Told
 
 from spec.application import Application
 from spec.here import ROOT
@@ -63,8 +67,10 @@ def _labels(variant: Variant, application: Application, commit: str | None) -> M
 
 def repository_commit() -> str | None:
     """The commit this repository is at, or nothing where it is no git checkout (an archive, a build stage)."""
-    found = _git("rev-parse", "HEAD")
-    return found.strip() if found is not None else None
+    try:
+        return _git("rev-parse", "HEAD").strip()
+    except GitError:
+        return None
 
 
 def clean_commit() -> str | None:
@@ -74,15 +80,50 @@ def clean_commit() -> str | None:
 
 def uncommitted() -> str | None:
     """A file that is not as this repository's commit has it, new ones among them; nothing where all are."""
+    try:
+        return _changed()
+    except GitError:
+        return "something"
+
+
+def state() -> tuple[str, str | None]:
+    """The commit this repository is at, and a file that differs from it, if any. Raises `GitError`."""
+    return _git("rev-parse", "--verify", "HEAD").strip(), _changed()
+
+
+def _changed() -> str | None:
     found = _git("status", "--porcelain")
-    if found is None:
-        return "something"  # git cannot tell
     return found.splitlines()[0][3:] if found else None
 
 
-def _git(*command: str) -> str | None:
+class GitError(Told, ValueError):
+    """Why git cannot tell about this repository, in one line: its own reason, and what helps."""
+
+
+def _git(*command: str) -> str:
     git = shutil.which("git")
     if git is None:
-        return None
-    result = subprocess.run([git, "-C", str(ROOT), *command], capture_output=True, text=True, check=False)
-    return result.stdout if result.returncode == 0 else None
+        raise GitError("git: no such program: install it")
+    words = [git, "-C", str(ROOT), *command]
+    environment = {**os.environ, "LC_ALL": "C"}  # reasons that are known are in English
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace", env=environment, check=False)
+    except OSError as error:
+        raise GitError(f"git: {error.strerror}") from None
+    if done.returncode:
+        raise GitError(f"git: {_reason(done.stderr) or f'ended with status {done.returncode}'}")
+    return done.stdout
+
+
+def _reason(said: str) -> str:
+    """What git said, without what is advice, and with what helps where that is known."""
+    if "dubious ownership" in said:
+        return (
+            f"{ROOT} belongs to another user (dubious ownership): run `git config --global --add safe.directory"
+            f" {shlex.quote(str(ROOT))}`"
+        )
+    if "not a git repository" in said:
+        return f"{ROOT} is no checkout: clone the repository, an archive of it names no commit"
+    telling = [line for line in said.splitlines() if line.startswith(("fatal: ", "error: "))]
+    found = telling or [line for line in said.splitlines() if line.strip()]
+    return "; ".join(dict.fromkeys(line.strip().removeprefix("fatal: ").removeprefix("error: ") for line in found))

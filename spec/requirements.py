@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from visomaster_host.text import without_login
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
 _HASH = re.compile(r"\s--hash[= ](\S+)")
 _COMMENT = re.compile(r"(^|\s)#.*$", re.MULTILINE)
 
@@ -65,9 +68,28 @@ def parse(text: str, source: str) -> list[Wanted]:
         except InvalidRequirement as error:
             raise ValueError(f"{source}: {bare!r}: {str(error).splitlines()[0]}") from error
         if requirement.url:
-            raise ValueError(f"{source}: {bare!r}: expected a package of the set's index, no address")
-        wanted.append(Wanted(requirement=requirement, hashes=tuple(_HASH.findall(line))))
+            shown = without_login(bare)
+            raise ValueError(f"{source}: {shown!r}: expected a package of the set's index, no address")
+        _check_marker(requirement, source)
+        wanted.append(Wanted(requirement=requirement, hashes=_hashes(line, f"{source}: {requirement}")))
     return wanted
+
+
+def _check_marker(requirement: Requirement, source: str) -> None:
+    """Refuse a marker that has the form of one, and cannot be decided."""
+    try:
+        if requirement.marker is not None:
+            requirement.marker.evaluate()
+    except (UndefinedComparison, UndefinedEnvironmentName) as error:
+        raise ValueError(f"{source}: {requirement}: its marker cannot be decided: {error}") from None
+
+
+def _hashes(line: str, where: str) -> tuple[str, ...]:
+    found = tuple(_HASH.findall(line))
+    for digest in found:
+        if not _DIGEST.fullmatch(digest):
+            raise ValueError(f"{where}: expected --hash=sha256: and 64 hexadecimal digits, got {digest!r}")
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+from visomaster_host import given
 from visomaster_host.choices import INTERNAL_PORTS
+from visomaster_host.fetch.manifest import load_manifest
+from visomaster_host.text import without_login
 
 from spec import fields, requirements
 from spec.application import Application, load_application, read_source
-from spec.environment import DEFAULT_INDEX, Accelerator
+from spec.environment import DEFAULT_INDEX, Accelerator, RequirementSet
 from spec.image import repository
 from spec.layer import Layer
 from spec.program import FolderSource, Source
@@ -30,6 +37,8 @@ KEYS = (
     "repository",
 )
 """Every data key of the project. Connectors and pyinfra have keys of their own, which are theirs to check."""
+
+Read = TypeVar("Read")
 
 DEFAULT_REPOSITORY = "visomaster"
 
@@ -72,9 +81,7 @@ def read_settings(data: Mapping[str, object], default_layers: tuple[Layer, ...] 
         mirrors=_mirrors(data),
         repository=repository(_optional(data, "repository") or DEFAULT_REPOSITORY),
     )
-    _require_files(application, accelerator, settings.layers)
-    if not _unhashed(data) and Layer.ENVIRONMENT in settings.layers:
-        _require_hashes(application, accelerator)
+    _read_files(application, accelerator, settings.layers, unhashed=_unhashed(data))
     return settings
 
 
@@ -86,7 +93,7 @@ def _variant(name: str) -> Variant:
 
 def _port(data: Mapping[str, object], variant: Variant) -> int:
     value = data.get("port", variant.port)
-    if not isinstance(value, int | str) or not str(value).isdecimal() or not 0 < int(value) < 65536:
+    if not isinstance(value, int | str) or not re.fullmatch(r"[0-9]{1,5}", str(value)) or not 0 < int(value) < 65536:
         raise ValueError(f"port: expected a number from 1 to 65535, got {value!r}")
     if int(value) in INTERNAL_PORTS[variant.access]:
         raise ValueError(f"port: {value} is used inside a host of variant {variant.name}, expected another one")
@@ -112,32 +119,60 @@ def _application(data: Mapping[str, object]) -> Application:
     return application
 
 
-def _require_files(application: Application, accelerator: Accelerator, layers: tuple[Layer, ...]) -> None:
-    """Raise `ValueError` when a file that `layers` read is missing. A build stage sees only those of its own layer."""
-    environment = application.environment
-    needed: list[tuple[str, Path]] = []
+def _read_files(
+    application: Application, accelerator: Accelerator, layers: tuple[Layer, ...], *, unhashed: bool
+) -> None:
+    """Raise `ValueError` when what `layers` are made from is missing or no good: before a host is touched. A build
+    stage sees only the files of its own layer."""
     if Layer.ENVIRONMENT in layers:
-        needed += [("requirements", one.file) for one in accelerator.requirements]
-        needed += [("lock", environment.lock)] if environment.lock else []
+        if lock := application.environment.lock:
+            _read(application, "lock", lock, lambda: given.read(lock, lock.name))
+        texts = [_read(application, "requirements", one.file, partial(_text, one)) for one in accelerator.requirements]
+        with _told(application, "requirements"):
+            requirements.merge(texts)
+        if not unhashed:
+            _require_hashes(application, accelerator, texts)
     if Layer.PROGRAMS in layers or Layer.MODELS in layers:
-        needed.append(("manifest", application.manifest))
-    for field, path in needed:
-        if not path.is_file():
-            raise ValueError(f"{application.name}: {field} names {path}, which is no file")
+        _read(application, "manifest", application.manifest, lambda: load_manifest(application.manifest))
     source = application.source
-    if Layer.APPLICATION in layers and isinstance(source, FolderSource) and not source.path.is_dir():
-        raise ValueError(f"{application.name}: source names {source.path}, which is no folder")
+    if Layer.APPLICATION in layers and isinstance(source, FolderSource):
+        if not source.path.is_dir():
+            raise ValueError(f"{application.name}: source names {source.path}, which is no folder")
+        with _told(application, "source"):
+            source.require_readable()
 
 
-def _require_hashes(application: Application, accelerator: Accelerator) -> None:
+def _text(one: RequirementSet) -> requirements.Text:
+    text = given.read(one.file, one.file.name)
+    return requirements.Text(name=one.file.name, text=text, index=one.index, build=one.build)
+
+
+def _read(application: Application, field: str, path: Path, reading: Callable[[], Read]) -> Read:
+    """What `reading` makes of the file `path` that `field` names."""
+    if not given.is_there(path):
+        raise ValueError(f"{application.name}: {field} names {path}, which is no file")
+    with _told(application, field):
+        return reading()
+
+
+@contextmanager
+def _told(application: Application, field: str) -> Iterator[None]:
+    """A reason names a file; here is added which field it is about."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{application.name}: {field}: {error}") from None
+
+
+def _require_hashes(application: Application, accelerator: Accelerator, texts: Iterable[requirements.Text]) -> None:
     """Raise `ValueError` when a set names a package without the hashes its archive may have: whoever answers for its
     index, or for a mirror of it, would decide what runs as root."""
-    for one in accelerator.requirements:
-        for wanted in requirements.parse(one.file.read_text(encoding="utf-8"), one.file.name):
+    for text in texts:
+        for wanted in text.wanted():
             if not wanted.is_locked:
-                index = "its index" if one.index == DEFAULT_INDEX else one.index
+                index = "its index" if text.index == DEFAULT_INDEX else text.index
                 raise ValueError(
-                    f"accelerator: {accelerator.name}: {one.file.name} has no hash for {wanted.requirement}, expected"
+                    f"accelerator: {accelerator.name}: {text.name} has no hash for {wanted.requirement}, expected"
                     f" a locked set: run `make lock APP={application.name}` where {index} can be reached, or say"
                     " unhashed=yes to trust it"
                 )
@@ -165,8 +200,8 @@ def _source(value: str) -> Source:
     if "://" not in value:
         return read_source({"folder": value}, Path.cwd(), "source")
     url, separator, commit = value.rpartition("@")
-    if not separator or "://" not in url:
-        raise ValueError(f"source: expected URL@COMMIT or a folder, got {value!r}")
+    if not separator or "/" not in url.partition("://")[2]:  # that `@` ends a login
+        raise ValueError(f"source: expected URL@COMMIT or a folder, got {without_login(value)!r}")
     return read_source({"git": url, "commit": commit}, Path.cwd(), "source")
 
 
@@ -175,7 +210,9 @@ def _mirrors(data: Mapping[str, object]) -> Mapping[str, str]:
     for item in _list(data, "mirrors"):
         origin, separator, mirror = item.partition("=")
         if not (origin and separator and mirror):
-            raise ValueError(f"mirrors: expected FROM=TO, got {item!r}")
+            raise ValueError(f"mirrors: expected FROM=TO, got {without_login(item)!r}")
+        if origin in pairs:
+            raise ValueError(f"mirrors: {origin!r} stands twice, expected one place for it")
         pairs[fields.url(origin, "mirrors")] = fields.url(mirror, "mirrors")
     return pairs
 
@@ -188,8 +225,8 @@ def _list(data: Mapping[str, object], key: str) -> tuple[str, ...]:
     value = data.get(key, "")
     items = value.split(",") if isinstance(value, str) else value
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
-        raise ValueError(f"{key}: expected a list written a,b — got {value!r}")
+        raise ValueError(f"{key}: expected a list written a,b — got {without_login(repr(value))}")
     found = tuple(item.strip() for item in items if item.strip())
     if key in data and not found:
-        raise ValueError(f"{key}: expected a list written a,b — got {value!r}")
+        raise ValueError(f"{key}: expected a list written a,b — got {without_login(repr(value))}")
     return found

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pyinfra.api import deploy
+from pyinfra.api.exceptions import DeployError
 
 from operations import conda, cuda, pip
 
@@ -22,7 +23,13 @@ def environment(
     mirrors: Mapping[str, str],
 ) -> None:
     """The environment in the folder `prefix` from its channels, by a lock that is kept as `host_lock`, then
-    `accelerator`'s requirement sets and CUDA libraries."""
+    `accelerator`'s requirement sets and CUDA libraries. A committed lock of others is refused before a host is touched.
+    """
+    if lock := conda_environment.lock:
+        try:
+            conda.committed_lock(lock, conda_environment.all_specs, conda_environment.channels)
+        except ValueError as error:
+            raise DeployError(str(error)) from None
     conda.environment(
         name=f"Install Conda environment {prefix}",
         prefix=prefix,

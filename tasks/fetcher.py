@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pyinfra.api import deploy
-from visomaster_host import paths
+from visomaster_host import given, paths
 
 from operations import file, tree
 from spec.here import local
@@ -28,11 +28,12 @@ def fetcher() -> None:
 
 def install_programs() -> None:
     """As much of the package and its commands as is here."""
-    tree.copied(name="Install the package", source=PACKAGE, dest=str(paths.PACKAGE))
+    tree.copied(name="Install the package", source=PACKAGE, dest=str(paths.PACKAGE), own=True)
     tree.copied(
         name="Install the commands",
         source=COMMANDS,
         dest=str(paths.COMMANDS),
+        own=True,
         prune="visomaster-*",  # the folder is not ours alone
     )
 
@@ -41,7 +42,7 @@ def write_manifest(manifest: Path) -> None:
     """What the fetcher works by."""
     file.written(
         name="Write the model manifest",
-        text=manifest.read_text(encoding="utf-8"),
+        text=given.read(manifest),
         dest=str(paths.MANIFEST),
         user="root",
         group="root",

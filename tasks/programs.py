@@ -22,8 +22,8 @@ def programs(manifest: Path) -> None:
     folders = {str(path): "root" for path in (paths.PACKAGES, paths.SHARE)}
     file.folders(name="Make room for the programs", owners=folders, mode="755")
     install_programs()
-    tree.copied(name="Install the portal's pages", source=PAGES, dest=str(paths.PORTAL_SHARE))
-    tree.copied(name="Configure the front", source=FRONT, dest=str(paths.FRONT_SHARE))
+    tree.copied(name="Install the portal's pages", source=PAGES, dest=str(paths.PORTAL_SHARE), own=True)
+    tree.copied(name="Configure the front", source=FRONT, dest=str(paths.FRONT_SHARE), own=True)
     bytecode.compiled(name="Compile the package", folder=str(paths.PACKAGE))
     write_manifest(manifest)
     file.written(

@@ -85,7 +85,7 @@ def _guide() -> None:
         group="root",
         mode="644",
     )
-    tree.copied(name="Bring the guide's kernel", source=KERNEL, dest=str(paths.GUIDE_KERNEL))
+    tree.copied(name="Bring the guide's kernel", source=KERNEL, dest=str(paths.GUIDE_KERNEL), own=True)
     file.linked(
         name="Lead from the program to the guide",
         path=str(paths.GUIDE_LINK),
@@ -109,12 +109,12 @@ def _sources(service: Service) -> Mapping[str, tree.LocalFile]:
     found: dict[str, tree.LocalFile] = {}
     for path in map(local, service.reads):
         if path.is_dir():
-            found |= {f"{path.name}/{name}": file for name, file in tree.local_files(path).items()}
+            found |= {f"{path.name}/{name}": file for name, file in tree.local_files(path, own=True).items()}
         elif path.suffix == ".py":
             code.append(path)
         else:
-            found[path.name] = tree.LocalFile(path=path, executable=True)
+            found[path.name] = tree.LocalFile(path=path, executable=True, own=True)
     for path in closure(*code):
         name = path.as_posix().rpartition(f"/{paths.PACKAGE.name}/")[2]
-        found[name] = tree.LocalFile(path=path, executable=False)
+        found[name] = tree.LocalFile(path=path, executable=False, own=True)
     return found

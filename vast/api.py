@@ -44,7 +44,7 @@ def read_key(environment: Mapping[str, str]) -> str:
     for path in (config / "vastai/vast_api_key", home / ".vast_api_key"):
         if not key and path.is_file():
             try:
-                key, origin = path.read_text(errors="replace").strip(), str(path)
+                key, origin = path.read_text(encoding="utf-8-sig", errors="replace").strip(), str(path)
             except OSError as error:
                 raise VastError(f"Vast.ai: the API key in {path} cannot be read: {error.strerror}") from None
     if not key:

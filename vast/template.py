@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 import jinja2
 from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.text import brief
 
 from spec import image
 from spec.here import TEMPLATES
@@ -137,13 +138,15 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         sys.stdout.write(page())
         return 0
-    name, repository = arguments
     try:
+        if len(arguments) != 2:
+            raise ValueError(f"template: expected VARIANT REPOSITORY, got {len(arguments)} words")
+        name, repository = arguments
         if name not in VARIANTS:
             raise ValueError(f"variant: {name!r} is unknown, expected one of {', '.join(VARIANTS)}")
         body = Template(variant=VARIANTS[name], repository=repository).body()
     except ValueError as error:
-        print(error, file=sys.stderr)
+        print(brief(error), file=sys.stderr)
         return 1
     print(json.dumps(body, indent=2))
     return 0

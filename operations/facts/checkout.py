@@ -20,8 +20,9 @@ class CheckoutCommit(FactBase[str]):
         return ""
 
     def command(self, path: str, user: str) -> StringCommand:
-        # `safe.directory`: parts of the checkout may be somebody else's.
-        git = 'git -c safe.directory="*" -C "$1" rev-parse --verify -q HEAD || test $? -eq 1'
+        # `safe.directory`: parts of the checkout may be others'. One that git cannot read (128) is at no commit,
+        # and the operation tells why.
+        git = 'git -c safe.directory="*" -C "$1" rev-parse --verify -q HEAD 2>/dev/null || test $? -eq 1 -o $? -eq 128'
         return StringCommand(as_user_if_there(user, f'if test -d "$1/.git"; then {git}; fi', path))
 
     def process(self, output: Iterable[str]) -> str:

@@ -25,7 +25,7 @@ def provide_rattler(request: Request, work: Path) -> None:
     say("fetching the installer")
     listed, venv = work / "rattler.txt", work / "venv"
     listed.write_text(request.requirements, encoding="utf-8")
-    _call([sys.executable, "-m", "venv", "--without-pip", str(venv)], "cannot make a venv")
+    _call([sys.executable, "-I", "-m", "venv", "--without-pip", str(venv)], "cannot make a venv")
     python = str(venv / "bin" / "python")
     # venv itself would run this too, but keep to itself why it failed.
     _call([python, "-I", "-m", "ensurepip", "--default-pip"], "cannot make a venv (is python3-venv there?)")

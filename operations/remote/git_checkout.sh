@@ -10,19 +10,41 @@ for name in $(awk 'BEGIN { for (name in ENVIRON) if (name ~ /^[A-Za-z_][A-Za-z0-
 done
 as_user() { setsid --wait setpriv --reuid "$user" --regid "$user" --init-groups env HOME="$folder" GIT_TERMINAL_PROMPT=0 "$git" -C "$folder" "$@"; }
 fail() { echo "source: $1" >&2; exit 1; }
+# Why git has ended, of what it $said, as one line: whichever program has the reason (git, ssh, the server), less advice.
+reason() {
+    status=$?
+    found=$(printf '%s\n' "$said" | tr -d '\r' | sed -E '
+        s/^(remote: )?(fatal: |error: |remote: )//; s/[[:space:]]+$//; /^$/d; /^Another git process/,$d
+        /^(hint: |warning: |Please make sure|and the repository exists|To add an exception|[[:space:]]+git config )/d' |
+        awk '!seen[$0]++' | head -n 3 | cut -c -300)
+    help=
+    case "$said" in
+        *'dubious ownership'*)
+            owned=$(printf '%s\n' "$said" | sed -n "s/.*repository at '\(.*\)'.*/\1/p" | head -n 1)
+            help=": run \`git config --system --add safe.directory $owned\` on the host" ;;
+        *'Another git process'*) help=" Remove it if no other git is at work" ;;
+    esac
+    printf '%s' "${found:-git ended with status $status}$help" | tr '\n' ';' | sed 's/;/; /g'
+}
+# whole: all of the commit is here. One that was cut off is there itself, and git checks it out without what is missing.
+whole() { as_user rev-list --quiet --objects --no-walk "$commit^{commit}" 2>/dev/null; }
 
 enter "$(dirname "$folder")"
 install -d -o "$user" -g "$user" -m 755 "$folder"
 cd /
-as_user init -q
-if ! as_user cat-file -e "$commit^{commit}" 2>/dev/null; then
+said=$(as_user init -q 2>&1) || fail "$folder: $(reason)"
+if ! whole; then
     echo "source: fetching $commit from $url"
     # A server that speaks the smart protocol sends the one commit; an older or plain one needs the branches whole.
     as_user fetch -q --depth 1 "$url" "$commit" 2>/dev/null ||
         said=$(as_user fetch -q --tags "$url" '+refs/heads/*:refs/remotes/origin/*' 2>&1) ||
-        fail "cannot fetch from $url: $(printf '%s\n' "$said" | sed -n '/^fatal: /{s///p;q}')"
-    as_user cat-file -e "$commit^{commit}" 2>/dev/null || fail "commit $commit not found in $url"
+        fail "cannot fetch from $url: $(reason)"
+    whole || fail "commit $commit not found in $url"
 fi
-as_user -c advice.detachedHead=false checkout -q --detach "$commit" ||
-    fail "$folder has local changes that $commit would overwrite: move them aside and run again"
+said=$(as_user -c advice.detachedHead=false checkout -q --detach "$commit" 2>&1) || {
+    case "$said" in
+        *'would be overwritten'*) fail "$folder has local changes that $commit would overwrite: move them aside and run again" ;;
+        *) fail "$folder cannot be brought to $commit: $(reason)" ;;
+    esac
+}
 echo "source: at $commit"

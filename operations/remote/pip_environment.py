@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import os
 import subprocess
+import sys
 
 OWN_INDEX = "default"
 """Stands for the index that the box's pip is configured for."""
@@ -18,6 +19,21 @@ OWN_INDEX = "default"
 _REACHING = ("cert", "client-cert", "default-timeout", "proxy", "retries", "timeout")
 _INDEX = ("index-url", "trusted-host")
 _STRONGER_LAST = ("global", "install", ":env:")
+_KEPT = (
+    "HOME",
+    "LANG",
+    "NETRC",
+    "PATH",
+    "TMPDIR",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+)
+_PROXY = "_proxy"
+_LISTING = {f"PIP_{name}": "0" for name in ("GLOBAL", "QUIET", "SITE", "USER", "VERBOSE")} | {"PIP_LOG": os.devnull}
+"""In a file these would have pip list some of what it is told, or nothing: `user`, which is of `pip install`, is an
+option of `pip config` as well. A variable is stronger than a file."""
 
 
 def pip_environment(python: str, index: str) -> dict[str, str]:
@@ -32,8 +48,8 @@ def pip_environment(python: str, index: str) -> dict[str, str]:
     if not own:
         wanted["index-url"] = index
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("PIP_")},
-        **{f"PIP_{name.upper().replace('-', '_')}": value for name, value in wanted.items()},
+        **_reaching_servers(),
+        **{_variable(name): value for name, value in wanted.items()},
         "PIP_CONFIG_FILE": os.devnull,
         "PYTHONNOUSERSITE": "1",
         "PYTHONUNBUFFERED": "1",
@@ -45,7 +61,11 @@ def pip_environment(python: str, index: str) -> dict[str, str]:
 def configured(python: str) -> dict[str, str]:
     """What the box says to the pip of `python`, in files and variables: option -> value, the strongest."""
     command = [python, "-I", "-m", "pip", "--disable-pip-version-check", "config", "list"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    # Another of pip's variables could have it write a log, or run another Python.
+    names = ("PIP_CONFIG_FILE", "XDG_CONFIG_DIRS", "XDG_CONFIG_HOME", *map(_variable, (*_REACHING, *_INDEX)))
+    named = {name: os.environ[name] for name in names if name in os.environ}
+    listing = {**_reaching_servers(), **named, **_LISTING}
+    listed = subprocess.run(command, capture_output=True, text=True, check=True, env=listing).stdout
     found: dict[str, dict[str, str]] = {section: {} for section in _STRONGER_LAST}
     for line in listed.splitlines():
         key, _, value = line.partition("=")
@@ -53,3 +73,25 @@ def configured(python: str) -> dict[str, str]:
         if section in found:
             found[section][name] = ast.literal_eval(value)
     return {name: value for section in found.values() for name, value in section.items()}
+
+
+def _reaching_servers() -> dict[str, str]:
+    """The variables of this process that say how servers are reached, and what every program needs. What a box says of
+    Python, of an environment or of a compiler is not for the one that is made here."""
+    kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.lower().endswith(_PROXY)}
+    return {**kept, **{name: value for name, value in os.environ.items() if name.startswith("LC_")}}
+
+
+def _variable(option: str) -> str:
+    return f"PIP_{option.upper().replace('-', '_')}"
+
+
+def main(words: list[str]) -> int:
+    """Run the pip of the Python that comes first of `words` with the others; its exit status."""
+    python, *rest = words
+    command = [python, "-I", "-m", "pip", *rest]
+    return subprocess.run(command, env=pip_environment(python, OWN_INDEX), check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

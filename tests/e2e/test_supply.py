@@ -125,6 +125,82 @@ def test_a_box_does_not_say_what_a_package_is(
     assert (said(python), other.asked) == ("ours", [])
 
 
+HOSTILE_OPTIONS = {
+    "target": "{folder}/target",
+    "prefix": "{folder}/prefix",
+    "root": "{folder}/root",
+    "user": "1",
+    "python": "{folder}/no-python",
+    "constraint": "{folder}/no-constraints.txt",
+    "requirement": "{folder}/no-requirements.txt",
+    "editable": "{folder}/no-project",
+    "require-virtualenv": "true",
+    "require-hashes": "true",
+    "no-binary": ":all:",
+    "only-binary": ":none:",
+    "no-index": "true",
+    "no-deps": "true",
+    "dry-run": "true",
+    "ignore-installed": "true",
+    "log": "{folder}/pip.log",
+    "quiet": "3",
+    "verbose": "3",
+    "report": "{folder}/report",
+    "platform": "win32",
+    "python-version": "2.7",
+    "cache-dir": "/proc/no-folder",
+}
+HOSTILE_VARIABLES = {
+    "PYTHONHOME": "{folder}",
+    "PYTHONPATH": "{folder}/modules",
+    "PYTHONSTARTUP": "{folder}/modules/pip.py",
+    "PYTHONUSERBASE": "{folder}/user",
+    "PYTHONWARNINGS": "error",
+    "PYTHONSAFEPATH": "1",
+    "VIRTUAL_ENV": "{folder}/venv",
+    "CONDA_PREFIX": "{folder}/conda",
+    "LD_PRELOAD": "{folder}/no-library.so",
+}
+
+
+def hostile_box(where: str, index: Index, folder: Path, python: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A box that says all there is to say to pip and Python, and, as it should, which index it has."""
+    (folder / "modules").mkdir()
+    for name in ("pip", "sitecustomize"):
+        (folder / f"modules/{name}.py").write_text("raise SystemExit('a module of the box')\n")
+    said = {name: value.format(folder=folder) for name, value in HOSTILE_OPTIONS.items()}
+    if where == "variables":
+        for name, value in {**said, "index-url": index.url}.items():
+            monkeypatch.setenv(f"PIP_{name.upper().replace('-', '_')}", value)
+        for name, value in HOSTILE_VARIABLES.items():
+            monkeypatch.setenv(name, value.format(folder=folder))
+        return
+    monkeypatch.delenv("PIP_CONFIG_FILE")
+    said = {name: value for name, value in said.items() if name not in ("python", "cache-dir")}
+    text = "".join(f"{name} = {value}\n" for name, value in said.items())
+    file = {
+        "the user's file": folder / "home/.config/pip/pip.conf",
+        "the environment's own file": Path(python).parent.with_name("pip.conf"),
+    }[where]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"[global]\nindex-url = {index.url}\n{text}[install]\n{text}")
+
+
+@pytest.mark.parametrize("where", ["variables", "the user's file", "the environment's own file"])
+def test_a_box_says_its_index_and_nothing_else(
+    where: str, python: str, ours: Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`ENV PIP_TARGET` in a base image: pip would end well, and nothing would be where it is looked for."""
+    digest = ours.add("thing", wheel("thing", "1.0", "ours"))
+    before = sorted(tmp_path.iterdir())
+    hostile_box(where, ours, tmp_path, python, monkeypatch)
+    assert install(python, "default", f"thing==1.0 --hash={digest}") == 0
+    monkeypatch.undo()
+    assert said(python) == "ours"
+    new = {path.name for path in tmp_path.iterdir()} - {path.name for path in before}
+    assert new <= {"modules", "home"}, "nothing else was made"
+
+
 def test_each_set_asks_its_own_index(python: str, ours: Index, other: Index) -> None:
     digests = ours.add("thing", wheel("thing", "1.0", "ours")), other.add("torch", wheel("torch", "2.0", "theirs"))
     sets = [

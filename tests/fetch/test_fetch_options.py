@@ -142,6 +142,17 @@ def test_certificates_that_are_not_there_are_named(
     assert all("/nowhere/ca.pem" in line and line.startswith("visomaster-fetch: ") for line in lines)
 
 
+def test_mirrors_of_another_form_are_refused_by_their_variable(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a container was given them; a login in them is not shown."""
+    monkeypatch.setenv("VISOMASTER_MIRRORS", "https://me:canary@a.invalid")
+    assert world.fetch() == 2
+    said = capsys.readouterr().err
+    assert said.startswith("visomaster-fetch: VISOMASTER_MIRRORS: mirror: expected FROM=TO with two URL prefixes, got")
+    assert "canary" not in said and said.count("\n") == 1
+
+
 @pytest.mark.parametrize("token", ["two words", "new\nline"])
 def test_an_unusable_token_is_refused_without_being_shown(
     world: World, token: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

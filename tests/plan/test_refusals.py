@@ -45,6 +45,7 @@ class Mistake:
     old: str = ""
     new: str = ""
     release: str = Release.BOOKWORM
+    files: Mapping[str, str] = field(default_factory=dict)
     host_data: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -93,6 +94,19 @@ MISTAKES = {
         new="0123abc",
         said="own.toml: source: commit must be 40 hexadecimal digits in lower case, got '0123abc'",
     ),
+    "manifest": Mistake(
+        old='"Own"',
+        new='"Own "',
+        files={"models.json": '{"schema": 1, "files": [{"path": "model_assets/a", "url": "https://h/a b"}]}'},
+        said=r"own: manifest: .*models\.json: files\[0\]\.url: expected an http\(s\) URL, got 'https://h/a b'",
+    ),
+    "lock": Mistake(
+        old='python = "3.11"',
+        new='python = "3.11"\nlock = "own.lock"',
+        files={"own.lock": f"# inputs: sha256:{'0' * 64}\n"},
+        arguments=data("layers=environment"),  # with others the plan asks more, of which nothing is done
+        said="own.lock was made for other specs or channels: run `make lock`",
+    ),
     "release": Mistake(
         release="debian-11",
         said="distribution release: 'debian-11' is not supported, expected one of: debian-12, debian-13, ubuntu-22.04",
@@ -106,6 +120,8 @@ def attempt(mistake: Mistake, folder: Path) -> subprocess.CompletedProcess[str]:
     """A real run, not a dry one: refusing is the only thing that keeps it from the host."""
     folder.mkdir()
     (folder / "models.json").write_text('{"schema": 1, "files": []}', encoding="utf-8")
+    for name, text in mistake.files.items():
+        (folder / name).write_text(text, encoding="utf-8")
     own = folder / "own.toml"
     assert mistake.old in PROFILE
     own.write_text(PROFILE.replace(mistake.old, mistake.new) if mistake.old else PROFILE, encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from locks import requirement_sets
-from spec import application, requirements
+from spec import application, fields, requirements
 from spec.application import known_applications, load_application
 from spec.program import FolderSource, GitSource
 from spec.settings import read_settings
@@ -65,6 +65,15 @@ def test_every_set_is_locked_from_a_file_beside_it() -> None:
             assert set(requirement_sets.named(one.source)) - locked == set(), one.out.name
 
 
+def test_a_set_that_includes_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.in").write_bytes(b"\xef\xbb\xbf-r b.in\r\nsix\r\n")
+    (tmp_path / "b.in").write_text("tqdm\n")
+    assert list(requirement_sets.named(tmp_path / "a.in")) == ["tqdm", "six"]
+    (tmp_path / "b.in").write_text("-r a.in\n")
+    with pytest.raises(requirement_sets.LockError, match=r"^a\.in: includes itself, by b\.in$"):
+        list(requirement_sets.named(tmp_path / "a.in"))
+
+
 def test_a_profile_of_the_users_own(own: Path) -> None:
     loaded = read_settings({"application": str(own)}).application
     assert (loaded.name, loaded.title, loaded.environment.all_specs) == ("own", "Own", ("python 3.11.*", "pip"))
@@ -108,6 +117,38 @@ MALFORMED = [
     ('["own.txt"]', '[{ file = "own.txt", build = ["a b"] }]', r"cpu: requirements: build: expected the name of a"),
     ('["own.txt"]', '["own.txt"]\nindexes = ["https://i.invalid"]', r"cpu: indexes are no field, expected each set"),
     ("[source]", "[source", r"own.toml: not a TOML file"),
+    ("[source]", f"x = {'[' * 2000}\n[source]", r"own.toml: not a TOML file"),
+    ('title = "Own"', 'title = "a\\u0007b"', r"own.toml: title becomes the image label .*title: expected one line"),
+    ('"libgl1"', '"-o=x"', r"own.toml: system: expected the name of a package of Debian's, got '-o=x'"),
+    ('"libgl1"', '"libgl1 "', r"own.toml: system: expected the name of a package of Debian's, got 'libgl1 '"),
+    (
+        'python = "3.11"',
+        'python = "3.11.*"',
+        r"environment: python: expected a version of Python's such as '3.11', got",
+    ),
+    ('python = "3.11"', "python = 3.11", r"environment: python must be a non-empty string, got 3.11"),
+    ('specs = ["pip"]', 'specs = ["tool = = 1"]', r"environment: specs: expected a Conda match spec .*'tool = = 1'"),
+    ('specs = ["pip"]', 'specs = ["numpy >="]', r"environment: specs: expected a Conda match spec .*'numpy >='"),
+    ('specs = ["pip"]', 'specs = [""]', r"environment: specs must be a list of strings, got \[''\]"),
+    ('"conda-forge"', '"conda forge"', r"environment: channels: expected a channel's name, an .*got 'conda forge'"),
+    ('"conda-forge"', '"https://"', r"environment: channels: expected a URL beginning with .*got 'https://'"),
+    ('requirements = ["own.txt"]', "", r"accelerators.cpu: requirements must be a list of files or tables, got None"),
+    (
+        'requirements = ["own.txt"]',
+        'requirements = ["own.txt"]\ncuda_libraries = ["libcudart"]',
+        r"cpu: cuda_libraries: expected a library's soname such as 'libcudart.so.12', got 'libcudart'",
+    ),
+    (
+        "https://example.org/own.git",
+        "https://example.org/o n",
+        r"source: git: expected a URL .*'https://example.org/o n'",
+    ),
+    ("https://example.org/own.git", "https:///own.git", r"source: git: expected a URL .*'https:///own.git'"),
+    ("https://example.org/own.git", "https://h:99999/x", r"source: git: expected a URL .*'https://h:99999/x'"),
+    ("https://example.org/own.git", "https://h/\\u202e", r"source: git: expected a URL .*got"),
+    ("https://example.org/own.git", "https://me:pw@h/x", r"source: git: expected a URL without user and password"),
+    ("https://example.org/own.git", "https:/me:pw@h/x", r"source: git: expected a URL beginning .*'https:/…@h/x'"),
+    ('manifest = "models.json"', 'manifest = "."', r"own: manifest: .*: is no file"),
     ('git = "https://example.org/own.git"', 'folder = "x"', r"source: folder stands alone"),
 ]
 
@@ -118,6 +159,79 @@ def test_a_malformed_profile_is_refused(own: Path, old: str, new: str, expected:
     with pytest.raises(ValueError, match=expected) as refused:
         read_settings({"application": str(own)})
     assert "\n" not in str(refused.value)
+    assert "pw" not in str(refused.value)
+
+
+SPECS = [
+    *("pip", "python 3.10.*", "numpy>=1.8,<2", "numpy >=1.8,<2", "python=3.10", "a ~=1.2", "a !=1.2", "a (>=1,<2)|3"),
+    *("conda-forge::numpy", "conda-forge/linux-64::numpy >=1.8[build='x*']", "pytorch[version='>=2']", "_openmp_mutex"),
+    *("numpy=1.11.1=py310h_0", "numpy 1.11.1 py310_0", "blas=*=openblas", "libgcc-ng >=12,<13.0a0", "a ==1!2.0+x"),
+]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_every_form_of_a_match_spec_is_one(spec: str) -> None:
+    assert fields.match_spec(spec, "specs") == spec
+
+
+HASHED = f"--hash=sha256:{'0' * 64}"
+FILES = [
+    ("models.json", "{", r"manifest: .*models.json: expected JSON: Expecting .* line 1 column 2"),
+    ("models.json", "[" * 100_000, r"manifest: .*models.json: expected JSON: "),
+    ("models.json", '{"schema": 1, "schema": 1}', r"manifest: .*models.json: expected JSON: 'schema' stands twice"),
+    ("models.json", '{"schema": 2}', r"manifest: .*models.json: schema: expected 1"),
+    (
+        "models.json",
+        '{"schema": 1, "files": [{"path": "model_assets/a", "url": "https://h/a b"}]}',
+        r"manifest: .*models.json: files\[0\].url: expected an http\(s\) URL, got 'https://h/a b'",
+    ),
+    ("models.json", "", r"manifest: .*models.json: is empty"),
+    ("own.txt", "", r"requirements: own.txt: is empty"),
+    ("own.txt", f"six = 1 {HASHED}", r"requirements: own.txt: 'six = 1': "),
+    ("own.txt", "six==1.17.0 --hash=sha256:abc", r"requirements: own.txt: six==1.17.0: expected --hash=sha256: and 64"),
+    ("own.txt", "--index-url https://i.invalid", r"requirements: own.txt: .*expected a requirement, no option"),
+    ("own.txt", f"a==1; os_name ~= 'x' {HASHED}", r"requirements: own.txt: a==1.*: its marker cannot be decided: "),
+    ("own.txt", "a @ https://me:pw@h/a.whl", r"requirements: own.txt: .*no address"),
+]
+
+
+@pytest.mark.parametrize("unhashed", ["yes", "no"])
+@pytest.mark.parametrize(("name", "text", "expected"), FILES)
+def test_what_a_profile_names_is_read_with_it(own: Path, name: str, text: str, expected: str, unhashed: str) -> None:
+    """In a deploy these would be found when half of a host is made."""
+    (own.parent / name).write_text(text)
+    with pytest.raises(ValueError, match=rf"^own: {expected}") as refused:
+        read_settings({"application": str(own), "unhashed": unhashed})
+    assert "\n" not in str(refused.value)
+    assert "pw" not in str(refused.value)
+
+
+def test_files_of_an_editor_of_windows_are_read(own: Path) -> None:
+    for path in (own, own.with_name("models.json"), own.with_name("own.txt")):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_settings({"application": str(own)}).application.title == "Own"
+
+
+def test_sets_that_differ_are_refused_before_a_host_is_touched(own: Path) -> None:
+    own.write_text(GOOD.replace('["own.txt"]', '["own.txt", "other.txt"]'))
+    own.with_name("other.txt").write_text(f"six==1.16.0 {HASHED}\n")
+    with pytest.raises(ValueError, match=r"^own: requirements: other.txt: six==1.16.0, but own.txt wants six==1.17.0$"):
+        read_settings({"application": str(own)})
+
+
+def test_a_program_that_could_not_be_copied_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names are lines of what the host is asked, and a file that cannot be read would end the deploy half way."""
+    folder = tmp_path / "program"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub/a\nb").touch()
+    with pytest.raises(
+        ValueError, match=r"^visomaster: source: .*/sub: expected names that are lines of text, got 'a\\nb'$"
+    ):
+        read_settings({"source": str(folder)})
+    (folder / "sub/a\nb").rename(folder / "sub/ab")
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(ValueError, match=r"^visomaster: source: .*/sub/ab: Permission denied$"):
+        read_settings({"source": str(folder)})
 
 
 def test_a_set_without_hashes_needs_a_persons_word(own: Path) -> None:

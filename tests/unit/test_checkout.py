@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from operations.as_user import as_user
 from operations.checkout import checkout_command
-from operations.facts.checkout import PRIVATE, PrivateFiles
+from operations.facts.checkout import PRIVATE, CheckoutCommit, PrivateFiles
 from tests.unit.hostile import UID, USER, give
 
 GIT = ("git", "-c", "user.name=x", "-c", "user.email=x", "-c", "init.defaultBranch=main")
@@ -55,6 +60,105 @@ def test_what_a_repository_runs_sees_no_secret(tmp_path: Path, origin: Path) -> 
     assert said.splitlines()[0] == USER
     assert "canary" not in said
     assert "https_proxy=http://proxy.invalid:1" in said, "git needs it to reach a server"
+
+
+def no(origin: Path, folder: Path, url: str = "") -> str:
+    """The one line by which bringing `url`, else `origin`, fails."""
+    command = checkout_command(url or f"file://{origin}", git(origin, "rev-parse", "HEAD"), str(folder), USER)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr.removeprefix("source: ").strip()
+
+
+@pytest.fixture
+def broken(origin: Path) -> tuple[Path, str]:
+    """A repository that misses a file of its commit, and that file's name in it."""
+    (origin / "file").write_text("content")
+    git(origin, "add", "file")
+    git(origin, "commit", "-q", "-m", "two")
+    git(origin, "update-server-info")
+    blob = git(origin, "rev-parse", "HEAD:file")
+    (origin / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    return origin, blob
+
+
+def test_a_repository_that_misses_an_object_is_no_source(tmp_path: Path, broken: tuple[Path, str]) -> None:
+    """git says `error:` there and no `fatal:`. What came of it is no program: a second run says the same."""
+    tmp_path.chmod(0o755)
+    origin, blob = broken
+    said = no(origin, tmp_path / "program")
+    assert said.startswith(f"cannot fetch from file://{origin}: ") and f"unable to read {blob}" in said
+    with served(origin) as url:
+        for _ in range(2):
+            said = no(origin, tmp_path / "plain", f"{url}/.git")
+            assert said.startswith(f"cannot fetch from {url}/.git: Unable to find {blob} under {url}/.git; ")
+
+
+def test_the_reason_is_gits_own(tmp_path: Path, origin: Path) -> None:
+    """Whoever has it: git, its transport, or the server. What there is to do is said where it is known."""
+    tmp_path.chmod(0o755)
+    program = tmp_path / "program"
+    subprocess.run(["git", "init", "-q", tmp_path / "roots"], check=True)
+    theirs = no(origin, program, f"file://{tmp_path}/roots")
+    assert f"detected dubious ownership in repository at '{tmp_path}/roots/.git'" in theirs
+    assert theirs.endswith(f"run `git config --system --add safe.directory {tmp_path}/roots/.git` on the host")
+    assert "does not appear to be a git repository" in no(origin, program, f"file://{tmp_path}/nowhere")
+    assert "Connection refused" in no(origin, program, "ssh://git@127.0.0.1:9/x")
+    assert "port 9" in no(origin, program, "https://127.0.0.1:9/x")
+    with served(tmp_path, status=401) as url:
+        assert f"could not read Username for '{url}': terminal prompts disabled" in no(origin, program, f"{url}/x")
+    with served(tmp_path) as url:
+        assert f"repository '{url}/x/' not found" in no(origin, program, f"{url}/x")
+
+
+def test_what_keeps_a_checkout_from_its_commit_is_said(tmp_path: Path, origin: Path) -> None:
+    """Not everything is a local change."""
+    tmp_path.chmod(0o755)
+    program = tmp_path / "program"
+    assert bring(origin, program).returncode == 0
+    (program / ".git/index.lock").touch()
+    said = no(origin, program)
+    assert said.endswith(
+        f"Unable to create '{program}/.git/index.lock': File exists. Remove it if no other git is at work"
+    )
+    (program / ".git/index.lock").unlink()
+    (program / ".git/config").write_text("[core\n")
+    assert no(origin, program) == f"{program}: bad config line 1 in file {program}/.git/config"
+    ask = CheckoutCommit().command(path=str(program), user=USER).get_raw_value()
+    assert subprocess.run(["sh", "-c", ask], capture_output=True, check=True).stdout == b"", "it is at no commit"
+    give(tmp_path / "mine")
+    (origin / "file").write_text("theirs")
+    git(origin, "add", "file")
+    git(origin, "commit", "-q", "-m", "two")
+    (tmp_path / "mine/file").write_text("mine")
+    assert "has local changes that" in no(origin, tmp_path / "mine")
+    assert (tmp_path / "mine/file").read_text() == "mine"
+
+
+@contextmanager
+def served(folder: Path, status: int | None = None) -> Iterator[str]:
+    """The URL of a plain web server for `folder`, or of one that answers `status` alone."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if status is None:
+                super().do_GET()
+                return
+            self.send_response(status)
+            self.send_header("WWW-Authenticate", "Basic realm=x")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_a_program_in_somebodys_folder_is_refused(tmp_path: Path, origin: Path) -> None:

@@ -54,6 +54,24 @@ def test_each_layer_mounts_a_folder_that_is_made() -> None:
     assert set(mounted) == {stage.name for stage in all_stages()}
 
 
+def test_no_pip_is_told_what_the_base_image_says() -> None:
+    """A base with PIP_TARGET or PIP_CONSTRAINT: they are for whoever uses it, not for what is made in it."""
+    said = re.sub(r"\\\n *", "", render("visomaster"))
+    installs = [line for line in said.splitlines() if "--require-hashes" in line]
+    assert installs and all("pip_environment.py /playbook/venv/bin/python install" in line for line in installs)
+    assert "bin/pip " not in said and "-m pip" not in said
+
+
+def test_a_profile_that_no_build_sees_is_refused(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_bytes((ROOT / "VisoMaster/sandbox.toml").read_bytes())
+    with pytest.raises(
+        ValueError, match=r"^application: .*/own\.toml is not in VisoMaster/, which is all a build can see"
+    ):
+        render(str(own))
+    assert render(str(ROOT / "VisoMaster/sandbox.toml")) == render("sandbox")
+
+
 @pytest.mark.parametrize("application", ["fusion", "sandbox", "visomaster"])
 def test_what_layers_are_made_from_is_there(application: str) -> None:
     """A missing path would fail the build."""

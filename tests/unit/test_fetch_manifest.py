@@ -63,6 +63,16 @@ def test_every_committed_manifest_is_good() -> None:
         ({"size": "5 MB"}, "files[0].size"),
         ({"group": "extra"}, "files[0].group: expected one of required, optional, dependencies, got 'extra'"),
         ({"checksum": "x"}, "files[0].checksum: unknown field"),
+        ({"url": "https://example.com/a b"}, "files[0].url: expected an http(s) URL, got 'https://example.com/a b'"),
+        ({"url": "https://example.com/\x1b"}, "files[0].url"),
+        (
+            {"url": "ftp://user:secret@example.com/x"},
+            "files[0].url: expected an http(s) URL, got 'ftp://…@example.com/x'",
+        ),
+        ({"url": "https://user:secret@example.com/a b"}, "files[0].url: expected an http(s) URL, got 'https://…@"),
+        ({"size": 2**63}, "files[0].size"),
+        ({"size": 1.5}, "files[0].size"),
+        ({"path": f"model_assets/{'n' * 250}"}, "files[0].path: expected names of 240 bytes or less"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, object], message: str) -> None:
@@ -86,6 +96,12 @@ def test_an_unreadable_manifest_is_named(tmp_path: Path) -> None:
             load_manifest(tmp_path / "m.json")
     with pytest.raises(ManifestError, match="No such file"):
         load_manifest(tmp_path / "none.json")
+
+
+def test_a_manifest_of_an_editor_of_windows_is_read(tmp_path: Path) -> None:
+    text = json.dumps({"schema": 1, "files": [{**GOOD, "sha256": "AB" * 32}]}, indent=1).replace("\n", "\r\n")
+    (tmp_path / "m.json").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert [file.sha256 for file in load_manifest(tmp_path / "m.json").files] == ["ab" * 32]
 
 
 def test_the_longest_mirror_wins_and_hosts_are_whole() -> None:
@@ -185,3 +201,13 @@ def test_a_new_release_is_one_command_and_keeps_what_people_added(
         ("dependencies/ffmpeg.exe", "dependencies", None),
     ]
     assert main([str(tmp_path / "nothing")]) == 1
+    good = output.read_text()
+    for text, new in (("https://h/a", "https://h/a b"), ("lp/a.onnx", "lp/a.part")):
+        source.write_text(FUSION.replace(text, new))
+        capsys.readouterr()
+        assert main([str(tmp_path / "checkout"), "--output", str(output)]) == 1
+        assert capsys.readouterr().err.startswith("manifest: files[0].") and output.read_text() == good
+    source.write_text(FUSION)
+    output.write_text("{")
+    assert main([str(tmp_path / "checkout"), "--output", str(output)]) == 1
+    assert (output.read_text(), capsys.readouterr().err.count("expected JSON")) == ("{", 1)

@@ -103,9 +103,10 @@ SECRETS = [("VNC_PASSWORD", "vnc", "hunter2"), ("OPEN_BUTTON_TOKEN", "portal", "
 
 
 @pytest.mark.parametrize(("name", "access", "secret"), SECRETS)
-@pytest.mark.parametrize("end", ["", "\n"])
-def test_a_secret_may_come_as_a_file(tmp_path: Path, name: str, access: str, secret: str, end: str) -> None:
-    (tmp_path / "secret").write_text(secret + end)
+@pytest.mark.parametrize("around", [b"%s", b"%s\n", b"%s\r\n", b"\xef\xbb\xbf%s\r\n"])
+def test_a_secret_may_come_as_a_file(tmp_path: Path, name: str, access: str, secret: str, around: bytes) -> None:
+    """Also one of an editor of Windows."""
+    (tmp_path / "secret").write_bytes(around % secret.encode())
     given = read_environment({f"{name}_FILE": str(tmp_path / "secret")}, host(access=access))
     assert secret in (given.vnc_password, given.portal_token)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spec.image import Healthcheck, ImageConfig
+from spec.image import Healthcheck, ImageConfig, repository
 
 CHECK = Healthcheck(command=("ready", "--all"), interval=30, timeout=10, start_period=120, retries=3)
 
@@ -110,6 +110,44 @@ def test_what_an_engine_would_misread_is_refused(changes: dict[str, Any], messag
 def test_names_of_every_registry_are_accepted(tag: str) -> None:
     """A reference may begin with a registry's host and port."""
     assert image(tags=(tag,)).tags == (tag,)
+
+
+REFUSED = [
+    *("JaneDoe/visomaster", "jane/Visomaster", "jane@example.org/visomaster", "a b/c", "", "/x", "x/", "a//b", "-a/b"),
+    *(
+        "a..b/c",
+        "a___b",
+        "a._b/c",
+        "a/-b",
+        "a/b-",
+        "x:latest",
+        "x/y:1",
+        "x\n",
+        "https://x/y",
+        "localhost:5000/X",
+        "a;b/c",
+    ),
+    *("registry.example:port/x", "-registry.example/x", "é/x", "a" * 256, "0" * 64, "x@sha256:" + "0" * 64),
+]
+GOOD = [
+    *("visomaster", "jane/visomaster", "jane--doe/x", "a__b.c-d", "registry.example:5000/team/d", "Example.com/x"),
+    *("localhost/x", "localhost:5000/x", "[::1]:5000/x", "127.0.0.1:5000/a/b/c"),
+]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_repository_that_no_engine_takes_is_refused(name: str) -> None:
+    """An engine says so after the bake."""
+    with pytest.raises(
+        ValueError, match=r"^repository: expected an image's name in lower case, without a tag"
+    ) as refused:
+        repository(name)
+    assert repr(name) in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_repository_that_engines_take_is_taken(name: str) -> None:
+    assert repository(name) == name
 
 
 @pytest.mark.parametrize("field", ["interval", "timeout", "start_period", "retries"])

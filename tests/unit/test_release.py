@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from release import image, pin, runner
+from release.__main__ import main
 from release.image import Release, ReleaseError
 from spec import pins, published
 from spec.here import ROOT
 from spec.variant import VARIANTS
+from tests.unit.hostile import give
 
 COMMIT = "c" * 40
 ID = "sha256:" + "1" * 64
@@ -213,6 +215,46 @@ def test_a_new_file_and_an_edit_are_not_what_was_committed(tmp_path: Path, monke
         assert (published.uncommitted(), published.clean_commit()) == (name, None)
         git("add", name)
         git("commit", f"--message={name}")
+
+
+def test_why_git_cannot_tell_is_its_own_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody else's checkout is one: git says what to do about it."""
+    monkeypatch.setattr(published, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["release", "--variant=alt", "--repository=someone/visomaster", "push"])
+
+    def said() -> str:
+        assert main() == 1
+        return capsys.readouterr().err
+
+    assert (
+        said() == f"release: git: {tmp_path} is no checkout: clone the repository, an archive of it names no commit\n"
+    )
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    assert said() == "release: git: Needed a single revision\n"
+    give(tmp_path)
+    assert said() == (
+        f"release: git: {tmp_path} belongs to another user (dubious ownership):"
+        f" run `git config --global --add safe.directory {tmp_path}`\n"
+    )
+    monkeypatch.setenv("PATH", "")
+    assert said() == "release: git: no such program: install it\n"
+
+
+def test_what_a_stage_of_the_build_would_refuse_is_refused_before_it(
+    engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for data, expected in (
+        ("--data accelerator=rocm", "accelerator: 'rocm' is unknown"),
+        ("--data mirrors=https://a", "mirrors: expected FROM=TO"),
+        ("accelerator=cu118", "DATA: expected --data KEY=VALUE"),
+    ):
+        with pytest.raises(ValueError, match=expected):
+            image.build(ALT, "sandbox", BASE, [f"--build-arg=DATA={data}"])
+    assert engine.did == []
+    image.build(ALT, "visomaster", BASE, ["--build-arg=DATA=--data accelerator=cu118 --data unhashed=yes"])
+    assert len(engine.words("build")) == 1
 
 
 def test_what_a_build_fetches_is_pinned() -> None:

@@ -64,7 +64,7 @@ ALLOWED = {
     ("fetch/links", "exists"): AS_OWNER,
     ("fetch/links", "is_file"): AS_OWNER,
     ("fetch/links", "resolve"): "this package's own place",
-    ("fetch/manifest", "read_text"): WHO_RUNS_IT,
+    **dict.fromkeys((("given", name) for name in ("open", "stat")), WHO_RUNS_IT),
     ("host", "read_text"): ROOTS,
     ("limits", "read_text"): "/sys",
     ("prepare", "exists"): ROOTS,

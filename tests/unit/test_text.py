@@ -117,8 +117,6 @@ OURS = {
     ("sandbox/shell.py", "outcome"): "two words of its own",
     ("sandbox/repack.py", "package.subdir"): "what it has made; it runs in a build without the project",
     ("sandbox/repack.py", "package.file_name"): "as above",
-    ("vast/template.py", "error"): "the command line's own mistakes",
-    ("layers/dockerfile.py", "error"): "the command line's own mistakes",
 }
 
 

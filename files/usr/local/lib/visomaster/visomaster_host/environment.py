@@ -188,7 +188,7 @@ def _secret(variables: Mapping[str, str], name: str) -> str | None:
     if name in variables:
         raise Problem(f"{name} and {name}_FILE are both set, expected one of them")
     try:
-        value = beneath.read(Path(file), _SECRET_MOST).decode().removesuffix("\n")
+        value = beneath.read(Path(file), _SECRET_MOST).decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise Problem(f"{name}_FILE: cannot read {file!r}: {reason}") from None

@@ -7,6 +7,8 @@ are called in Python (`\\x1b`, `\\u202e`), which every terminal and every log sh
 
 from __future__ import annotations
 
+import re
+
 LONGEST = 2000
 """Characters of a reason, which is one line on a screen among others."""
 
@@ -55,6 +57,14 @@ def brief(text: object, most: int = LONGEST) -> str:
     """A reason: `text` as one line of at most `most` characters, "..." at the end of one that was longer."""
     shown = printable(str(text)[: most + 1])
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."
+
+
+_LOGIN = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*:/*)?.*@", re.DOTALL)
+
+
+def without_login(address: str) -> str:
+    """`address`, which may be no good one, without what may be a user and a password: all before its last `@`."""
+    return _LOGIN.sub(r"\1…@", address)
 
 
 class Told(Exception):

@@ -117,8 +117,7 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     manifest = load_manifest(args.manifest)
     if not 1 <= args.jobs <= 128:
         raise ManifestError(f"--jobs: expected 1 to 128, got {args.jobs}")
-    mirrors = parse_mirrors(environ.get("VISOMASTER_MIRRORS", "").split())
-    mirrors.update(parse_mirrors(args.mirror))
+    mirrors = {**_named_mirrors("VISOMASTER_MIRRORS", environ), **parse_mirrors(args.mirror)}
     return Options(
         manifest=manifest,
         files=manifest.select(args.group, args.only),
@@ -131,6 +130,13 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         state=args.state,
         mode="check" if args.check else "dry-run" if args.dry_run else "fetch",
     )
+
+
+def _named_mirrors(variable: str, environ: Mapping[str, str]) -> dict[str, str]:
+    try:
+        return parse_mirrors(environ.get(variable, "").split())
+    except ManifestError as error:
+        raise ManifestError(f"{variable}: {error}") from None
 
 
 def _credentials(token: str) -> dict[str, str]:

@@ -19,11 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from visomaster_host.text import Told, printable
+from visomaster_host import given
+from visomaster_host.text import Told, printable, without_login
 
 GROUPS = ("required", "optional", "dependencies")
 ROOTS = ("model_assets", "dependencies")
 FIELDS = {"path", "url", "sha256", "size", "group"}
+LONGEST_NAME = 240
+"""Bytes of a file's or folder's name: 255 on every file system, less what an unfinished file has behind its name."""
 
 
 class ManifestError(Told, ValueError):
@@ -90,16 +93,31 @@ def _matches(path: str, pattern: str) -> bool:
 
 def load_manifest(path: Path) -> Manifest:
     """Read and check the manifest at `path`. Raises ManifestError (with the field) when it is not usable."""
+    text = _read(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ManifestError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+        data = json.loads(text, object_pairs_hook=_object)
+    except (RecursionError, ValueError) as error:
         raise ManifestError(f"{path}: expected JSON: {error}") from error
     try:
         return parse_manifest(data)
     except ManifestError as error:
         raise ManifestError(f"{path}: {error}") from error
+
+
+def _read(path: Path) -> str:
+    try:
+        return given.read(path)
+    except given.GivenError as error:
+        raise ManifestError(error) from None
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object; of two values under one name JSON would take the last without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands twice in one object")
+    return found
 
 
 def parse_manifest(data: object) -> Manifest:
@@ -134,6 +152,8 @@ def check_path(field: str, value: object) -> str:
     parts = value.split("/") if isinstance(value, str) else []
     if not good or len(parts) < 2 or parts[0] not in ROOTS or any(not p or p.startswith(".") for p in parts):
         raise ManifestError(f"{field}: expected a path like 'model_assets/name.onnx', got {value!r}")
+    if any(len(part.encode()) > LONGEST_NAME for part in parts):
+        raise ManifestError(f"{field}: expected names of {LONGEST_NAME} bytes or less, got {value!r}")
     if parts[-1].endswith((".part", ".part.map")):
         raise ManifestError(f"{field}: names ending in .part are kept for unfinished files, got {value!r}")
     return "/".join(parts)
@@ -141,15 +161,19 @@ def check_path(field: str, value: object) -> str:
 
 def check_url(field: str, value: object) -> str:
     """An http(s) URL with a host and no user or password (those belong in a mirror or HF_TOKEN)."""
-    if isinstance(value, str) and re.fullmatch(r"[\x21-\x7e]+", value) and _is_url(value):
+    if isinstance(value, str) and _is_url(value):
         if "@" in urlsplit(value).netloc:
             raise ManifestError(f"{field}: a manifest holds no credentials (host {urlsplit(value).hostname})")
         return value
-    raise ManifestError(f"{field}: expected an http(s) URL, got {value!r}")
+    shown = without_login(value) if isinstance(value, str) else value
+    raise ManifestError(f"{field}: expected an http(s) URL, got {shown!r}")
 
 
 def _is_url(value: str) -> bool:
-    """Whether `value` is an http(s) URL with a host, and a port from 1 to 65535 if it names one."""
+    """Whether `value` is an http(s) URL with a host, and a port from 1 to 65535 if it names one, and nothing that does
+    not stand in URLs."""
+    if not re.fullmatch(r"[\x21-\x7e]+", value):
+        return False
     try:
         split = urlsplit(value)
         return split.scheme in ("http", "https") and bool(split.hostname) and split.port != 0
@@ -164,7 +188,7 @@ def _check_sha256(field: str, value: object) -> str:
 
 
 def _check_size(field: str, value: object) -> int | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63):
         return value
     raise ManifestError(f"{field}: expected a number of bytes or null, got {value!r}")
 
@@ -193,9 +217,10 @@ def parse_mirrors(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         source, separator, target = pair.partition("=")
         if not separator or not _is_url(source):
-            raise ManifestError(f"mirror: expected FROM=TO with two URL prefixes, got FROM {source!r}")
+            raise ManifestError(f"mirror: expected FROM=TO with two URL prefixes, got FROM {without_login(source)!r}")
         if not _is_url(target):
-            raise ManifestError(f"mirror: expected FROM=TO with two URL prefixes, TO of {source!r} is not a URL")
+            shown = without_login(source)
+            raise ManifestError(f"mirror: expected FROM=TO with two URL prefixes, TO of {shown!r} is not a URL")
         mirrors[source.rstrip("/")] = target.rstrip("/")
     return mirrors
 
