@@ -21,8 +21,9 @@ LABEL = "org.visomaster.test"
 
 
 def run(command: Sequence[str | Path], timeout: float = 600, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run a program, its output captured."""
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **options)  # type: ignore[call-overload,no-any-return]
+    """Run a program, its output captured; what is no UTF-8 in it, as in anybody's greeting, stands as U+FFFD."""
+    options = {"text": True, "errors": "replace", **options}
+    return subprocess.run(command, capture_output=True, timeout=timeout, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
 
 def docker(*words: str, timeout: float = 600) -> str:
