@@ -40,6 +40,8 @@ FIRST_ENVIRONMENT = Path("/proc/1/environ")
 LOGIN_ENVIRONMENT = Path("/etc/environment")
 
 HOME = Path("/home/visomaster")
+OF_DESKTOP = (WORKSPACE, PROGRAM, HOME)
+"""Where the program and its user write what they keep."""
 
 STATE = Path("/var/lib/visomaster")
 SECRETS = STATE / "secrets"
