@@ -53,6 +53,7 @@ from visomaster_host.fetch.store import (
 from visomaster_host.problems import Problem
 from visomaster_host.settings import read_settings
 from visomaster_host.text import printable
+from visomaster_host.variables import plain
 
 if TYPE_CHECKING:
     from visomaster_host.fetch.engine import Engine
@@ -116,14 +117,14 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     manifest = load_manifest(args.manifest)
     if not 1 <= args.jobs <= 128:
         raise ManifestError(f"--jobs: expected 1 to 128, got {args.jobs}")
-    mirrors = parse_mirrors(environ.get("VISOMASTER_MIRRORS", "").split())
+    mirrors = parse_mirrors(plain(environ.get("VISOMASTER_MIRRORS", "")).split())
     mirrors.update(parse_mirrors(args.mirror))
     return Options(
         manifest=manifest,
         files=manifest.select(args.group, args.only),
         layout=Layout(store=args.store, tree=args.tree, dependencies=args.dependencies),
         mirrors=mirrors,
-        credentials=_credentials(environ.get("HF_TOKEN", "")),
+        credentials=_credentials(plain(environ.get("HF_TOKEN", ""))),
         jobs=args.jobs,
         verify=args.verify,
         link=args.link,
@@ -141,7 +142,7 @@ def _credentials(token: str) -> dict[str, str]:
 def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="visomaster-fetch", description=(__doc__ or "").partition("\n")[0])
     add = parser.add_argument
-    store = Path(environ.get("MODELS_DIR") or paths.MODELS)
+    store = Path(plain(environ.get("MODELS_DIR", "")) or paths.MODELS)
     add("--manifest", type=Path, default=paths.MANIFEST)
     add("--store", type=Path, default=store, help=f"where models live (default: $MODELS_DIR or {paths.MODELS})")
     add("--tree", type=Path, default=paths.PROGRAM, help="the program's tree, which is linked to the store")
