@@ -157,6 +157,7 @@ LABEL org.visomaster.application="visomaster"
 LABEL org.visomaster.application.commit="429cc08f1d0e6cc4d64a2f6e2c2070167b0b5db6"
 LABEL org.visomaster.variant="default"
 EXPOSE 5901/tcp
+VOLUME ["/var/lib/visomaster", "/run/visomaster"]
 WORKDIR /
 USER root
 HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready"]
@@ -175,6 +176,7 @@ LABEL org.visomaster.application="visomaster"
 LABEL org.visomaster.application.commit="429cc08f1d0e6cc4d64a2f6e2c2070167b0b5db6"
 LABEL org.visomaster.variant="alt"
 EXPOSE 11111/tcp
+VOLUME ["/var/lib/visomaster", "/run/visomaster"]
 WORKDIR /
 USER root
 HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready"]
@@ -193,6 +195,7 @@ LABEL org.visomaster.application="visomaster"
 LABEL org.visomaster.application.commit="429cc08f1d0e6cc4d64a2f6e2c2070167b0b5db6"
 LABEL org.visomaster.variant="s-def"
 EXPOSE 11111/tcp
+VOLUME ["/var/lib/visomaster", "/run/visomaster"]
 WORKDIR /
 USER root
 HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready"]
@@ -211,6 +214,7 @@ LABEL org.visomaster.application="visomaster"
 LABEL org.visomaster.application.commit="429cc08f1d0e6cc4d64a2f6e2c2070167b0b5db6"
 LABEL org.visomaster.variant="s-alt"
 EXPOSE 11111/tcp
+VOLUME ["/var/lib/visomaster", "/run/visomaster"]
 WORKDIR /
 USER root
 HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready"]

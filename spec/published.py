@@ -6,6 +6,8 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
+from visomaster_host import paths
+
 from spec.application import Application
 from spec.here import ROOT
 from spec.image import Healthcheck, ImageConfig
@@ -45,6 +47,8 @@ def image_config(
         env=ENVIRONMENT,
         exposed_ports=(port or variant.port,),
         labels=_labels(variant, application, commit),
+        # What is generated in a container and opens it: `docker commit` copies no volumes.
+        volumes=(str(paths.STATE), str(paths.RUN)),
         healthcheck=HEALTHCHECK,
     )
 

@@ -58,6 +58,8 @@ AS_OWNER = "in a process that is the user whose folder it is"
 AS_PAGES = "in the pages' process, which is a user of its own"
 WHO_RUNS_IT = "a file that whoever calls the command names or may read"
 ALLOWED = {
+    ("container", "exists"): "what an engine leaves in /, and in /run",
+    ("container", "rmtree"): "/run/visomaster, /var/lib/visomaster; by descriptors, in Python",
     ("environment", "read_bytes"): "/proc/1/environ",
     ("environment", "read_text"): "/etc/environment",
     ("fetch/engine", "open"): "a request to a server",
@@ -78,6 +80,7 @@ ALLOWED = {
     ("portal/report", "open"): AS_PAGES,
     **dict.fromkeys((("portal/sessions", name) for name in ("is_dir", "open", "rmdir", "stat", "unlink")), AS_PAGES),
     **dict.fromkeys((("portal/tls", name) for name in ("chmod", "exists", "mkdir")), "/var/lib/visomaster/tls"),
+    ("mounts", "read_text"): "/proc/self/mountinfo",
     ("prepared", "read_text"): ROOTS,
     ("prepare", "rmtree"): "/run/visomaster, /var/lib/visomaster; by descriptors, in Python",
     ("prepare", "symlink_to"): ROOTS,

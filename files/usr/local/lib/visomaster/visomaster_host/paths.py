@@ -20,6 +20,8 @@ GUIDE = APPLICATION / "guide" / GUIDE_LINK.name
 GUIDE_KERNEL = Path("/usr/local/share/jupyter/kernels/visomaster-guide")
 CONDA_BIN = ENVIRONMENT / "bin"
 PYTHON = CONDA_BIN / "python"
+TOP = Path("/")
+ROOT_ETC = TOP / "etc"
 LOCALE = Path("/etc/default/locale")
 LOGIN_PATH = Path("/etc/profile.d/visomaster.sh")
 """What puts the environment on PATH of login shells."""
@@ -36,6 +38,9 @@ PROGRAM_PREFIX = "visomaster-"
 SYSTEMD = Path("/run/systemd/system")
 """There where systemd is the machine's first process."""
 SYSTEMD_UNIT = Path("/etc/systemd/system/visomaster.service")
+MOUNTS = Path("/proc/self/mountinfo")
+ENGINE_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+"""What an engine leaves in a container, to be known by."""
 FIRST_ENVIRONMENT = Path("/proc/1/environ")
 LOGIN_ENVIRONMENT = Path("/etc/environment")
 
@@ -44,6 +49,9 @@ OF_DESKTOP = (WORKSPACE, PROGRAM, HOME)
 """Where the program and its user write what they keep."""
 
 STATE = Path("/var/lib/visomaster")
+"""What was generated here and is kept over restarts; images have a volume of each container's own there."""
+CONTAINER = STATE / "container"
+"""Which container it was generated in."""
 SECRETS = STATE / "secrets"
 SESSIONS = STATE / "sessions"
 CERTIFICATES = STATE / "tls"
