@@ -160,7 +160,7 @@ EXPOSE 5901/tcp
 VOLUME ["/var/lib/visomaster", "/run/visomaster"]
 WORKDIR /
 USER root
-HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready"]
+HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready", "--health"]
 ENTRYPOINT ["visomaster-start"]
 CMD []
 
@@ -179,7 +179,7 @@ EXPOSE 11111/tcp
 VOLUME ["/var/lib/visomaster", "/run/visomaster"]
 WORKDIR /
 USER root
-HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready"]
+HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready", "--health"]
 ENTRYPOINT ["visomaster-start"]
 CMD []
 
@@ -198,7 +198,7 @@ EXPOSE 11111/tcp
 VOLUME ["/var/lib/visomaster", "/run/visomaster"]
 WORKDIR /
 USER root
-HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready"]
+HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready", "--health"]
 ENTRYPOINT ["visomaster-start"]
 CMD []
 
@@ -217,6 +217,6 @@ EXPOSE 11111/tcp
 VOLUME ["/var/lib/visomaster", "/run/visomaster"]
 WORKDIR /
 USER root
-HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready"]
+HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready", "--health"]
 ENTRYPOINT ["visomaster-start"]
 CMD []

@@ -23,7 +23,7 @@ ENVIRONMENT: Mapping[str, str] = {
 }
 
 HEALTHCHECK = Healthcheck(
-    command=("visomaster-ready",),
+    command=("visomaster-ready", "--health"),
     interval=30,
     timeout=15,
     start_period=120,

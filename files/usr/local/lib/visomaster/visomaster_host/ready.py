@@ -1,7 +1,9 @@
-"""Say whether this host is ready to be used: visomaster-ready [--json] [--wait SECONDS]
+"""Say whether this host is ready to be used: visomaster-ready [--json] [--wait SECONDS | --health]
 
 Prints one line per part, `ok` or `missing` with the reason. Exit status 0 only when every part really works:
 the X server answers, a window manager runs, VNC shakes hands, the application's window is on the screen.
+With --health, as an image's health check asks, it is 0 as well while nothing but models is missing and more of
+them arrives, and what waits for them.
 """
 
 from __future__ import annotations
@@ -13,12 +15,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
-from visomaster_host import supervisor
+from visomaster_host import health, supervisor
 from visomaster_host.host import Host, read_host
 from visomaster_host.problems import NotReady, Problem, reporting
 from visomaster_host.service import Check, Result
 from visomaster_host.services import services_of
 from visomaster_host.text import brief, printable
+
+Report = Callable[[list[Result], list[Result]], None]
+"""Is given the results now and those before."""
 
 POLL = 0.25
 """Seconds between two looks while waiting."""
@@ -43,13 +48,29 @@ def main(argv: list[str] | None = None) -> int:
         prog="visomaster-ready", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--wait", type=_seconds, default=0.0, metavar="SECONDS", help="wait so long for it")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--health", action="store_true", help="status 0 too while the models of a first start arrive")
+    how.add_argument("--wait", type=_seconds, default=0.0, metavar="SECONDS", help="wait so long for it")
     arguments = parser.parse_args(argv)
     report = print_json if arguments.json else print_lines
+    if arguments.health:
+        return reporting("visomaster-ready", lambda: tell_health(read_host(), report))
     return reporting("visomaster-ready", lambda: wait_until_ready(read_host(), arguments.wait, report))
 
 
-def wait_until_ready(host: Host, seconds: float, report: Callable[[list[Result], list[Result]], None]) -> int:
+def tell_health(host: Host, report: Report) -> int:
+    """Look once, and `report`; 0 when everything is ready or there is a good reason why it is not yet."""
+    results = look(host)
+    report(results, [])
+    if all(result.ok for result in results):
+        return 0
+    reason = health.excuse(host, results, time.time())
+    if reason is not None and report is not print_json:
+        print(reason)
+    return 1 if reason is None else 0
+
+
+def wait_until_ready(host: Host, seconds: float, report: Report) -> int:
     """Look until everything is ready or `seconds` are over; `report` gets the results now and before."""
     deadline = time.monotonic() + seconds
     before: list[Result] = []

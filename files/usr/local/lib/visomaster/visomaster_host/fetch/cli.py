@@ -189,6 +189,7 @@ class Fetch:
         self.reporter = Reporter(self.board, sys.stdout, options.state if options.mode == "fetch" else None)
         self.verified = Verified.load(record_path(self.layout.store))
         self._next_save = math.inf  # until the store is ours
+        self._told_to_wait = False
 
     def run(self) -> int:
         """Do what the options say; the exit status. Raises Stopped, StoreError, OSError."""
@@ -298,8 +299,14 @@ class Fetch:
             raise StoreError(f"{error.filename}: {error.strerror}, the store must be a folder") from error
 
     def _waiting(self) -> None:
-        self.reporter.say(f"another fetch is using {self.layout.store}; waiting for it to end")
-        self.reporter.write_state("running")
+        """Say so once, and show what the other fetch brings meanwhile."""
+        if not self._told_to_wait:
+            self._told_to_wait = True
+            self.reporter.say(f"another fetch is using {self.layout.store}; waiting for it to end")
+        for entry in self.board.entries:
+            whole = status_of(self.layout.target(entry.file))
+            entry.done = whole.st_size if whole else self._part(entry)
+        self.reporter.tick()
 
     def _bring(self) -> None:
         """With the lock held: check, fetch what is missing, note what is good, set the marker."""
