@@ -14,10 +14,12 @@ _ENGINES_OWN = re.compile(r".*/volumes/[^/]+/_data")
 
 @dataclass(frozen=True, kw_only=True)
 class Mount:
-    """One mount: `root` is what of its file system is seen at `point`, `options` are those of the file system."""
+    """One mount: `root` is what of its file system is seen at `point`, `options` are those of the file system, and
+    `read_only` says whether it is at this point."""
 
     root: str
     point: Path
+    read_only: bool
     kind: str
     options: tuple[str, ...]
 
@@ -50,4 +52,6 @@ def _mount(line: str) -> Mount | None:
     if not separator or len(fields) < 6 or len(rest) < 3:
         return None
     root, point = (_ESCAPED.sub(lambda found: chr(int(found[1], 8)), field) for field in fields[3:5])
-    return Mount(root=root, point=Path(point), kind=rest[0], options=tuple(rest[2].split(",")))
+    read_only = "ro" in fields[5].split(",")
+    options = tuple(rest[2].split(","))
+    return Mount(root=root, point=Path(point), read_only=read_only, kind=rest[0], options=options)

@@ -68,6 +68,8 @@ PREPARED = RUN / "prepared"
 SETTINGS = RUN / "settings.json"
 MODEL_STORE = RUN / "models"
 """A link to the folder that holds the models: the usual one, or the MODELS_DIR of this start."""
+UNWRITABLE = RUN / "unwritable.json"
+"""What root has found of folders that the program cannot write."""
 FETCH_STATE = RUN / "fetch.json"
 CONTAINER_LOG = Path("/proc/1/fd/1")
 """What process 1 of a container writes is the container's log."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from visomaster_host import beneath, container, environment, paths, prepared, users
+from visomaster_host import beneath, container, environment, folders, paths, prepared, users, volumes
 from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.environment import Environment
 from visomaster_host.files import Owner, ensure_directory, owner_of, write_atomic
@@ -35,6 +35,8 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
         _make_portal_directories()
     if host.models == ModelsAt.START and not checked.settings.models_dir:
         own_model_store()
+    for line in (*volumes.take_over(user), *folders.look(host).values()):
+        _say(line)
     # Made by root first: an unprivileged Xvfb would make it with the wrong mode and then not listen.
     ensure_directory(paths.X11_SOCKETS, mode=0o1777)
     if host.access != Access.PORTAL:

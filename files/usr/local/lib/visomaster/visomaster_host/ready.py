@@ -1,6 +1,6 @@
 """Say whether this host is ready to be used: visomaster-ready [--json] [--wait SECONDS | --health]
 
-Prints one line per part, `ok` or `missing` with the reason. Exit status 0 only when every part really works:
+Prints one line per part, `ok`, `warning` or `missing` with the reason. Exit status 0 only when every part really works:
 the X server answers, a window manager runs, VNC shakes hands, the application's window is on the screen.
 With --health, as an image's health check asks, it is 0 as well while nothing but models is missing and more of
 them arrives, and what waits for them.
@@ -13,11 +13,10 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 
 from visomaster_host import health, supervisor
 from visomaster_host.host import Host, read_host
-from visomaster_host.problems import NotReady, Problem, reporting
+from visomaster_host.problems import NotReady, Problem, Warned, reporting
 from visomaster_host.service import Check, Result
 from visomaster_host.services import services_of
 from visomaster_host.text import brief, printable
@@ -105,6 +104,8 @@ def _try(check: Check, service: str, *, host: Host, stands_on: Result | None = N
         if stands_on and not stands_on.ok:
             raise NotReady(f"needs {stands_on.name}")
         return Result(name=check.name, ok=True, detail=brief(check.probe(host)))
+    except Warned as warning:
+        return Result(name=check.name, ok=True, detail=brief(warning), warning=True)
     except (NotReady, Problem) as reason:
         return Result(name=check.name, ok=False, detail=brief(f"{reason}{_state_of(service)}"))
 
@@ -113,13 +114,14 @@ def print_lines(results: list[Result], before: list[Result]) -> None:
     """Print one line for each result that is not as it was before."""
     for result in results:
         if result not in before:
-            print(printable(f"{'ok' if result.ok else 'missing':8}{result.name}: {result.detail}"), flush=True)
+            found = "warning" if result.warning else "ok" if result.ok else "missing"
+            print(printable(f"{found:8}{result.name}: {result.detail}"), flush=True)
 
 
 def print_json(results: list[Result], before: list[Result]) -> None:
     """Print all results as one JSON object: {"ready": bool, "checks": [{"name", "ok", "detail"}]}."""
     ready = all(result.ok for result in results)
-    print(json.dumps({"ready": ready, "checks": [asdict(result) for result in results]}))
+    print(json.dumps({"ready": ready, "checks": [result.as_json() for result in results]}))
 
 
 def _state_of(service: str) -> str:
