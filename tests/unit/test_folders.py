@@ -12,7 +12,9 @@ import pytest
 from visomaster_host import folders, paths, ready, users, volumes
 from visomaster_host.files import Owner
 from visomaster_host.host import Host
+from visomaster_host.portal.report import Readiness, Sources, report
 from visomaster_host.problems import Warned
+from visomaster_host.service import Result
 
 from tests.unit.test_host_facts import ME, host
 
@@ -146,6 +148,18 @@ def test_a_warning_keeps_nobody_from_the_desktop(
     assert ready.wait_until_ready(host(), 0, ready.print_json) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["ready"], found["checks"][0]["ok"], found["checks"][0]["warning"]) == (True, True, True)
+
+
+def test_the_portal_shows_a_warning_as_a_notice(tmp_path: Path) -> None:
+    """On each of its pages, beside those of its own; the JSON of what is well is as it was."""
+    (tmp_path / "portal.json").write_text(json.dumps({"notices": ["PORTAL_CONFIG"]}))
+    warning = Result(name="folders", ok=True, detail="/workspace belongs to 1005:1005", warning=True)
+    readiness = Readiness(lambda: (Result(name="x", ok=True), warning))
+    found = report(Sources(readiness=readiness, description=tmp_path / "portal.json", host=tmp_path, folders={}))
+    assert found["notices"] == ["PORTAL_CONFIG", "/workspace belongs to 1005:1005"]
+    assert found["ready"] is True
+    assert found["checks"][0] == {"name": "x", "ok": True, "detail": ""}
+    assert found["checks"][1]["warning"] is True
 
 
 # -- volumes
