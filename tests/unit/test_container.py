@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from visomaster_host import container, credentials, environment, mounts, paths, store
+from visomaster_host import container, credentials, environment, mounts, paths, prepare, store
 from visomaster_host.environment import Environment
 from visomaster_host.files import Owner, ensure_directory
 from visomaster_host.problems import Problem
@@ -167,3 +167,17 @@ def test_the_mount_of_a_path_is_the_last_and_deepest(mounted: Mounted, path: str
     found = mounts.mount_of(Path(path))
     assert found is not None and found.root == root
     assert found.is_volume is ("volumes" in root)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_sessions_of_another_images_pages_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same: bool) -> None:
+    """On a volume that outlives the image: its pages had a number of their own, and ours could write nothing there."""
+    for name in ("FRONT", "PAGES", "SESSIONS"):
+        monkeypatch.setattr(paths, name, tmp_path / name.lower())
+    paths.SESSIONS.mkdir()
+    (paths.SESSIONS / "live").touch()
+    pages = ME if same else Owner(uid=ME.uid + 1, gid=ME.gid)
+    monkeypatch.setattr(prepare, "owner_of", lambda name: pages)
+    monkeypatch.setattr(prepare, "ensure_directory", lambda path, mode, owner: path.mkdir(exist_ok=True))
+    prepare._make_portal_directories()
+    assert [path.name for path in paths.SESSIONS.iterdir()] == (["live"] if same else [])
