@@ -93,7 +93,7 @@ def test_one_that_is_mounted_read_only_is_told(places: Path, monkeypatch: pytest
     """No owner could help there."""
     if ROOT:
         monkeypatch.setattr(paths, "OF_DESKTOP", (Path("/sys/fs"),))
-    monkeypatch.setattr(folders, "_refused", lambda paths, user: list(paths))
+    monkeypatch.setattr(folders, "_refused", lambda attempt, paths, user: list(paths) * (attempt == "-w"))
     monkeypatch.setattr(os, "statvfs", lambda descriptor: os.statvfs_result((0,) * 8 + (os.ST_RDONLY, 0)))
     [line] = folders.look(host()).values()
     assert "is mounted read-only" in line and line.endswith(": mount it with :rw")
@@ -122,6 +122,15 @@ def test_a_store_that_the_fetch_cannot_write_is_told(places: Path, monkeypatch: 
     assert list(folders.look(host(models="start"))) == [f"{places}/store"]
     (places / "fetch.json").write_text('{"status": "done"}')
     assert folders.look(host(models="start")) == {}
+
+
+def test_a_store_that_the_program_cannot_read_is_told(places: Path) -> None:
+    """It is fetched by root; on a volume of somebody's its folder may be theirs alone."""
+    (places / "models").mkdir(mode=0o755)
+    assert folders.look(host()) == {}
+    (places / "models").chmod(0o300)
+    [line] = folders.look(host()).values()
+    assert line.endswith(f"so the program finds no models: run chmod a+rx {places}/models as root")
 
 
 def test_the_portals_pages_know_what_root_has_found(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,7 @@ ALLOWED = {
     ("fetch/links", "is_file"): AS_OWNER,
     ("fetch/links", "resolve"): "this package's own place",
     ("fetch/manifest", "read_text"): WHO_RUNS_IT,
+    ("folders", "exists"): "the models' folder, wherever root's link leads; it is looked at",
     ("folders", "is_dir"): "where something is mounted, which only root does; it is looked at",
     ("host", "read_text"): ROOTS,
     ("limits", "read_text"): "/sys",

@@ -20,7 +20,8 @@ from visomaster_host.mounts import all_mounts
 from visomaster_host.problems import Warned
 
 _ANSWERS_WITHIN = 10  # seconds; the file system of a network may hang
-_TRY = r"""for folder; do [ -w "$folder" ] && [ -x "$folder" ] || printf '%s\0' "$folder"; done"""
+_TRY = r"""try=$1; shift; for folder; do [ "$try" "$folder" ] && [ -x "$folder" ] || printf '%s\0' "$folder"; done"""
+_WRITE, _READ = "-w", "-r"  # of test(1), which asks the kernel
 _MOST = 64 * 1024  # bytes
 
 
@@ -39,10 +40,11 @@ def look(host: Host) -> dict[str, str]:
     """The folders of `host` that those cannot write who should, each with a line for a person; root notes them for
     others. Raises `Problem` where there is no such user."""
     user = owner_of(users.DESKTOP)
-    found = {str(path): _told_of(path, users.DESKTOP, user) for path in _refused(_written(), user)}
+    found = {str(path): _told_of(path, users.DESKTOP, user) for path in _refused(_WRITE, _written(), user)}
+    store = Path(os.path.realpath(paths.MODEL_STORE))
+    found |= {str(path): _told_unreadable(path, user) for path in _refused(_READ, (store,), user) if path.exists()}
     if os.geteuid() != 0:
         return found
-    store = Path(os.path.realpath(paths.MODEL_STORE))
     fetched = host.models == ModelsAt.BUILD or read_state(paths.FETCH_STATE).get("status") == "done"
     if not fetched and _is_refused_to_us(store):
         found[str(store)] = _told_of(store, "root", ROOT)
@@ -66,14 +68,14 @@ def _found_last() -> dict[str, str]:
         return {}
 
 
-def _refused(folders: Sequence[Path], user: Owner) -> list[Path]:
-    """Those of `folders` in which `user` can make no file; none where nobody can be asked."""
+def _refused(attempt: str, folders: Sequence[Path], user: Owner) -> list[Path]:
+    """Those of `folders` in which `user` can make no file, or read none; none where nobody can be asked."""
     import subprocess  # 3 ms of a start, which may not wait for a folder that hangs
 
     become = {"user": user.uid, "group": user.gid, "extra_groups": []} if os.geteuid() == 0 else {}
     try:
         asked = subprocess.run(
-            ["/bin/sh", "-c", _TRY, "folders", *map(str, folders)],
+            ["/bin/sh", "-c", _TRY, "folders", attempt, *map(str, folders)],
             env={"PATH": paths.SYSTEM_PATH},
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -111,3 +113,9 @@ def _told_of(path: Path, name: str, user: Owner) -> str:
     number = f"{user.uid}:{user.gid}"
     who = f"{name} ({number}) can save nothing there"
     return f"{path} belongs to {whose} (mode {owner.st_mode & 0o7777:o}), {who}: run chown {number} {path} as root"
+
+
+def _told_unreadable(path: Path, user: Owner) -> str:
+    """What is the matter with `path`, the models' folder, and what to do."""
+    who = f"{users.DESKTOP} ({user.uid}:{user.gid})"
+    return f"{path} lets {who} read nothing, so the program finds no models: run chmod a+rx {path} as root"
