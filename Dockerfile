@@ -158,9 +158,10 @@ LABEL org.visomaster.application="visomaster"
 LABEL org.visomaster.application.commit="429cc08f1d0e6cc4d64a2f6e2c2070167b0b5db6"
 LABEL org.visomaster.variant="default"
 EXPOSE 5901/tcp
+VOLUME ["/var/lib/visomaster", "/run/visomaster"]
 WORKDIR /
 USER root
-HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready"]
+HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready", "--health"]
 ENTRYPOINT ["visomaster-start"]
 CMD []
 
@@ -176,9 +177,10 @@ LABEL org.visomaster.application="visomaster"
 LABEL org.visomaster.application.commit="429cc08f1d0e6cc4d64a2f6e2c2070167b0b5db6"
 LABEL org.visomaster.variant="alt"
 EXPOSE 11111/tcp
+VOLUME ["/var/lib/visomaster", "/run/visomaster"]
 WORKDIR /
 USER root
-HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready"]
+HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready", "--health"]
 ENTRYPOINT ["visomaster-start"]
 CMD []
 
@@ -194,9 +196,10 @@ LABEL org.visomaster.application="visomaster"
 LABEL org.visomaster.application.commit="429cc08f1d0e6cc4d64a2f6e2c2070167b0b5db6"
 LABEL org.visomaster.variant="s-def"
 EXPOSE 11111/tcp
+VOLUME ["/var/lib/visomaster", "/run/visomaster"]
 WORKDIR /
 USER root
-HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready"]
+HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready", "--health"]
 ENTRYPOINT ["visomaster-start"]
 CMD []
 
@@ -212,8 +215,9 @@ LABEL org.visomaster.application="visomaster"
 LABEL org.visomaster.application.commit="429cc08f1d0e6cc4d64a2f6e2c2070167b0b5db6"
 LABEL org.visomaster.variant="s-alt"
 EXPOSE 11111/tcp
+VOLUME ["/var/lib/visomaster", "/run/visomaster"]
 WORKDIR /
 USER root
-HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready"]
+HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 CMD ["visomaster-ready", "--health"]
 ENTRYPOINT ["visomaster-start"]
 CMD []

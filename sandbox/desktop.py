@@ -104,7 +104,7 @@ def _running(desktop: Desktop) -> bool:
 
 
 def _run(desktop: Desktop, image: str) -> None:
-    docker("rm", "--force", desktop.container)
+    docker("rm", "--force", "--volumes", desktop.container)
     options = [f"--name={desktop.container}", f"--label={LABEL}=1", f"--label={UP_LABEL}={image}"]
     port = desktop.variant.port
     options += [f"--publish=127.0.0.1:{port}:{port}"]

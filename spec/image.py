@@ -79,7 +79,8 @@ class ImageConfig:
 
     `tags` are full references (`name:tag`). `entrypoint` and `cmd` replace the base image's; everything else
     adds to what the base image says: its environment stays unless `env` names the same variable, and without
-    a `healthcheck` its own stays. `exposed_ports` are TCP. Raises `ValueError`, one line naming the field.
+    a `healthcheck` its own stays. `exposed_ports` are TCP. `volumes` are folders that each container has for itself.
+    Raises `ValueError`, one line naming the field.
     """
 
     tags: tuple[str, ...]
@@ -88,6 +89,7 @@ class ImageConfig:
     env: Mapping[str, str] = field(default_factory=dict)
     exposed_ports: tuple[int, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    volumes: tuple[str, ...] = ()
     healthcheck: Healthcheck | None = None
     workdir: str = "/"
     user: str = "root"
@@ -110,6 +112,8 @@ class ImageConfig:
         for port in self.exposed_ports:
             if not 0 < port < 65536:
                 raise ValueError(f"image exposed port: expected 1 to 65535, got {port!r}")
+        for folder in self.volumes:
+            _expect(_WORKDIR, folder, "image volume", "an absolute path")
         _expect(_WORKDIR, self.workdir, "image workdir", "an absolute path")
         _expect(_USER, self.user, "image user", "USER or USER:GROUP")
 
@@ -121,6 +125,8 @@ class ImageConfig:
         lines = [f"ENV {name}={_quoted(value)}" for name, value in sorted(self.env.items())]
         lines += [f"LABEL {name}={_quoted(value)}" for name, value in sorted(self.labels.items())]
         lines += [f"EXPOSE {port}/tcp" for port in self.exposed_ports]
+        if self.volumes:
+            lines.append(f"VOLUME {_exec_form(self.volumes)}")
         lines += [f"WORKDIR {self.workdir}", f"USER {self.user}"]
         if self.healthcheck:
             lines.append(_healthcheck(self.healthcheck))

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
+from visomaster_host import paths
 from visomaster_host.text import Told
 
 from spec.application import Application
@@ -25,7 +26,7 @@ ENVIRONMENT: Mapping[str, str] = {
 }
 
 HEALTHCHECK = Healthcheck(
-    command=("visomaster-ready",),
+    command=("visomaster-ready", "--health"),
     interval=30,
     timeout=15,
     start_period=120,
@@ -49,6 +50,8 @@ def image_config(
         env=ENVIRONMENT,
         exposed_ports=(port or variant.port,),
         labels=_labels(variant, application, commit),
+        # What is generated in a container and opens it: `docker commit` copies no volumes.
+        volumes=(str(paths.STATE), str(paths.RUN)),
         healthcheck=HEALTHCHECK,
     )
 

@@ -19,6 +19,7 @@ FOLDERS = {**{str(path): "root" for path in _ROOTS}, str(paths.WORKSPACE): users
 @deploy("System")
 def system(packages: tuple[str, ...]) -> None:
     """The distribution's `packages`, with the libraries an application needs; user, folders, locale."""
+    account.refuse_strangers(users.DESKTOP, users.DESKTOP_ID)
     distribution.installed(name="Install packages", names=packages)
     file.written(
         name="Set the locale",
@@ -28,5 +29,12 @@ def system(packages: tuple[str, ...]) -> None:
         group="root",
         mode="644",
     )
-    account.present(name=f"Create user {users.DESKTOP}", user=users.DESKTOP, home=str(paths.HOME), shell="/bin/bash")
+    account.present(
+        name=f"Create user {users.DESKTOP}",
+        user=users.DESKTOP,
+        number=users.DESKTOP_ID,
+        home=str(paths.HOME),
+        shell="/bin/bash",
+        folders=tuple(str(path) for path in paths.OF_DESKTOP),
+    )
     file.folders(name="Create folders", owners=FOLDERS, mode="755")

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import requests
 from visomaster_host.text import Told
+from visomaster_host.variables import plain
 
 URL = "https://console.vast.ai"
 LIST = "/api/v1/instances/"
@@ -40,7 +41,7 @@ def read_key(environment: Mapping[str, str]) -> str:
     """The API key, from where Vast's own CLI has it. Raises `VastError` when there is none."""
     home = Path(environment.get("HOME") or Path.home())
     config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
-    key, origin = environment.get("VAST_API_KEY", "").strip(), "VAST_API_KEY"
+    key, origin = plain(environment.get("VAST_API_KEY", "")), "VAST_API_KEY"
     for path in (config / "vastai/vast_api_key", home / ".vast_api_key"):
         if not key and path.is_file():
             try:

@@ -77,7 +77,7 @@ def read_box(raw: object) -> Box:
     running = status == "running"
     return Box(
         id=raw["id"],
-        label=fields.text("label").strip(),
+        label=fields.text("label"),
         status=status,
         image=fields.text("image_uuid") if running else "",
         gpu=fields.text("gpu_name") if running else "",
@@ -94,11 +94,12 @@ class _Fields:
 
     def text(self, name: str, *, required: bool = True) -> str:
         """The text under `name`, as it may be shown; nothing when it is null."""
-        return brief(self._value(name, (str,), required) or "", _LONGEST_TEXT)
+        return brief((self._value(name, (str,), required) or "").strip(), _LONGEST_TEXT)
 
     def host(self, name: str) -> str:
-        """The name or address under `name`; nothing when it is null. It goes into messages and host data of pyinfra."""
-        value = self.text(name).strip()
+        """The name or address under `name`, one of IPv6 without brackets; nothing when it is null. It goes into
+        messages and host data of pyinfra."""
+        value = re.sub(r"\[(.*)\]", r"\1", self.text(name))
         if not re.fullmatch(r"[A-Za-z0-9._:%-]{0,255}", value):
             raise VastError(f"Vast.ai: instance {self.raw['id']}: {name!r}: expected a host, got {value!r:.80}")
         return value

@@ -21,7 +21,7 @@ LOCK = REPOSITORY / "requirements-dev.txt"
 KERNEL_PYTHON = "3.11"
 """What bookworm has. The packages are made for one Python; the notebook itself is not."""
 
-CHECKS = tuple(f"check-{name}" for name in ("set-up", "gpu", "services", "models", "disk", "ports"))
+CHECKS = tuple(f"check-{name}" for name in ("set-up", "gpu", "services", "models", "disk", "folders", "ports"))
 
 
 def kernel_options() -> tuple[str, ...]:

@@ -39,6 +39,27 @@ def test_the_state_file_moves_while_bytes_arrive(world: World) -> None:
     assert last["files"] == [{**file, "bytes_done": LARGE, "size": LARGE}]
 
 
+def test_one_that_waits_for_another_shows_what_that_one_brings(world: World) -> None:
+    """Two containers that share a store: each of them makes progress."""
+    world.add("a.onnx", LARGE)
+    world.site.rate = 1_500_000
+    first = subprocess.Popen(world.command(), stdout=subprocess.DEVNULL)
+    wait_until(lambda: world.site.sent > 0)
+    path, seen = world.root / "second.json", []
+    second = subprocess.Popen([*world.command(), "--state", str(path)], stdout=subprocess.PIPE, text=True)
+
+    def ended() -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            seen.append(json.loads(path.read_text()))
+        return first.poll() is not None
+
+    wait_until(ended, 30)
+    assert second.communicate(timeout=30)[0].count("another fetch is using") == 1
+    running = [state for state in seen if 0 < state["bytes_done"] < LARGE]
+    assert len({state["progressed"] for state in running}) >= 2
+    assert {state["status"] for state in running} == {"running"}
+
+
 def test_what_a_killed_fetch_has_left_counts_from_the_first_state_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

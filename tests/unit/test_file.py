@@ -14,7 +14,7 @@ import pytest
 from jinja2 import UndefinedError
 from pyinfra.api import FactBase
 
-from operations.facts.account import Account, FoundAccount
+from operations.facts.account import Account, Accounts, FoundAccount
 from operations.facts.file import FoundFile, FoundFolders, RemoteFolder
 from operations.facts.tree import RemoteFile
 from operations.file import rendered, write_command
@@ -87,9 +87,26 @@ def test_a_user_is_found() -> None:
     home = Path(entry.pw_dir)
     owner = home.owner() if home.is_dir() else ""
     group = grp.getgrgid(entry.pw_gid).gr_name
-    expected = Account(group=group, home=entry.pw_dir, shell=entry.pw_shell, home_owner=owner)
-    assert ask(FoundAccount(), user=entry.pw_name) == expected
-    assert ask(FoundAccount(), user="no-such-user") is None
+    expected = Account(
+        uid=entry.pw_uid, gid=entry.pw_gid, group=group, home=entry.pw_dir, shell=entry.pw_shell, home_owner=owner
+    )
+    found = ask(FoundAccount(), user=entry.pw_name)
+    assert (found.account, found.busy) == (expected, True)
+    assert ask(FoundAccount(), user="no-such-user", number=54321) == Accounts()
+
+
+def test_who_has_a_number_is_found() -> None:
+    """Whether or not the user is there."""
+    group = grp.getgrgid(os.getgid()).gr_name
+    me = pwd.getpwuid(os.getuid()).pw_name
+    if os.getuid() == os.getgid():
+        assert ask(FoundAccount(), user="no-such-user", number=os.getuid()) == Accounts(uid_of=me, gid_of=group)
+
+
+def test_what_a_shell_prints_first_is_no_account() -> None:
+    """A banner among the answers, and lines of words that mean nothing here."""
+    fact = FoundAccount()
+    assert fact.process(["Welcome", "to this box", "uid someone"]) == Accounts(uid_of="someone")
 
 
 def test_a_template_without_a_value_is_an_error(tmp_path: Path) -> None:

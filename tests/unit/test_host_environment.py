@@ -73,6 +73,20 @@ def test_logins_are_told_what_is_of_use_and_no_secret(places: Path) -> None:
     assert (places / "environment").stat().st_mode & 0o777 == 0o644
 
 
+def test_a_copy_of_a_container_does_not_learn_the_first_ones_address(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/etc/environment is in the copy, and in each login's variables; what we have told logins of the first container
+    is not true of it."""
+    given(places, PUBLIC_IPADDR="203.0.113.7\n", VAST_TCP_PORT_5901="40123")
+    (places / "environment").write_text("THEIRS=1\n")
+    environment.tell_logins()
+    assert 'PUBLIC_IPADDR="203.0.113.7"\n' in (places / "environment").read_text()
+    given(places, PUBLIC_IPADDR="203.0.113.8")
+    monkeypatch.setattr(os, "environ", {"PUBLIC_IPADDR": "203.0.113.7", "VAST_TCP_PORT_5901": "40123"})
+    assert environment.container_environment() == {"PUBLIC_IPADDR": "203.0.113.8", "THEIRS": "1"}
+
+
 def test_what_others_tell_logins_stays_and_ours_follows_the_container(places: Path) -> None:
     file = places / "environment"
     file.write_text('PATH="/usr/bin"\nexport GPU_COUNT=8')

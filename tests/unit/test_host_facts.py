@@ -93,7 +93,7 @@ def test_a_token_may_hold_any_printable_character() -> None:
     assert read_environment({"OPEN_BUTTON_TOKEN": token}, host(access="portal")).portal_token == token
 
 
-@pytest.mark.parametrize("token", ["x" * 16 + "\n", "x" * 16 + "\udcff"])
+@pytest.mark.parametrize("token", ["x" * 16 + "\nx", "x" * 16 + "\udcff", " " + "x" * 16])
 def test_a_token_with_others_is_refused(token: str) -> None:
     with pytest.raises(Problem, match="OPEN_BUTTON_TOKEN"):
         read_environment({"OPEN_BUTTON_TOKEN": token}, host(access="portal"))
@@ -148,6 +148,7 @@ def test_a_secret_file_with_anything_else_is_refused(tmp_path: Path, name: str, 
     [
         ("ENABLE_HTTPS", "yes"),
         ("MODELS_DIR", "models"),
+        ("MODELS_DIR", "/volume\n/models"),
         ("VAST_CONTAINERLABEL", "a b"),
         ("VAST_CONTAINERLABEL", "a;b"),
     ],
@@ -170,6 +171,102 @@ def test_the_public_address_comes_from_vast() -> None:
     settings = read_environment(variables, host()).settings
     ports = {"5901": "40123"}
     assert settings == Settings(public_address="203.0.113.7:40123", outside_ports=ports, enable_https=True)
+
+
+AROUND = ["{}\n", "{}\r\n", " {} ", "\t{}", '"{}"', "'{}'", '"{}"\r\n', '" {} "', "\ufeff{}\r"]
+"""What `-e NAME="$(cat file)"`, `--env-file` and editors put around a value."""
+GIVEN = {
+    "VAST_CONTAINERLABEL": "C.7",
+    "PORTAL_CONFIG": '{"version": 2}',
+    "VISOMASTER_MIRRORS": "https://a.example/=https://b.example/",
+    "MODELS_DIR": "/volume/models",
+    "PUBLIC_IPADDR": "203.0.113.7",
+    "VAST_TCP_PORT_11111": "40123",
+    "ENABLE_HTTPS": "true",
+}
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_what_stands_around_a_value_is_no_part_of_it(around: str, capsys: pytest.CaptureFixture[str]) -> None:
+    portal = host(access="portal", models="start", port=11111)
+    given = {name: around.format(value) for name, value in GIVEN.items()}
+    assert read_environment(given, portal) == read_environment(GIVEN, portal)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("name", "access", "secret"), SECRETS)
+@pytest.mark.parametrize("around", ["{}\n", "{}\r\n", "{}\r", '"{}"', "'{}'\r"])
+def test_a_secret_ends_with_its_line(
+    tmp_path: Path, name: str, access: str, secret: str, around: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Quotes are left out in a variable, and a line says so; in a file, which no shell reads, they are meant."""
+    given = read_environment({name: around.format(secret)}, host(access=access))
+    assert secret in (given.vnc_password, given.portal_token)
+    said = capsys.readouterr().out
+    assert ("quotes" in said) is (around[-1] in "\"'" or around[0] in "\"'") and secret not in said
+    if around.strip() == "{}":
+        (tmp_path / "secret").write_text(around.format(secret), newline="")
+        given = read_environment({f"{name}_FILE": str(tmp_path / "secret")}, host(access=access))
+        assert secret in (given.vnc_password, given.portal_token)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("203.0.113.7\n", "203.0.113.7:40123"),
+        ("2001:db8::7", "[2001:db8::7]:40123"),
+        ("[2001:db8::7]\n", "[2001:db8::7]:40123"),
+        ("::ffff:203.0.113.7", "[::ffff:203.0.113.7]:40123"),
+        ("box.example.org", "box.example.org:40123"),
+        ("", ""),
+        (" \n", ""),
+    ],
+)
+def test_an_address_is_one_line_and_can_be_followed(
+    address: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    variables = {"PUBLIC_IPADDR": address, "VAST_TCP_PORT_5901": "40123\n"}
+    assert read_environment(variables, host()).settings.public_address == shown
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "203.0.113",
+        "203.0.113.7.8",
+        "999.1.1.1",
+        "1.2.3.4 5.6.7.8",
+        "1.2.3.4\n5.6.7.8",
+        "fe80::1%eth0",
+        "[box]",
+        "2001:db8",
+        "203.0.113.7:80",
+        "<script>",
+        "a..b",
+        "-a",
+        "\x1b[2J",
+        "http://x",
+        "\x00",
+        "\udcff",
+        "ü",
+    ],
+)
+def test_what_is_no_address_is_said_and_not_used(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The desktop is there all the same."""
+    variables = {"PUBLIC_IPADDR": address, "VAST_TCP_PORT_5901": "40123"}
+    assert read_environment(variables, host()).settings.public_address == ""
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith("visomaster-start: PUBLIC_IPADDR is not used: ") and line.isprintable()
+
+
+@pytest.mark.parametrize("port", ["", "0", "65536", "4o123", "٤٠", "1 2", "-1"])
+def test_what_is_no_port_is_said_and_not_used(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    variables = {"PUBLIC_IPADDR": "203.0.113.7", "VAST_TCP_PORT_5901": port, "VAST_TCP_PORT_X": "1"}
+    settings = read_environment(variables, host()).settings
+    assert (settings.public_address, settings.outside_ports) == ("", {})
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith("visomaster-start: VAST_TCP_PORT_5901 is not used: ")
 
 
 def test_secrets_do_not_show_in_a_representation() -> None:

@@ -110,6 +110,13 @@ def test_a_service_sees_no_more_of_the_environment_than_it_may() -> None:
     assert "HF_TOKEN" in run_service.environment(known()["visomaster_fetch"], {}, inherited)
 
 
+def test_a_service_sees_values_without_what_stood_around_them() -> None:
+    """As `--env-file` and a file of DOS bring them: a proxy's address with a line break is none."""
+    inherited = {"HF_TOKEN": "s\r", "https_proxy": '"http://10.0.0.1:3128"\n'}
+    seen = run_service.environment(known()["visomaster_fetch"], {}, inherited)
+    assert (seen["HF_TOKEN"], seen["https_proxy"]) == ("s", "http://10.0.0.1:3128")
+
+
 def test_the_application_waits_for_models_only_when_they_come_at_start(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

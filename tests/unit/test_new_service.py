@@ -88,7 +88,7 @@ def asked_alone(host_json: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 def test_readiness_knows_it(host_json: Path) -> None:
     """It stands where its service does, after x11vnc's."""
     names = [check.name for check, _ in ready.checks_for(read_host(host_json))]
-    assert names == ["x", "window manager", "vnc", "throwing", "websocket", "port", "portal", "application"]
+    assert names == ["x", "window manager", "vnc", "throwing", "websocket", "port", "portal", "application", "folders"]
 
 
 def test_readiness_asks_it(asked_alone: Host) -> None:

@@ -58,6 +58,8 @@ AS_OWNER = "in a process that is the user whose folder it is"
 AS_PAGES = "in the pages' process, which is a user of its own"
 WHO_RUNS_IT = "a file that whoever calls the command names or may read"
 ALLOWED = {
+    ("container", "exists"): "what an engine leaves in /, and in /run",
+    ("container", "rmtree"): "/run/visomaster, /var/lib/visomaster; by descriptors, in Python",
     ("environment", "read_bytes"): "/proc/1/environ",
     ("environment", "read_text"): "/etc/environment",
     ("fetch/engine", "open"): "a request to a server",
@@ -65,6 +67,8 @@ ALLOWED = {
     ("fetch/links", "is_file"): AS_OWNER,
     ("fetch/links", "resolve"): "this package's own place",
     **dict.fromkeys((("given", name) for name in ("open", "stat")), WHO_RUNS_IT),
+    ("folders", "exists"): "the models' folder, wherever root's link leads; it is looked at",
+    ("folders", "is_dir"): "where something is mounted, which only root does; it is looked at",
     ("host", "read_text"): ROOTS,
     ("limits", "read_text"): "/sys",
     ("prepare", "exists"): ROOTS,
@@ -78,12 +82,12 @@ ALLOWED = {
     ("portal/report", "open"): AS_PAGES,
     **dict.fromkeys((("portal/sessions", name) for name in ("is_dir", "open", "rmdir", "stat", "unlink")), AS_PAGES),
     **dict.fromkeys((("portal/tls", name) for name in ("chmod", "exists", "mkdir")), "/var/lib/visomaster/tls"),
+    ("mounts", "read_text"): "/proc/self/mountinfo",
     ("prepared", "read_text"): ROOTS,
     ("prepare", "rmtree"): "/run/visomaster, /var/lib/visomaster; by descriptors, in Python",
     ("prepare", "symlink_to"): ROOTS,
     ("prepare", "unlink"): ROOTS,
     ("services/xvfb", "exists"): "/usr/share/glvnd",
-    ("needs", "read_text"): ROOTS,
     ("run_service", "open"): "/proc/1/fd/1",
     ("run_service", "stat"): "this package's own files",
     ("settings", "read_text"): ROOTS,

@@ -81,6 +81,14 @@ def test_a_direct_port_is_preferred(account: FakeVast) -> None:
     assert (data["ssh_hostname"], data["ssh_port"], data["ssh_user"]) == ("192.0.2.45", 20022, "root")
 
 
+@pytest.mark.parametrize(
+    ("address", "expected"), [("192.0.2.45\n", "192.0.2.45"), (" 2001:db8::7 ", "2001:db8::7"), ("[2001:db8::7]",) * 2]
+)
+def test_an_address_is_the_address_alone(account: FakeVast, address: str, expected: str) -> None:
+    """As SSH takes it: without what stands around it, and one of IPv6 without brackets."""
+    assert only(account, public_ipaddr=address)["ssh_hostname"] == expected.strip("[]")
+
+
 @pytest.mark.parametrize("ports", [None, [], {}, {"8080/tcp": [{"HostPort": "1"}]}, {"22/tcp": None}, "missing"])
 def test_without_a_direct_port_the_proxy_serves(account: FakeVast, ports: object) -> None:
     """`ports` comes in many shapes that all mean "none"."""

@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     def run() -> int:
         host = read_host()
         if arguments.new or arguments.set:
-            replace(host, sys.stdin.readline().removesuffix("\n") if arguments.set else None)
+            replace(host, sys.stdin.readline().rstrip("\r\n") if arguments.set else None)
         return tell(host, as_json=arguments.json)
 
     return reporting("visomaster-credentials", run)

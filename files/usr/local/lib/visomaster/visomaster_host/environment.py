@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 from collections.abc import Mapping, MutableMapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,7 +22,8 @@ from visomaster_host.login import SHORTEST_TOKEN, TokenError, check_token
 from visomaster_host.problems import Problem
 from visomaster_host.settings import Settings
 from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret, write_secret
-from visomaster_host.variables import begins_with
+from visomaster_host.text import brief, printable
+from visomaster_host.variables import begins_with, plain, plain_secret, without_quotes
 
 SECRET_VARIABLES = ("VNC_PASSWORD", "OPEN_BUTTON_TOKEN")
 """Taken out of the environment before anything is started with it. With `_FILE` behind it each names a file that holds
@@ -45,6 +47,9 @@ _OUTSIDE_PORT = "VAST_TCP_PORT_"
 _VNC_PASSWORD = re.compile(r"[ -~]{1,8}")
 _SECRET_MOST = 64 * 1024
 """Bytes of a secret's file that are read; the longest secret has 256 characters."""
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
+_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(\.(?!-)[A-Za-z0-9-]{1,63}){0,20}\.?")
+_NUMBERS = re.compile(r"[0-9.]+")  # no name, and where it is no address either, a misprint
 _LABEL = re.compile(r"[A-Za-z0-9._-]{0,256}")
 _X11VNC_COMMENTS = ("__SKIP__", "__COMM__")  # x11vnc reads a password line with these as a comment
 
@@ -65,7 +70,10 @@ def container_environment() -> Mapping[str, str]:
 
     Vast shows `-e` variables to its on-start line, but not to SSH sessions, from which a deploy starts the services.
     """
-    return {**_of_first_process(), **_of_logins(), **os.environ}
+    ours, others = _told_to_logins()
+    told = _login_variables(ours)  # in a copy of a container, the first one's address and ports: a login has them, too
+    own = {name: value for name, value in os.environ.items() if told.get(name) != value}
+    return {**_of_first_process(), **_login_variables(others), **own}
 
 
 def _of_first_process() -> dict[str, str]:
@@ -80,12 +88,15 @@ def _of_first_process() -> dict[str, str]:
     }
 
 
-def _of_logins() -> dict[str, str]:
-    """What pam_env(8) gives to logins."""
+def _told_to_logins() -> tuple[str, str]:
+    """What pam_env(8) gives to logins, in the form of /etc/environment: what we have told them, and all else."""
     try:
-        return _login_variables(paths.LOGIN_ENVIRONMENT.read_text(encoding="utf-8", errors="surrogateescape"))
+        text = paths.LOGIN_ENVIRONMENT.read_text(encoding="utf-8", errors="surrogateescape")
     except FileNotFoundError:
-        return {}
+        return "", ""
+    before, _, rest = text.partition(_BLOCK_BEGINS)
+    ours, _, after = rest.partition(_BLOCK_ENDS)
+    return ours, before + after
 
 
 def _login_variables(text: str) -> dict[str, str]:
@@ -94,8 +105,7 @@ def _login_variables(text: str) -> dict[str, str]:
     for line in text.splitlines():
         name, mark, value = line.strip().removeprefix("export ").partition("=")
         if mark and _NAME.fullmatch(name):
-            quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
-            found[name] = value[1:-1] if quoted else value
+            found[name] = without_quotes(value)
     return found
 
 
@@ -105,23 +115,17 @@ def tell_logins() -> None:
     They go to /etc/environment, in a block of our own: what somebody else has set there stays, and wins. Only what the
     first process was started with: a variable of the shell that called us is not meant for everybody.
     """
-    try:
-        text = paths.LOGIN_ENVIRONMENT.read_text(encoding="utf-8", errors="surrogateescape")
-    except FileNotFoundError:
-        text = ""
-    before, _, rest = text.partition(_BLOCK_BEGINS)
-    others = before + rest.partition(_BLOCK_ENDS)[2]
+    ours, others = _told_to_logins()
     set_by_others = _login_variables(others)
     told = {
-        name: value
+        name: plain(value)
         for name, value in sorted(_of_first_process().items())
-        if begins_with(name, _FOR_LOGINS) and name not in set_by_others and _PLAIN.fullmatch(value)
+        if begins_with(name, _FOR_LOGINS) and name not in set_by_others and _PLAIN.fullmatch(plain(value))
     }
-    block = (
-        "".join([_BLOCK_BEGINS, *(f'{name}="{value}"\n' for name, value in told.items()), _BLOCK_ENDS]) if told else ""
-    )
+    lines = "".join(f'{name}="{value}"\n' for name, value in told.items())
+    block = f"{_BLOCK_BEGINS}{lines}{_BLOCK_ENDS}" if lines else ""
     new = others + ("\n" if block and others and not others.endswith("\n") else "") + block
-    if new != text:
+    if lines != ours:
         write_atomic(paths.LOGIN_ENVIRONMENT, new.encode("utf-8", "surrogateescape"), mode=0o644, owner=ROOT)
 
 
@@ -130,17 +134,19 @@ def read_environment(variables: Mapping[str, str], host: Host) -> Environment:
 
     Only the secret that `host`'s access uses is looked at. Prints a line for a variable that has no use on `host`.
     """
+    given = {name: value if name in SECRET_VARIABLES else plain(value) for name, value in variables.items()}
+    ports = _outside_ports(given)
     return Environment(
-        vnc_password=_vnc_password(_secret(variables, "VNC_PASSWORD")) if host.access == Access.VNC else None,
-        portal_token=_portal_token(_secret(variables, "OPEN_BUTTON_TOKEN")) if host.access == Access.PORTAL else None,
+        vnc_password=_vnc_password(_secret(given, "VNC_PASSWORD")) if host.access == Access.VNC else None,
+        portal_token=_portal_token(_secret(given, "OPEN_BUTTON_TOKEN")) if host.access == Access.PORTAL else None,
         settings=Settings(
-            container_label=_label(variables.get("VAST_CONTAINERLABEL", "")),
-            portal_config=variables.get("PORTAL_CONFIG", ""),
-            mirrors=variables.get("VISOMASTER_MIRRORS", ""),
-            models_dir=_models_dir(_directory("MODELS_DIR", variables.get("MODELS_DIR", "")), host),
-            public_address=_public_address(variables, host.port),
-            outside_ports=_outside_ports(variables),
-            enable_https=_switch("ENABLE_HTTPS", variables.get("ENABLE_HTTPS", "")),
+            container_label=_label(given.get("VAST_CONTAINERLABEL", "")),
+            portal_config=given.get("PORTAL_CONFIG", ""),
+            mirrors=given.get("VISOMASTER_MIRRORS", ""),
+            models_dir=_models_dir(_directory("MODELS_DIR", given.get("MODELS_DIR", "")), host),
+            public_address=_public_address(given.get("PUBLIC_IPADDR", ""), ports.get(str(host.port))),
+            outside_ports=ports,
+            enable_https=_switch("ENABLE_HTTPS", given.get("ENABLE_HTTPS", "")),
         ),
     )
 
@@ -184,11 +190,11 @@ def _secret(variables: Mapping[str, str], name: str) -> str | None:
     """The secret `name` from the environment or from the file that `name`_FILE names; None when neither is given."""
     file = variables.get(f"{name}_FILE")
     if file is None:
-        return variables.get(name)
+        return _given_secret(variables, name)
     if name in variables:
         raise Problem(f"{name} and {name}_FILE are both set, expected one of them")
     try:
-        value = beneath.read(Path(file), _SECRET_MOST).decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
+        value = beneath.read(Path(file), _SECRET_MOST).decode("utf-8-sig").rstrip("\r\n")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise Problem(f"{name}_FILE: cannot read {file!r}: {reason}") from None
@@ -196,6 +202,17 @@ def _secret(variables: Mapping[str, str], name: str) -> str | None:
         # Only Vast's variable says `1` for "please generate": a file is meant as the secret.
         raise Problem(f"{name}_FILE: expected {SHORTEST_TOKEN} or more characters in {file!r}, got {len(value)}")
     return value
+
+
+def _given_secret(variables: Mapping[str, str], name: str) -> str | None:
+    """The secret in the variable `name`. Prints a line where it stands in quotes, which somebody may have meant."""
+    value = variables.get(name)
+    if value is None:
+        return None
+    secret = plain_secret(value)
+    if secret != value.strip("\ufeff\r\n"):
+        _say(f"{name} stands in quotes, which are left out: the secret is what is between them")
+    return secret
 
 
 def _vnc_password(value: str | None) -> str | None:
@@ -227,8 +244,8 @@ def _label(value: str) -> str:
 
 
 def _directory(name: str, value: str) -> str:
-    if value and not value.startswith("/"):
-        raise Problem(f"{name} must be an absolute path, got {value!r}")
+    if value and not (value.startswith("/") and value.isprintable()):
+        raise Problem(f"{name} must be an absolute path in one line, got {value!r}")
     return value
 
 
@@ -238,7 +255,7 @@ def _models_dir(wanted: str, host: Host) -> str:
     """
     if not wanted or host.models == ModelsAt.START:
         return wanted
-    print(f"visomaster-start: MODELS_DIR is not used: this host has its models already, in {paths.MODELS}", flush=True)
+    _say(f"MODELS_DIR is not used: this host has its models already, in {paths.MODELS}")
     return ""
 
 
@@ -248,17 +265,52 @@ def _switch(name: str, value: str) -> bool:
     return value.lower() == "true"
 
 
-def _public_address(variables: Mapping[str, str], port: int) -> str:
-    """`address:port` as seen from outside where Vast tells it, else empty."""
-    address, outside = variables.get("PUBLIC_IPADDR"), variables.get(f"{_OUTSIDE_PORT}{port}")
+def _public_address(value: str, outside: str | None) -> str:
+    """`address:port` as seen from outside where Vast tells it, else empty; an address of IPv6 is in brackets."""
+    address = _address(value)
     return f"{address}:{outside}" if address and outside else ""
 
 
+def _address(value: str) -> str:
+    """`value`, an address or a name, as it stands before a port; empty, and a line says so, when it is neither."""
+    bare = value[1:-1].strip() if value.startswith("[") and value.endswith("]") else value
+    if _is_address(socket.AF_INET6, bare):
+        return f"[{bare}]"
+    if _is_address(socket.AF_INET, value) or (_HOST_NAME.fullmatch(value) and not _NUMBERS.fullmatch(value)):
+        return value
+    if value:
+        _say(f"PUBLIC_IPADDR is not used: expected an address or a name, got {brief(repr(value), 80)}")
+    return ""
+
+
+def _is_address(family: socket.AddressFamily, text: str) -> bool:
+    try:
+        socket.inet_pton(family, text)
+    except (OSError, ValueError):  # a NUL, or what no encoding can write
+        return False
+    return True
+
+
 def _outside_ports(variables: Mapping[str, str]) -> dict[str, str]:
-    """VAST_TCP_PORT_<inside>=<outside>, those that are ports."""
-    named = [name for name in variables if name.startswith(_OUTSIDE_PORT)]
-    found = {name.removeprefix(_OUTSIDE_PORT): variables[name] for name in named}
-    return {inside: outside for inside, outside in found.items() if inside.isdecimal() and outside.isdecimal()}
+    """VAST_TCP_PORT_<inside>=<outside>, those that are ports. Prints a line for one that leads to none."""
+    found: dict[str, str] = {}
+    for name, outside in variables.items():
+        inside = name.removeprefix(_OUTSIDE_PORT)
+        if not name.startswith(_OUTSIDE_PORT) or not _is_port(inside):
+            continue  # Vast names other things so, too
+        if _is_port(outside):
+            found[inside] = outside
+        else:
+            _say(f"{name} is not used: expected a port from 1 to 65535, got {brief(repr(outside), 80)}")
+    return found
+
+
+def _is_port(text: str) -> bool:
+    return _PORT.fullmatch(text) is not None and int(text) < 65536
+
+
+def _say(line: str) -> None:
+    print(printable(f"visomaster-start: {line}"), flush=True)
 
 
 def _generate(length: int) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from visomaster_host import display, paths
 from visomaster_host.choices import ModelsAt
+from visomaster_host.fetch_state import read_state
 from visomaster_host.host import Host
 from visomaster_host.prepared import is_prepared
 from visomaster_host.problems import NotReady
@@ -26,16 +25,9 @@ def models(host: Host) -> str:
     """The models are there: at once when the image brought them, else when this start's fetch has proven and linked all
     of them. A marker in a store that others use too, or used before, would not tell. Raises `NotReady`.
     """
-    if host.models == ModelsAt.START and _status_of_fetch() != "done":
+    if host.models == ModelsAt.START and read_state(paths.FETCH_STATE).get("status") != "done":
         raise NotReady(f"models are still being fetched ({paths.FETCH_STATE} is not done)")
     return "all there"
-
-
-def _status_of_fetch() -> str | None:
-    try:
-        return str(json.loads(paths.FETCH_STATE.read_text(encoding="utf-8"))["status"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 PREPARED = Need(probe=prepared, within=None)

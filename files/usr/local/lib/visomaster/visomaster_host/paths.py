@@ -20,6 +20,8 @@ GUIDE = APPLICATION / "guide" / GUIDE_LINK.name
 GUIDE_KERNEL = Path("/usr/local/share/jupyter/kernels/visomaster-guide")
 CONDA_BIN = ENVIRONMENT / "bin"
 PYTHON = CONDA_BIN / "python"
+TOP = Path("/")
+ROOT_ETC = TOP / "etc"
 LOCALE = Path("/etc/default/locale")
 LOGIN_PATH = Path("/etc/profile.d/visomaster.sh")
 """What puts the environment on PATH of login shells."""
@@ -36,12 +38,20 @@ PROGRAM_PREFIX = "visomaster-"
 SYSTEMD = Path("/run/systemd/system")
 """There where systemd is the machine's first process."""
 SYSTEMD_UNIT = Path("/etc/systemd/system/visomaster.service")
+MOUNTS = Path("/proc/self/mountinfo")
+ENGINE_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+"""What an engine leaves in a container, to be known by."""
 FIRST_ENVIRONMENT = Path("/proc/1/environ")
 LOGIN_ENVIRONMENT = Path("/etc/environment")
 
 HOME = Path("/home/visomaster")
+OF_DESKTOP = (WORKSPACE, PROGRAM, HOME)
+"""Where the program and its user write what they keep."""
 
 STATE = Path("/var/lib/visomaster")
+"""What was generated here and is kept over restarts; images have a volume of each container's own there."""
+CONTAINER = STATE / "container"
+"""Which container it was generated in."""
 SECRETS = STATE / "secrets"
 SESSIONS = STATE / "sessions"
 CERTIFICATES = STATE / "tls"
@@ -58,6 +68,8 @@ PREPARED = RUN / "prepared"
 SETTINGS = RUN / "settings.json"
 MODEL_STORE = RUN / "models"
 """A link to the folder that holds the models: the usual one, or the MODELS_DIR of this start."""
+UNWRITABLE = RUN / "unwritable.json"
+"""What root has found of folders that the program cannot write."""
 FETCH_STATE = RUN / "fetch.json"
 CONTAINER_LOG = Path("/proc/1/fd/1")
 """What process 1 of a container writes is the container's log."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from visomaster_host import beneath, environment, paths, prepared, users
+from visomaster_host import beneath, container, environment, folders, paths, prepared, users, volumes
 from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.environment import Environment
 from visomaster_host.files import Owner, ensure_directory, owner_of, write_atomic
@@ -27,12 +27,16 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
     ensure_directory(paths.RUN, mode=0o755)
     make_log_directories()
     ensure_directory(paths.DESKTOP, mode=0o700, owner=user)
+    if container.begin_anew():
+        _say("this is a copy of another container: password or token, sessions and certificate are made anew")
     environment.keep(checked, host)
     link_model_store(Path(checked.settings.models_dir or paths.MODELS))
     if host.access == Access.PORTAL:
         _make_portal_directories()
     if host.models == ModelsAt.START and not checked.settings.models_dir:
         own_model_store()
+    for line in (*volumes.take_over(user), *folders.look(host).values()):
+        _say(line)
     # Made by root first: an unprivileged Xvfb would make it with the wrong mode and then not listen.
     ensure_directory(paths.X11_SOCKETS, mode=0o1777)
     if host.access != Access.PORTAL:
@@ -49,7 +53,12 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
 
 def _make_portal_directories() -> None:
     """Where the portal's parts meet, each a folder of the one that listens or writes there, and of Caddy's group."""
+    import shutil  # 2 ms that every start but one on another image's volume would wait for
+
     caddy, pages = owner_of(users.CADDY), owner_of(users.PAGES)
+    before = beneath.status(paths.SESSIONS)
+    if before is not None and before.st_uid != pages.uid:
+        shutil.rmtree(paths.SESSIONS)  # on a volume: another image's pages had another number
     ensure_directory(paths.FRONT, mode=0o710, owner=caddy)
     for folder in (paths.PAGES, paths.SESSIONS):
         ensure_directory(folder, mode=0o710, owner=Owner(uid=pages.uid, gid=caddy.gid))
@@ -96,11 +105,14 @@ def own_model_store() -> None:
     try:
         ensure_directory(paths.MODELS, mode=0o755)
     except OSError as error:
-        told = f"visomaster-start: {error.filename}: {error.strerror}; the folder stays as it is"
-        print(printable(told), flush=True)
+        _say(f"{error.filename}: {error.strerror}; the folder stays as it is")
 
 
 def make_log_directories() -> None:
     """The directories of the services' logs: supervisord refuses a configuration that names a missing one."""
     ensure_directory(paths.SUPERVISOR_LOGS, mode=0o755)
     ensure_directory(paths.PORTAL_LOGS, mode=0o755)
+
+
+def _say(line: str) -> None:
+    print(printable(f"visomaster-start: {line}"), flush=True)

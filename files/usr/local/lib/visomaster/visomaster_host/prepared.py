@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from visomaster_host import paths
+from visomaster_host import container, paths
 from visomaster_host.files import ROOT, write_atomic
 from visomaster_host.host import Host
 
@@ -22,5 +22,6 @@ def say_so(host: Host) -> None:
 
 
 def _signature(host: Host) -> str:
-    """All of `host` that its preparation depends on, and which preparation this is: an older one made other folders."""
-    return f"{host.access} {host.port} {host.display} 2\n"
+    """All of `host` that its preparation depends on, which preparation this is (an older one made other folders), and
+    in which container: the file is in a copy of it, too."""
+    return f"{host.access} {host.port} {host.display} 3 {container.identity()}\n"

@@ -17,6 +17,10 @@ class NotReady(Told):
     """A part of the host does not work (yet); its text is one line that says what was missing."""
 
 
+class Warned(Told):
+    """A part of the host works, but with something that a person should know; its text is one line."""
+
+
 def reporting(program: str, action: Callable[[], int]) -> int:
     """Run `action` and return its exit status; a `Problem` or an OSError becomes one line on stderr and status 1.
 

@@ -1,7 +1,9 @@
-"""Say whether this host is ready to be used: visomaster-ready [--json] [--wait SECONDS]
+"""Say whether this host is ready to be used: visomaster-ready [--json] [--wait SECONDS | --health]
 
-Prints one line per part, `ok` or `missing` with the reason. Exit status 0 only when every part really works:
+Prints one line per part, `ok`, `warning` or `missing` with the reason. Exit status 0 only when every part really works:
 the X server answers, a window manager runs, VNC shakes hands, the application's window is on the screen.
+With --health, as an image's health check asks, it is 0 as well while nothing but models is missing and more of
+them arrives, and what waits for them.
 """
 
 from __future__ import annotations
@@ -11,14 +13,16 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 
-from visomaster_host import supervisor
+from visomaster_host import health, supervisor
 from visomaster_host.host import Host, read_host
-from visomaster_host.problems import NotReady, Problem, reporting
+from visomaster_host.problems import NotReady, Problem, Warned, reporting
 from visomaster_host.service import Check, Result
 from visomaster_host.services import services_of
 from visomaster_host.text import brief, printable
+
+Report = Callable[[list[Result], list[Result]], None]
+"""Is given the results now and those before."""
 
 POLL = 0.25
 """Seconds between two looks while waiting."""
@@ -43,13 +47,29 @@ def main(argv: list[str] | None = None) -> int:
         prog="visomaster-ready", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--wait", type=_seconds, default=0.0, metavar="SECONDS", help="wait so long for it")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--health", action="store_true", help="status 0 too while the models of a first start arrive")
+    how.add_argument("--wait", type=_seconds, default=0.0, metavar="SECONDS", help="wait so long for it")
     arguments = parser.parse_args(argv)
     report = print_json if arguments.json else print_lines
+    if arguments.health:
+        return reporting("visomaster-ready", lambda: tell_health(read_host(), report))
     return reporting("visomaster-ready", lambda: wait_until_ready(read_host(), arguments.wait, report))
 
 
-def wait_until_ready(host: Host, seconds: float, report: Callable[[list[Result], list[Result]], None]) -> int:
+def tell_health(host: Host, report: Report) -> int:
+    """Look once, and `report`; 0 when everything is ready or there is a good reason why it is not yet."""
+    results = look(host)
+    report(results, [])
+    if all(result.ok for result in results):
+        return 0
+    reason = health.excuse(host, results, time.time())
+    if reason is not None and report is not print_json:
+        print(reason)
+    return 1 if reason is None else 0
+
+
+def wait_until_ready(host: Host, seconds: float, report: Report) -> int:
     """Look until everything is ready or `seconds` are over; `report` gets the results now and before."""
     deadline = time.monotonic() + seconds
     before: list[Result] = []
@@ -84,6 +104,8 @@ def _try(check: Check, service: str, *, host: Host, stands_on: Result | None = N
         if stands_on and not stands_on.ok:
             raise NotReady(f"needs {stands_on.name}")
         return Result(name=check.name, ok=True, detail=brief(check.probe(host)))
+    except Warned as warning:
+        return Result(name=check.name, ok=True, detail=brief(warning), warning=True)
     except (NotReady, Problem) as reason:
         return Result(name=check.name, ok=False, detail=brief(f"{reason}{_state_of(service)}"))
 
@@ -92,13 +114,14 @@ def print_lines(results: list[Result], before: list[Result]) -> None:
     """Print one line for each result that is not as it was before."""
     for result in results:
         if result not in before:
-            print(printable(f"{'ok' if result.ok else 'missing':8}{result.name}: {result.detail}"), flush=True)
+            found = "warning" if result.warning else "ok" if result.ok else "missing"
+            print(printable(f"{found:8}{result.name}: {result.detail}"), flush=True)
 
 
 def print_json(results: list[Result], before: list[Result]) -> None:
     """Print all results as one JSON object: {"ready": bool, "checks": [{"name", "ok", "detail"}]}."""
     ready = all(result.ok for result in results)
-    print(json.dumps({"ready": ready, "checks": [asdict(result) for result in results]}))
+    print(json.dumps({"ready": ready, "checks": [result.as_json() for result in results]}))
 
 
 def _state_of(service: str) -> str:

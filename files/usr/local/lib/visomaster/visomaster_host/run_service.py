@@ -27,7 +27,7 @@ from visomaster_host.problems import NotReady, Problem, reporting
 from visomaster_host.service import Need, Service
 from visomaster_host.services import known
 from visomaster_host.text import lines, printable
-from visomaster_host.variables import begins_with
+from visomaster_host.variables import begins_with, plain
 
 POLL = 0.02
 """Seconds between two looks at something that is not there yet."""
@@ -132,7 +132,7 @@ def wait_for(need: Need, host: Host) -> None:
 
 def environment(service: Service, own: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
     """The variables of `service`: its own, the few of `inherited` it may see, and what all expect."""
-    kept = {name: value for name, value in inherited.items() if _may_inherit(name, service.inherits)}
+    kept = {name: plain(value) for name, value in inherited.items() if _may_inherit(name, service.inherits)}
     user = {"HOME": str(service.home), "USER": service.user, "LOGNAME": service.user}
     return {"LANG": "C.UTF-8", "PATH": paths.SYSTEM_PATH, **kept, **user, **own}
 

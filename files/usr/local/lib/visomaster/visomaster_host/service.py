@@ -39,7 +39,7 @@ class Launch:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """What readiness asks of a service: `probe` says how it was found or raises `NotReady`.
+    """What readiness asks of a service: `probe` says how it was found, or raises `NotReady`, or `Warned`.
 
     Without the part called `after` it cannot be. `place` is where it stands among all checks, None for where the
     service stands.
@@ -53,11 +53,19 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What one check found. `detail` is one line for a person; it holds no secret."""
+    """What one check found. `detail` is one line for a person; it holds no secret. A `warning` is one of a part that is
+    there: what it says does not keep a person from the desktop.
+    """
 
     name: str
     ok: bool
     detail: str = ""
+    warning: bool = False
+
+    def as_json(self) -> dict[str, object]:
+        """The result as programs read it; `warning` is there where it is one."""
+        found: dict[str, object] = {"name": self.name, "ok": self.ok, "detail": self.detail}
+        return found | ({"warning": True} if self.warning else {})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
-"""The host's secrets: one root-only file each, kept over restarts."""
+"""The host's secrets: one root-only file each, kept over restarts, and of one container alone."""
 
 from __future__ import annotations
 
-from visomaster_host import paths
+from visomaster_host import container, paths
 from visomaster_host.files import ROOT, ensure_directory, write_atomic
 from visomaster_host.problems import Problem
 
@@ -11,9 +11,12 @@ PORTAL_TOKEN = "portal-token"
 
 
 def read_secret(name: str) -> str | None:
-    """The secret stored under `name`, or None when there is none. Raises `Problem` unless run as root."""
+    """The secret stored under `name`, or None when there is none, or it is that of the container which this one is a
+    copy of. Raises `Problem` unless run as root.
+    """
     try:
-        return (paths.SECRETS / name).read_text(encoding="utf-8").removesuffix("\n")
+        secret = (paths.SECRETS / name).read_text(encoding="utf-8").removesuffix("\n")
+        return None if container.is_a_copy() else secret
     except FileNotFoundError:
         return None
     except PermissionError:

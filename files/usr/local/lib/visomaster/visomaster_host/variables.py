@@ -25,6 +25,26 @@ OF_A_START = (
 _PARTS_OF_SECRETS = ("KEY", "TOKEN", "SECRET", "PASS", "CREDENTIAL")
 
 
+_ENDS = " \t\r\n\v\f\ufeff"
+_QUOTES = "\"'"
+
+
+def plain(value: str) -> str:
+    """`value` as it was meant: what `-e NAME="$(cat file)"`, a file of DOS or `--env-file` put around it (spaces, line
+    breaks, one pair of quotes) is no part of it."""
+    return without_quotes(value.strip(_ENDS)).strip(_ENDS)
+
+
+def plain_secret(value: str) -> str:
+    """As `plain`; but a space may be part of a secret."""
+    return without_quotes(value.lstrip("\ufeff\r\n").rstrip("\r\n"))
+
+
+def without_quotes(value: str) -> str:
+    """`value` without the pair of quotes it stands in, if it does."""
+    return value[1:-1] if len(value) >= 2 and value[0] == value[-1] and value[0] in _QUOTES else value
+
+
 def begins_with(name: str, prefixes: tuple[str, ...]) -> bool:
     """Whether `name` begins with one of `prefixes` and is not named like a secret, as NVIDIA_API_KEY is."""
     return name.startswith(prefixes) and not any(part in name.upper() for part in _PARTS_OF_SECRETS)

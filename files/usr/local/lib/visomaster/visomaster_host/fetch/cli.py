@@ -53,6 +53,7 @@ from visomaster_host.fetch.store import (
 from visomaster_host.problems import Problem
 from visomaster_host.settings import read_settings
 from visomaster_host.text import printable
+from visomaster_host.variables import plain
 
 if TYPE_CHECKING:
     from visomaster_host.fetch.engine import Engine
@@ -123,7 +124,7 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         files=manifest.select(args.group, args.only),
         layout=Layout(store=args.store, tree=args.tree, dependencies=args.dependencies),
         mirrors=mirrors,
-        credentials=_credentials(environ.get("HF_TOKEN", "")),
+        credentials=_credentials(plain(environ.get("HF_TOKEN", ""))),
         jobs=args.jobs,
         verify=args.verify,
         link=args.link,
@@ -134,7 +135,7 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
 
 def _named_mirrors(variable: str, environ: Mapping[str, str]) -> dict[str, str]:
     try:
-        return parse_mirrors(environ.get(variable, "").split())
+        return parse_mirrors(plain(environ.get(variable, "")).split())
     except ManifestError as error:
         raise ManifestError(f"{variable}: {error}") from None
 
@@ -148,7 +149,7 @@ def _credentials(token: str) -> dict[str, str]:
 def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="visomaster-fetch", description=(__doc__ or "").partition("\n")[0])
     add = parser.add_argument
-    store = Path(environ.get("MODELS_DIR") or paths.MODELS)
+    store = Path(plain(environ.get("MODELS_DIR", "")) or paths.MODELS)
     add("--manifest", type=Path, default=paths.MANIFEST)
     add("--store", type=Path, default=store, help=f"where models live (default: $MODELS_DIR or {paths.MODELS})")
     add("--tree", type=Path, default=paths.PROGRAM, help="the program's tree, which is linked to the store")
@@ -195,6 +196,7 @@ class Fetch:
         self.reporter = Reporter(self.board, sys.stdout, options.state if options.mode == "fetch" else None)
         self.verified = Verified.load(record_path(self.layout.store))
         self._next_save = math.inf  # until the store is ours
+        self._told_to_wait = False
 
     def run(self) -> int:
         """Do what the options say; the exit status. Raises Stopped, StoreError, OSError."""
@@ -304,8 +306,14 @@ class Fetch:
             raise StoreError(f"{error.filename}: {error.strerror}, the store must be a folder") from error
 
     def _waiting(self) -> None:
-        self.reporter.say(f"another fetch is using {self.layout.store}; waiting for it to end")
-        self.reporter.write_state("running")
+        """Say so once, and show what the other fetch brings meanwhile."""
+        if not self._told_to_wait:
+            self._told_to_wait = True
+            self.reporter.say(f"another fetch is using {self.layout.store}; waiting for it to end")
+        for entry in self.board.entries:
+            whole = status_of(self.layout.target(entry.file))
+            entry.done = whole.st_size if whole else self._part(entry)
+        self.reporter.tick()
 
     def _bring(self) -> None:
         """With the lock held: check, fetch what is missing, note what is good, set the marker."""

@@ -10,10 +10,12 @@ The state file (`/run/visomaster/fetch.json`, replaced atomically about once a s
      "files": [{"path": "model_assets/x.onnx", "group": "required",
                 "status": "waiting" | "fetching" | "verifying" | "done" | "failed",
                 "bytes_done": 123, "size": 456 or null, "error": null or "why"}, …],
+     "progressed": 1700000000.0,                         when more bytes were on disk than ever before
      "updated": 1700000000.0}                            seconds since 1970
 
 `bytes_done` and `bytes_total` count the files of this run, those found good at its start included. A reader that sees
-"running" with `updated` older than 30 s may say that the fetch is gone. No URL query, user or password is in it.
+"running" with `updated` older than 30 s may say that the fetch is gone. `progressed` is handed on from one try to the
+next: one that only finds again what the last one had makes no progress. No URL query, user or password is in it.
 """
 
 from __future__ import annotations
@@ -25,10 +27,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from visomaster_host.fetch.manifest import ModelFile
 from visomaster_host.fetch.store import write_atomic
+from visomaster_host.fetch_state import read_state, seconds
 from visomaster_host.text import brief, printable
 
 WINDOW = 5.0  # seconds the rate is taken over
@@ -63,6 +66,8 @@ class Board:
     """All files of this run. Threads change the entries; one thread calls the methods."""
 
     entries: list[Entry]
+    progressed: float = field(default_factory=time.time)
+    _most: int = 0
     _samples: collections.deque[tuple[float, int]] = field(default_factory=collections.deque)
 
     @classmethod
@@ -87,11 +92,21 @@ class Board:
         return [entry for entry in self.entries if entry.status == "failed"]
 
     def sample(self, now: float | None = None) -> None:
-        """Note the bytes done now (monotonic seconds), for the rate."""
-        now = time.monotonic() if now is None else now
-        self._samples.append((now, self.done))
+        """Note the bytes done now (monotonic seconds), for the rate, and whether they are more than before."""
+        now, done = time.monotonic() if now is None else now, self.done
+        if done > self._most:
+            self.progressed = time.time()
+        if done > self._most or (self._samples and done < self._samples[-1][1]):  # less: a file is begun anew
+            self._most = done
+        self._samples.append((now, done))
         while len(self._samples) > 2 and now - self._samples[0][0] > WINDOW:
             self._samples.popleft()
+
+    def go_on_from(self, state: dict[str, Any]) -> None:
+        """Take over what the last try has written of its progress, unless it was done."""
+        if state.get("status") in ("running", "failed"):
+            self._most = int(seconds(state, "bytes_done"))
+            self.progressed = min(self.progressed, seconds(state, "progressed") or self.progressed)
 
     @property
     def rate(self) -> float:
@@ -119,6 +134,7 @@ class Board:
             "rate": round(self.rate, 1) if status == "running" else 0.0,
             "eta": None if eta is None else round(eta, 1),
             "files": [entry.as_json() for entry in self.entries],
+            "progressed": round(self.progressed, 3),
             "updated": round(time.time(), 3),
         }
 
@@ -143,6 +159,8 @@ class Reporter:
 
     def __init__(self, board: Board, stream: TextIO, state: Path | None) -> None:
         self.board, self.stream, self.state = board, stream, state
+        if state is not None:
+            board.go_on_from(read_state(state))
         self.bars = stream.isatty()
         self._drawn = 0
         self._next_line = time.monotonic() + LOG_EVERY

@@ -244,18 +244,15 @@ def clean(layout: Layout, files: Iterable[ModelFile]) -> None:
 
 @contextlib.contextmanager
 def locked(store: Path, *, stop: Callable[[], bool], waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the store's lock; calls `waiting` once when another fetch has it, then waits for that one to end.
+    """Hold the store's lock; calls `waiting` again and again while another fetch has it, until that one ends.
 
     The kernel drops the lock with its holder, so the wait ends; `stop` ends it earlier (Stopped). Raises StoreError.
     """
     path = store / ".lock"
     descriptor = _open_lock(path)
     try:
-        told = False
         while not _try_lock(descriptor, path):
-            if not told:
-                waiting()
-                told = True
+            waiting()
             if stop():
                 raise Stopped
             time.sleep(0.2)

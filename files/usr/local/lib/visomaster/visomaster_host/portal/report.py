@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +96,10 @@ def report(sources: Sources, *, now: float | None = None) -> dict[str, Any]:
     return {
         "schema": 1,
         "ready": ready(checks),
-        "checks": [asdict(check) for check in checks],
+        "checks": [check.as_json() for check in checks],
         "fetch": read_state(sources.fetch),
         "refused": refused(sources.folders, now=time.time() if now is None else now),
-        "notices": portal.get("notices", []),
+        "notices": [*portal.get("notices", []), *(check.detail for check in checks if check.warning)],
         "services": portal.get("services", []),
         "host": {name: host.get(name) for name in ("application", "commit", "screen", "models")},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from visomaster_host import beneath, display, limits, paths, users
+from visomaster_host import beneath, display, folders, limits, paths, users
 from visomaster_host.files import owner_of, write_atomic
 from visomaster_host.host import Host
 from visomaster_host.needs import MODELS, WINDOW_MANAGER, X_SERVER
@@ -58,6 +58,9 @@ SERVICE = Service(
     directory=paths.PROGRAM,
     needs=(X_SERVER, WINDOW_MANAGER, MODELS),
     inherits=_INHERITS,
-    checks=(Check(name="application", probe=display.application_window, after="x"),),
+    checks=(
+        Check(name="application", probe=display.application_window, after="x"),
+        Check(name="folders", probe=folders.kept_by_program),
+    ),
     links=(Link(name="AppLogs", path=f"/logs/{LOG.name}", place=20),),
 )

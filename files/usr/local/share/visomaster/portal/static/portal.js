@@ -40,7 +40,7 @@ function showReady(report) {
 
 function showChecks(checks) {
   document.getElementById("checks").replaceChildren(...checks.map((check) => {
-    const item = element("li", undefined, check.ok ? "good" : "");
+    const item = element("li", undefined, check.warning ? "warning" : check.ok ? "good" : "");
     item.append(element("span", check.name), element("small", check.detail));
     item.setAttribute("aria-label", `${check.name}: ${check.ok ? "there" : "not there"} ${check.detail}`);
     return item;
