@@ -59,6 +59,8 @@ SETTINGS = RUN / "settings.json"
 MODEL_STORE = RUN / "models"
 """A link to the folder that holds the models: the usual one, or the MODELS_DIR of this start."""
 FETCH_STATE = RUN / "fetch.json"
+RUNS = RUN / "runs"
+"""One file a service: which process it is, and how those before it ended. Root's, for all to read."""
 CONTAINER_LOG = Path("/proc/1/fd/1")
 """What process 1 of a container writes is the container's log."""
 DESKTOP = RUN / "desktop"
@@ -95,6 +97,10 @@ SHARE = Path("/usr/local/share/visomaster")
 FRONT_SHARE = SHARE / "front"
 FRONT_CONFIGURATION = FRONT_SHARE / "haproxy.cfg"
 PORTAL_SHARE = SHARE / "portal"
+
+GROUPS = Path("/sys/fs/cgroup")
+"""Control groups: what the machine's owner granted us."""
+OWN_GROUPS = Path("/proc/self/cgroup")
 
 X11_LOCKS = Path("/tmp")  # noqa: S108 - fixed by X
 X11_SOCKETS = X11_LOCKS / ".X11-unix"

@@ -39,12 +39,21 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
         _clear_portal()
     if new_cookie:
         paths.FETCH_STATE.unlink(missing_ok=True)
+        _forget_runs()
     cookies = _who_sees_the_screen(host, user)
     if new_cookie or beneath.status(paths.XAUTHORITY) is None:
         write_cookie(host.display_number, cookies)
     else:
         _hand_on_cookie(cookies)
     prepared.say_so(host)
+
+
+def _forget_runs() -> None:
+    """What ran before a restart of the container or of the machine has ended with it."""
+    if paths.RUNS.exists():
+        import shutil  # 2 ms that a container's first start would wait for
+
+        shutil.rmtree(paths.RUNS)
 
 
 def _make_portal_directories() -> None:
