@@ -106,6 +106,8 @@ X11_LOCKS = Path("/tmp")  # noqa: S108 - fixed by X
 X11_SOCKETS = X11_LOCKS / ".X11-unix"
 MESA_EGL = Path("/usr/share/glvnd/egl_vendor.d/50_mesa.json")
 
+ZONES = Path("/usr/share/zoneinfo")
+
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 """The distribution's own, whatever else is called so."""
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

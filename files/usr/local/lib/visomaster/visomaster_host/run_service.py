@@ -23,6 +23,7 @@ from visomaster_host import paths, runs
 from visomaster_host.host import Host, read_host
 from visomaster_host.kernel import end_with_parent
 from visomaster_host.last_words import MARK
+from visomaster_host.locales import is_usable
 from visomaster_host.needs import PREPARED
 from visomaster_host.problems import NotReady, Problem, reporting
 from visomaster_host.service import Need, Service
@@ -142,8 +143,11 @@ def wait_for(need: Need, host: Host) -> None:
 
 
 def environment(service: Service, own: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
-    """The variables of `service`: its own, the few of `inherited` it may see, and what all expect."""
-    kept = {name: value for name, value in inherited.items() if _may_inherit(name, service.inherits)}
+    """The variables of `service`: its own, the few of `inherited` it may see, and what all expect: every log is of one
+    time zone, and every name of a file is UTF-8.
+    """
+    kept = {name: value for name, value in inherited.items() if _may_inherit(name, (*service.inherits, "TZ"))}
+    kept = {name: value for name, value in kept.items() if not name.startswith("LC_") or is_usable(value)}
     user = {"HOME": str(service.home), "USER": service.user, "LOGNAME": service.user}
     return {"LANG": "C.UTF-8", "PATH": paths.SYSTEM_PATH, **kept, **user, **own}
 
