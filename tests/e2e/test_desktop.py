@@ -125,3 +125,44 @@ def test_passwords_are_not_guessed_fast(running: Container) -> None:
     assert come_in(running, until_forgotten)
     for _ in range(5):
         assert guessed(running)
+
+
+WINDOW = """
+import sys
+from PySide6.QtWidgets import QApplication, QLabel
+application = QApplication(sys.argv)
+label = QLabel(" 中文 ひらがな 한국어 😀🦊 Agß é 0123")
+label.setWindowTitle(sys.argv[1])
+label.setStyleSheet("font-size: 24pt; background: #e8eaee; color: black")
+label.resize(760, 140)
+label.move(300, 300)
+label.show()
+application.exec()
+"""
+
+
+def window_titled(box: Container, title: str) -> Any:
+    """The picture of the screen while a window of that title, no other like it, is on it."""
+    where = ("--env=DISPLAY=:1", "--env=XAUTHORITY=/run/visomaster/desktop/Xauthority", "--env=LC_ALL=C.UTF-8")
+    python = ("/opt/conda/envs/visomaster/bin/python", "-c", WINDOW, title)
+    docker("exec", "--detach", "--user=visomaster", *where, box.name, *python)
+    look = ("exec", "--user=visomaster", *where, box.name, "xwininfo", "-root", "-tree")
+    deadline = time.monotonic() + 20
+    while f'"{title}"' not in docker(*look):
+        assert time.monotonic() < deadline, "the window does not come"
+        time.sleep(0.1)
+    try:
+        return come_in(box, screenshot)
+    finally:
+        box.output("pkill", "--full", "QLabel")
+
+
+def test_letters_of_all_the_world_are_drawn(running: Container, tmp_path: Path) -> None:
+    """Two titles of as many letters look differently: boxes would not. In the window they are the program's own matter,
+    which the host's tests look at."""
+    pictures = [window_titled(running, title) for title in ("中文字体 ひら 한국", "日本語字 カタ 대한")]
+    for number, pixels in enumerate(pictures):
+        Image.fromarray(pixels).save(tmp_path / f"letters-{number}.png")
+    print(f"pictures: {tmp_path}")
+    bars = [pixels[270:301, 320:1040] for pixels in pictures]
+    assert (bars[0] != bars[1]).sum() > 200

@@ -48,8 +48,9 @@ function showChecks(checks) {
   }));
 }
 
-function showEnds(ends) {
+function showEnds(ends, ready) {
   const box = document.getElementById("ends");
+  box.className = ready ? "notices past" : "notices";
   const shown = Array.from(box.children, (line) => line.textContent);
   if (shown.join("\n") === ends.join("\n")) return; // a screen reader speaks every change
   box.replaceChildren(...ends.map((end) => element("p", end, "notice")));
@@ -133,7 +134,7 @@ function reuseBar(box, parts) {
 function show(report) {
   showReady(report);
   showChecks(report.checks);
-  showEnds(report.ends);
+  showEnds(report.ends, report.ready);
   showFetch(report.fetch);
   const refused = document.getElementById("refused");
   if (refused) refused.textContent = `${report.refused.at_least ? "at least " : ""}${report.refused.requests}`;
