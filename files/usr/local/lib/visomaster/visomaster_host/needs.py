@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from visomaster_host import display, paths
 from visomaster_host.choices import ModelsAt
@@ -26,16 +27,26 @@ def models(host: Host) -> str:
     """The models are there: at once when the image brought them, else when this start's fetch has proven and linked all
     of them. A marker in a store that others use too, or used before, would not tell. Raises `NotReady`.
     """
-    if host.models == ModelsAt.START and _status_of_fetch() != "done":
+    if host.models == ModelsAt.START and (state := _state_of_fetch()).get("status") != "done":
+        if state.get("status") == "failed":
+            raise NotReady(f"some models could not be fetched, and are tried again: {_first_error(state)}")
         raise NotReady(f"models are still being fetched ({paths.FETCH_STATE} is not done)")
     return "all there"
 
 
-def _status_of_fetch() -> str | None:
+def _state_of_fetch() -> dict[str, Any]:
     try:
-        return str(json.loads(paths.FETCH_STATE.read_text(encoding="utf-8"))["status"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        state = json.loads(paths.FETCH_STATE.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def _first_error(state: dict[str, Any]) -> str:
+    """The first file that could not be had, and why, as the fetcher tells it."""
+    files = state.get("files")
+    bad = [each for each in files if isinstance(each, dict) and each.get("error")] if isinstance(files, list) else []
+    return f"{bad[0].get('path')}: {bad[0]['error']}" if bad else f"see {paths.FETCH_STATE}"
 
 
 PREPARED = Need(probe=prepared, within=None)
