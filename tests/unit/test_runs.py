@@ -188,9 +188,13 @@ def test_a_damaged_note_is_none(machine: Path, text: str) -> None:
 
 
 def test_a_restarted_container_begins_anew(machine: Path) -> None:
-    run(machine, exited("exit status 1"))
-    prepare._forget_runs()
-    prepare._forget_runs()
+    """And what the host has no more is told of no more."""
+    prepare._forget_runs(())
+    for name in (APP, "x11vnc"):
+        run(machine, exited("exit status 1", name), name)
+    prepare._forget_runs((APP,))
+    assert len(runs.notices()) == 1 and runs.told_of("x11vnc", missing=True) == ""
+    prepare._forget_runs(())
     assert runs.notices() == []
 
 

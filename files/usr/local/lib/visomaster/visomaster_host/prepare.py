@@ -4,6 +4,7 @@ cookie.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from visomaster_host import beneath, environment, paths, prepared, users
@@ -39,7 +40,7 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
         _clear_portal()
     if new_cookie:
         paths.FETCH_STATE.unlink(missing_ok=True)
-        _forget_runs()
+    _forget_runs(() if new_cookie else host.services)
     cookies = _who_sees_the_screen(host, user)
     if new_cookie or beneath.status(paths.XAUTHORITY) is None:
         write_cookie(host.display_number, cookies)
@@ -48,12 +49,13 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
     prepared.say_so(host)
 
 
-def _forget_runs() -> None:
-    """What ran before a restart of the container or of the machine has ended with it."""
-    if paths.RUNS.exists():
-        import shutil  # 2 ms that a container's first start would wait for
-
-        shutil.rmtree(paths.RUNS)
+def _forget_runs(kept: tuple[str, ...]) -> None:
+    """Let nothing be told of runs before a restart of the machine, and of services that the host has no more, but of
+    those that are `kept`.
+    """
+    for name in os.listdir(paths.RUNS) if paths.RUNS.exists() else ():
+        if name.removesuffix(".json") not in kept:
+            (paths.RUNS / name).unlink(missing_ok=True)
 
 
 def _make_portal_directories() -> None:

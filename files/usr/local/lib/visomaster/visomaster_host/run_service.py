@@ -115,7 +115,7 @@ def tell_of_last_run(service: Service) -> None:
     """Say how the run of `service` before this one ended, in its log and the container's, if nobody had asked it to."""
     with contextlib.suppress(OSError):  # a full disk is no reason to run nothing
         if told := runs.begin(service):
-            print(f"{MARK}{told}", flush=True)
+            print(printable(f"{MARK}{told}"), flush=True)
             tell_container(f"{MARK}{told}\n")
 
 
