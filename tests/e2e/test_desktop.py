@@ -154,9 +154,8 @@ def window_titled(box: Container, title: str) -> Iterator[None]:
     try:
         yield
     finally:
-        box.output(
-            "sh", "-c", "until pkill --full QLabe[l]; do sleep 0.1; done; while pgrep --full QLabe[l]; do :; done"
-        )
+        gone = "until pkill --full QLabe[l]; do sleep 0.1; done; while pgrep --full QLabe[l]; do sleep 0.1; done"
+        box.output("timeout", "20", "sh", "-c", gone)
 
 
 def title_bar(box: Container, picture: Path, unlike: Any = None) -> Any:

@@ -267,7 +267,8 @@ CUDA kernel errors might be asynchronously reported
         ("10%\r50%\r100% done\n", "", "100% done"),
         ("\x1b[31mERROR\x1b[0m: \x1b]0;title\x07bad\n", "", "ERROR: bad"),
         ("", "Aborted\nunable to open x\n", "unable to open x"),
-        ("", f"{MARK}visomaster_app ended with exit status 1: Error: old\nREADY\n", "READY"),
+        (f"{MARK}visomaster_app ended with exit status 1: Error: old\nbye\n", "READY\n", "bye"),
+        ("", "READY\n", ""),
         (
             '{"level":"info","msg":"error"}\n{"level":"error","msg":"bind","error":"in use"}\n{"a":1}\n',
             "",

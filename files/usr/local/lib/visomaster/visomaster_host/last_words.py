@@ -48,14 +48,15 @@ _SECRETS = (
 def last_words(logs: Sequence[tuple[Path, int]]) -> str:
     """The line that says why a program ended; empty when it said nothing.
 
-    `logs` are files, the one for errors first, each with the byte from which on they are of its last run. What it
-    returns is one printable line of at most `LONGEST` characters, without what looks like a secret.
+    `logs` are files, the one for errors first, each with the byte from which on they are of its last run. Where no line
+    reads like an error, the last one of the first file is it. What it returns is one printable line of at most `LONGEST`
+    characters, without what looks like a secret.
     """
     written = [_lines(path, begin) for path, begin in logs]
     for found in written:
         if reason := _reason(found):
             return shown(reason)
-    return shown(next((found[-1] for found in written if found), ""))
+    return shown(written[0][-1]) if written and written[0] else ""
 
 
 def shown(line: str) -> str:
