@@ -48,9 +48,9 @@ _SECRETS = (
 def last_words(logs: Sequence[tuple[Path, int]]) -> str:
     """The line that says why a program ended; empty when it said nothing.
 
-    `logs` are files, the one for errors first, each with the byte from which on they are of its last run. Where none reads
-    like an error, the last line of the first file is it. What it returns is one printable line of at most `LONGEST`
-    characters, without what looks like a secret.
+    `logs` are files, the one for errors first, each with the byte from which on they are of its last run. Where no line
+    reads like an error, it is the last one of the first file. What it returns is one printable line of at most
+    `LONGEST` characters, without what looks like a secret.
     """
     written = [_lines(path, begin) for path, begin in logs]
     for found in written:
