@@ -20,11 +20,14 @@ SYSTEM = (
     "python3-requests",
     "python3-venv",
     "supervisor",
+    "tzdata",  # the zones that TZ may name
 )
 
 DESKTOP = (
     "fluxbox",
     "fonts-dejavu-core",
+    "fonts-noto-color-emoji",  # 11 MB
+    "fonts-wqy-microhei",  # Chinese, Japanese and Korean in 5 MB; the finer fonts-noto-cjk has 91
     "x11-utils",  # xdpyinfo, xprop, xwininfo: how readiness is asked
     "xvfb",
 )

@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+from visomaster_host import paths, users
 from visomaster_host.services import services_for
 
 from sandbox.engine import docker_command
@@ -18,6 +19,7 @@ DEFAULT = VARIANTS["default"]
 SERVICES = [service.name for service in services_for(DEFAULT.access, DEFAULT.models)]
 HEALED_WITHIN = 60
 """Seconds in which a killed service and all that stood on it must be usable again."""
+MAIN = f"{paths.PROGRAM}/main.py"
 STOPPED_WITHIN = 10
 """Seconds that `docker stop` gives before it kills."""
 
@@ -109,6 +111,47 @@ def test_a_restart_of_a_running_desktop(desk: Box) -> None:
     """Without a stop by hand before it: what the last life left (locks, sockets, pid files) is not in the way."""
     docker("restart", f"--time={STOPPED_WITHIN}", desk.name)
     desk.wait_ready()
+
+
+EATS = """
+import os
+if not os.path.exists("/tmp/eaten"):
+    open("/tmp/eaten", "w").close()
+    eaten = b"x" * (2 << 30)
+"""
+
+
+def test_a_program_that_is_killed_for_memory_says_so(desk: Box) -> None:
+    """It is back within a second; that it was killed, and by which limit, stays to be read."""
+    docker("update", "--memory=600m", "--memory-swap=600m", desk.name)
+    desk.output("sh", "-c", f"printf '%s' '{EATS}' >/tmp/new; cat $0 >>/tmp/new; cat /tmp/new >$0", MAIN)
+    desk.run("supervisorctl", "restart", "visomaster_app")
+    deadline = time.monotonic() + HEALED_WITHIN
+    while desk.run("test", "-e", "/tmp/eaten").returncode != 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    desk.wait_ready(HEALED_WITHIN)
+    told = "visomaster_app was killed for memory at "
+    [notice] = [line for line in json.loads(desk.output("visomaster-ready", "--json"))["notices"] if told in line]
+    assert "(memory limit 600 MiB)" in notice
+    assert notice in desk.output("visomaster-ready")
+    assert told in desk.output("cat", f"{paths.PORTAL_LOGS}/visomaster_app.log") and told in docker("logs", desk.name)
+
+
+FAILS = "import sys; sys.exit('RuntimeError: Found no NVIDIA driver on your system')"
+
+
+def test_a_program_that_does_not_start_says_why(desk: Box) -> None:
+    """Where its window is missed, to everybody who may look; a restart of the container begins anew."""
+    desk.output("sh", "-c", f'echo "{FAILS}" >$0', MAIN)
+    desk.run("supervisorctl", "restart", "visomaster_app")
+    for user in ("root", users.DESKTOP):
+        asked = desk.run("runuser", "-u", user, "--", "visomaster-ready")
+        [line] = [line for line in asked.stdout.splitlines() if line.startswith("missing application: ")]
+        assert "with exit status 1" in line and ": RuntimeError: Found no NVIDIA driver on your system (" in line
+    docker("restart", f"--time={STOPPED_WITHIN}", desk.name)
+    desk.run("visomaster-ready", "--wait", "5")
+    assert "killed for memory" not in desk.run("visomaster-ready").stdout
 
 
 TWICE = """

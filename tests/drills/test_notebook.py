@@ -152,3 +152,12 @@ def test_a_fetch_that_runs_keeps_its_unfinished_files(box: Guided) -> None:
     box.output("flock", "--timeout=10", lock, "true")
     run_cells(box, "start", "repair-disk")
     assert box.run("ls", PART).returncode != 0
+
+
+def test_a_program_that_ended_is_noted(box: Guided) -> None:
+    """It is no fault when it runs again; whoever lost their work reads what happened."""
+    box.output("sh", "-c", "kill -SEGV $(supervisorctl pid visomaster_app)")
+    box.wait_ready()
+    seen = run_cells(box, "start", "check-services")
+    assert not seen.faults, seen.text
+    assert "note   visomaster_app ended by SIGSEGV at " in seen.of("check-services")

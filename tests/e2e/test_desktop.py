@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -125,3 +126,58 @@ def test_passwords_are_not_guessed_fast(running: Container) -> None:
     assert come_in(running, until_forgotten)
     for _ in range(5):
         assert guessed(running)
+
+
+WINDOW = """
+import sys
+from PySide6.QtWidgets import QApplication, QLabel
+application = QApplication(sys.argv)
+label = QLabel(" 中文 ひらがな 한국어 😀🦊 Agß é 0123")
+label.setWindowTitle(sys.argv[1])
+label.setStyleSheet("font-size: 24pt; background: #e8eaee; color: black")
+label.resize(760, 140)
+label.move(300, 300)
+label.show()
+application.exec()
+"""
+
+
+PAPER = (0xE8, 0xEA, 0xEE)
+
+
+@contextmanager
+def window_titled(box: Container, title: str) -> Iterator[None]:
+    """A window of that title is somewhere on the screen, or soon will be; another one is not any more."""
+    where = ("--env=DISPLAY=:1", "--env=XAUTHORITY=/run/visomaster/desktop/Xauthority", "--env=LC_ALL=C.UTF-8")
+    python = ("/opt/conda/envs/visomaster/bin/python", "-c", WINDOW, title)
+    docker("exec", "--detach", "--user=visomaster", *where, box.name, *python)
+    try:
+        yield
+    finally:
+        gone = "until pkill --full QLabe[l]; do sleep 0.1; done; while pgrep --full QLabe[l]; do sleep 0.1; done"
+        box.output("timeout", "20", "sh", "-c", gone)
+
+
+def title_bar(box: Container, picture: Path, unlike: Any = None) -> Any:
+    """The bar above the window, once it is drawn; another one than `unlike`, or the same for ten seconds."""
+    deadline = time.monotonic() + (20 if unlike is None else 10)
+    while True:
+        pixels = come_in(box, screenshot)
+        bar, over = pixels[303:324, 320:1000], time.monotonic() > deadline
+        drawn = tuple(pixels[430, 310, :3]) == PAPER
+        if (drawn and (unlike is None or (bar != unlike).any())) or over:
+            assert drawn, "the window does not come"
+            Image.fromarray(pixels).save(picture)
+            return bar
+        time.sleep(0.1)
+
+
+def test_letters_of_all_the_world_are_drawn(running: Container, tmp_path: Path) -> None:
+    """Two titles of as many letters look differently: boxes would not. In the window they are the program's own matter,
+    which the host's tests look at."""
+    with window_titled(running, "中文字体 ひら 한국"):
+        first = title_bar(running, tmp_path / "first.png")
+    with window_titled(running, "日本語字 カタ 대한"):
+        second = title_bar(running, tmp_path / "second.png", unlike=first)
+    print(f"pictures: {tmp_path}")
+    assert (first != second).sum() > 200

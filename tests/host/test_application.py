@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,6 +74,23 @@ def test_ffmpeg_runs(host: Any) -> None:
     """
     for program in ("ffmpeg", "ffplay"):
         assert host.run(f"env PATH={paths.DEPENDENCIES}:/usr/bin:/bin {program} -version").rc == 0, program
+
+
+def test_letters_of_all_the_world_are_drawn(host: Any) -> None:
+    """The program shows letters of Europe and of East Asia, and emoji, rather than boxes.
+
+    File names have them, whatever the language of the program.
+
+    If not: apt-get install fonts-wqy-microhei fonts-noto-color-emoji, then fc-cache
+    """
+    script = (Path(__file__).parent / "remote/letters.py").read_text(encoding="utf-8")
+    assert host.check_output(as_user(users.DESKTOP, f"{paths.PYTHON} -c {shlex.quote(script)}")) == ""
+
+
+def test_latin_letters_look_as_ever(host: Any) -> None:
+    """A font that was added for other letters does not take over those of Europe."""
+    families = [host.check_output(f"fc-match --format=%{{family}} {kind}") for kind in ("sans-serif", "monospace")]
+    assert families == ["DejaVu Sans", "DejaVu Sans Mono"]
 
 
 def test_links_lead_into_the_store(host: Any) -> None:

@@ -138,6 +138,7 @@ class Portal:
     sessions: Sessions
     processes: tuple[int, ...]
     checks: list[Result] = field(default_factory=lambda: list(READY))
+    ends: list[str] = field(default_factory=list)
     _session: Session | None = None
 
     @property
@@ -247,13 +248,14 @@ def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iter
         stack.callback(websockify.close)
         for name in ("log", "supervisor"):
             (folder / name).mkdir(exist_ok=True)
-        checks = list(READY)
+        checks, ends = list(READY), list[str]()
         sources = Sources(
             readiness=Readiness(lambda: tuple(checks), fresh=0.0),
             fetch=folder / "fetch.json",
             description=folder / "portal.json",
             host=folder / "host.json",
             folders={"": folder / "log", "supervisor": folder / "supervisor"},
+            ends=lambda: list(ends),
         )
         port = port or free_port()
         where = places(folder, port, websockify.port)
@@ -276,6 +278,7 @@ def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iter
             sessions=sessions,
             processes=processes,
             checks=checks,
+            ends=ends,
         )
 
 

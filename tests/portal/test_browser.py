@@ -212,3 +212,40 @@ def test_a_log_follows(chromium: Browser, shown: rig.Portal) -> None:
         assert page.evaluate(BELOW) < 5
         page.get_by_role("checkbox", name="follow").uncheck()
         page.get_by_text("paused").wait_for(timeout=5000)
+
+
+KILLED = "visomaster_app was killed for memory 2 times, last at 2026-11-26 12:31 UTC (memory limit 600 MiB)"
+NO_GPU = (
+    "visomaster_app ended 3 times, last with exit status 1: RuntimeError: Found no NVIDIA driver. <b>x</b>"
+    " (this container sees no GPU: run it with `--gpus all`, on a machine with an NVIDIA GPU and its driver)"
+)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(("size", "name"), LOOKS, ids=["phone", "desktop"])
+def test_how_the_program_ended_appears(
+    chromium: Browser, shown: rig.Portal, size: dict[str, int], name: str, dark: bool
+) -> None:
+    """While the page is open: why there is no window; and a kill for memory stays when the program is back."""
+    look = f"{name}-{'dark' if dark else 'light'}"
+    fetching(shown, 1.0, "done")
+    ready = list(shown.checks)
+    with browser.page(chromium, size=size, dark=dark) as page:
+        enter(page, shown, "/status/")
+        assert page.get_by_role("alert").count() == 0 or not page.get_by_role("alert").is_visible()
+        shown.ends[:] = [NO_GPU]
+        shown.checks[-1] = rig.Result(name="application", ok=False, detail=f"no window 'VisoMaster'; {NO_GPU}")
+        page.reload()
+        assert page.get_by_role("status").inner_text() == "not ready"
+        assert page.get_by_role("alert").inner_text() == NO_GPU
+        browser.save(page, PICTURES, f"status-ended-{look}")
+        assert browser.fits(page)
+        page.get_by_role("link", name="VisoMaster").click()
+        browser.save(page, PICTURES, f"index-ended-{look}")
+        assert browser.fits(page)
+        shown.ends[:] = [KILLED]
+        shown.checks[:] = ready
+        page.wait_for_selector("#ready.good", timeout=5000)
+        assert page.get_by_role("alert").inner_text() == KILLED
+        browser.save(page, PICTURES, f"index-killed-{look}")
+    shown.ends.clear()

@@ -130,6 +130,9 @@ def test_the_application_waits_for_models_only_when_they_come_at_start(
             paths.FETCH_STATE.write_text(state)
         with pytest.raises(NotReady, match="fetched"):
             needs.models(host(models="start"))
+    paths.FETCH_STATE.write_text('{"status":"failed","files":[{"path":"a","error":null},{"path":"b","error":"404"}]}')
+    with pytest.raises(NotReady, match=r"^some models could not be fetched, and are tried again: b: 404$"):
+        needs.models(host(models="start"))
     paths.FETCH_STATE.write_text('{"status":"done"}')
     needs.models(host(models="start"))
 

@@ -41,6 +41,7 @@ PORTS = frozenset({*choices.PORT.values(), choices.VNC_PORT, choices.WEBSOCKET_P
 MAY_STAND_TWICE: Mapping[str, str] = MappingProxyType(
     {
         "/dev/null": "of every Unix, no choice of ours",
+        "/proc": "of every Linux, no choice of ours",
         "/tmp": "of every Unix, no choice of ours",
         "/usr/sbin": "of every Unix, no choice of ours",
         "/etc/visomaster/models.json": "sandbox/application stands in for a program of others",

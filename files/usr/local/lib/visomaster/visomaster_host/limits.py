@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from visomaster_host import paths
+
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_MAX_THREADS")
 
-_CGROUP = Path("/sys/fs/cgroup")
 _PIDS_PER_THREAD = 32
 """Room for the pools of several libraries and for everything else on the host."""
 
@@ -31,7 +32,7 @@ def thread_cap(*, visible: int, granted: int, pids_max: int | None) -> int | Non
 
 def _granted_cores() -> int:
     cores = len(os.sched_getaffinity(0))
-    quota = _words(_CGROUP / "cpu.max")
+    quota = _words(paths.GROUPS / "cpu.max")
     if quota is None or not quota[0].isdigit():
         return cores
     microseconds, period = (int(word) for word in quota)
@@ -39,7 +40,7 @@ def _granted_cores() -> int:
 
 
 def _pids_max() -> int | None:
-    for path in (_CGROUP / "pids.max", _CGROUP / "pids" / "pids.max"):  # cgroup v2, v1
+    for path in (paths.GROUPS / "pids.max", paths.GROUPS / "pids" / "pids.max"):  # cgroup v2, v1
         words = _words(path)
         if words and words[0].isdigit():
             return int(words[0])

@@ -71,6 +71,8 @@ MODEL_STORE = RUN / "models"
 UNWRITABLE = RUN / "unwritable.json"
 """What root has found of folders that the program cannot write."""
 FETCH_STATE = RUN / "fetch.json"
+RUNS = RUN / "runs"
+"""One file a service: which process it is, and how those before it ended. Root's, for all to read."""
 CONTAINER_LOG = Path("/proc/1/fd/1")
 """What process 1 of a container writes is the container's log."""
 DESKTOP = RUN / "desktop"
@@ -108,9 +110,15 @@ FRONT_SHARE = SHARE / "front"
 FRONT_CONFIGURATION = FRONT_SHARE / "haproxy.cfg"
 PORTAL_SHARE = SHARE / "portal"
 
+GROUPS = Path("/sys/fs/cgroup")
+"""Control groups: what the machine's owner granted us."""
+OWN_GROUPS = Path("/proc/self/cgroup")
+
 X11_LOCKS = Path("/tmp")  # noqa: S108 - fixed by X
 X11_SOCKETS = X11_LOCKS / ".X11-unix"
 MESA_EGL = Path("/usr/share/glvnd/egl_vendor.d/50_mesa.json")
+
+ZONES = Path("/usr/share/zoneinfo")
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 """The distribution's own, whatever else is called so."""

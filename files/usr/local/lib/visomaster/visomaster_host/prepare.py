@@ -4,6 +4,7 @@ cookie.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from visomaster_host import beneath, container, environment, folders, paths, prepared, users, volumes
@@ -43,12 +44,22 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
         _clear_portal()
     if new_cookie:
         paths.FETCH_STATE.unlink(missing_ok=True)
+    _forget_runs(() if new_cookie else host.services)
     cookies = _who_sees_the_screen(host, user)
     if new_cookie or beneath.status(paths.XAUTHORITY) is None:
         write_cookie(host.display_number, cookies)
     else:
         _hand_on_cookie(cookies)
     prepared.say_so(host)
+
+
+def _forget_runs(kept: tuple[str, ...]) -> None:
+    """Let nothing be told of runs before a restart of the machine, and of services that the host has no more, but of
+    those that are `kept`.
+    """
+    for name in os.listdir(paths.RUNS) if paths.RUNS.exists() else ():
+        if name.removesuffix(".json") not in kept:
+            (paths.RUNS / name).unlink(missing_ok=True)
 
 
 def _make_portal_directories() -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from visomaster_host import health, supervisor
+from visomaster_host import health, runs, supervisor
 from visomaster_host.host import Host, read_host
 from visomaster_host.problems import NotReady, Problem, Warned, reporting
 from visomaster_host.service import Check, Result
@@ -103,11 +103,15 @@ def _try(check: Check, service: str, *, host: Host, stands_on: Result | None = N
     try:
         if stands_on and not stands_on.ok:
             raise NotReady(f"needs {stands_on.name}")
-        return Result(name=check.name, ok=True, detail=brief(check.probe(host)))
+        found, before = check.probe(host), runs.told_of(service, missing=False)
+        return Result(name=check.name, ok=True, detail=brief(f"{found}{before and '; '}{before}"))
     except Warned as warning:
         return Result(name=check.name, ok=True, detail=brief(warning), warning=True)
     except (NotReady, Problem) as reason:
-        return Result(name=check.name, ok=False, detail=brief(f"{reason}{_state_of(service)}"))
+        # What stands on a missing part ended for that part.
+        before = "" if stands_on and not stands_on.ok else runs.told_of(service, missing=True)
+        told = f"{reason}{before and '; '}{before}{_state_of(service)}"
+        return Result(name=check.name, ok=False, detail=brief(told))
 
 
 def print_lines(results: list[Result], before: list[Result]) -> None:
@@ -119,9 +123,13 @@ def print_lines(results: list[Result], before: list[Result]) -> None:
 
 
 def print_json(results: list[Result], before: list[Result]) -> None:
-    """Print all results as one JSON object: {"ready": bool, "checks": [{"name", "ok", "detail"}]}."""
+    """Print all results as one JSON object: {"ready": bool, "checks": [{"name", "ok", "detail"}], "notices": [text]}.
+
+    A notice is what happened since the host was started and may have been healed since.
+    """
     ready = all(result.ok for result in results)
-    print(json.dumps({"ready": ready, "checks": [result.as_json() for result in results]}))
+    checks = [result.as_json() for result in results]
+    print(json.dumps({"ready": ready, "checks": checks, "notices": runs.notices()}))
 
 
 def _state_of(service: str) -> str:

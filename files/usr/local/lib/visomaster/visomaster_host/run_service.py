@@ -19,9 +19,11 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
-from visomaster_host import paths
+from visomaster_host import paths, runs
 from visomaster_host.host import Host, read_host
 from visomaster_host.kernel import end_with_parent
+from visomaster_host.last_words import MARK
+from visomaster_host.locales import is_usable
 from visomaster_host.needs import PREPARED
 from visomaster_host.problems import NotReady, Problem, reporting
 from visomaster_host.service import Need, Service
@@ -91,7 +93,9 @@ def run(arguments: list[str]) -> int:
         raise Problem(f"expected one name of {', '.join(known())}, got {' '.join(arguments) or 'none'}")
     host = read_host()
     service = known()[arguments[0]]
-    for need in (PREPARED, *service.needs):
+    wait_for(PREPARED, host)
+    tell_of_last_run(service)
+    for need in service.needs:
         wait_for(need, host)
     launch = service.launch(host)
     variables = environment(service, launch.variables, os.environ)
@@ -105,6 +109,14 @@ def run(arguments: list[str]) -> int:
     if service.once:
         return run_once((path, *launch.argv[1:]), variables)
     return become(path, launch.argv, variables)
+
+
+def tell_of_last_run(service: Service) -> None:
+    """Say how the run of `service` before this one ended, in its log and the container's, if nobody had asked it to."""
+    with contextlib.suppress(OSError):  # a full disk is no reason to run nothing
+        if told := runs.begin(service):
+            print(printable(f"{MARK}{told}"), flush=True)
+            tell_container(f"{MARK}{told}\n")
 
 
 def which(program: str, folders: str) -> str | None:
@@ -131,8 +143,11 @@ def wait_for(need: Need, host: Host) -> None:
 
 
 def environment(service: Service, own: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
-    """The variables of `service`: its own, the few of `inherited` it may see, and what all expect."""
-    kept = {name: plain(value) for name, value in inherited.items() if _may_inherit(name, service.inherits)}
+    """The variables of `service`: its own, the few of `inherited` it may see, and what all expect: every log is of one
+    time zone, and every name of a file is UTF-8.
+    """
+    kept = {name: plain(value) for name, value in inherited.items() if _may_inherit(name, (*service.inherits, "TZ"))}
+    kept = {name: value for name, value in kept.items() if not name.startswith("LC_") or is_usable(value)}
     user = {"HOME": str(service.home), "USER": service.user, "LOGNAME": service.user}
     return {"LANG": "C.UTF-8", "PATH": paths.SYSTEM_PATH, **kept, **user, **own}
 

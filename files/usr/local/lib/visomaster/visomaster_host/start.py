@@ -26,6 +26,7 @@ from visomaster_host import paths, supervisor
 from visomaster_host.environment import Environment, container_environment, drop_secrets, read_environment, tell_logins
 from visomaster_host.files import ensure_directory
 from visomaster_host.host import Host, read_host
+from visomaster_host.locales import zone_problem
 from visomaster_host.prepare import make_log_directories, prepare
 from visomaster_host.prepared import is_prepared
 from visomaster_host.problems import Problem, reporting
@@ -64,7 +65,10 @@ def start(command: list[str]) -> int:
     if os.geteuid() != 0:
         raise Problem("must be run as root")
     host = read_host()
-    checked = read_environment(container_environment(), host)
+    variables = container_environment()
+    checked = read_environment(variables, host)
+    if problem := zone_problem(variables.get("TZ", "")):
+        _say(problem)
     tell_logins()
     if not command and is_main_program(os.getpid(), os.getppid(), _name_of_init()):
         become_supervisord(host, checked)

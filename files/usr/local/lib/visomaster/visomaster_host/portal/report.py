@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from visomaster_host import paths
+from visomaster_host import paths, runs
 from visomaster_host.portal import logs
 from visomaster_host.service import Result
 
@@ -86,6 +86,7 @@ class Sources:
     description: Path = paths.PORTAL_DESCRIPTION
     host: Path = paths.HOST
     folders: Mapping[str, Path] = field(default_factory=lambda: logs.FOLDERS)
+    ends: Callable[[], list[str]] = runs.notices
 
 
 def report(sources: Sources, *, now: float | None = None) -> dict[str, Any]:
@@ -100,6 +101,7 @@ def report(sources: Sources, *, now: float | None = None) -> dict[str, Any]:
         "fetch": read_state(sources.fetch),
         "refused": refused(sources.folders, now=time.time() if now is None else now),
         "notices": [*portal.get("notices", []), *(check.detail for check in checks if check.warning)],
+        "ends": sources.ends(),
         "services": portal.get("services", []),
         "host": {name: host.get(name) for name in ("application", "commit", "screen", "models")},
     }

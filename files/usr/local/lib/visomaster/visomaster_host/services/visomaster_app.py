@@ -17,7 +17,7 @@ LOG = paths.PORTAL_LOGS / "visomaster_app.log"
 _INHERITS = (
     *limits.VARIABLES,
     *PROXIES,
-    *("CUDA_", "LC_", "LD_LIBRARY_PATH", "NVIDIA_", "ORT_", "PYTORCH_", "QT_", "TORCH_", "TZ"),
+    *("CUDA_", "LC_", "LD_LIBRARY_PATH", "NVIDIA_", "ORT_", "PYTORCH_", "QT_", "TORCH_"),
 )
 
 

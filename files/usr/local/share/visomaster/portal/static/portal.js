@@ -35,6 +35,7 @@ function showReady(report) {
   if (report.ready) pill("ready", "good");
   else if (fetch && fetch.status === "failed") pill("models missing", "bad");
   else if (fetch && fetch.status === "running") pill("fetching models", "wait");
+  else if (report.ends.length) pill("not ready", "bad");
   else pill("starting", "wait");
 }
 
@@ -45,6 +46,14 @@ function showChecks(checks) {
     item.setAttribute("aria-label", `${check.name}: ${check.ok ? "there" : "not there"} ${check.detail}`);
     return item;
   }));
+}
+
+function showEnds(ends, ready) {
+  const box = document.getElementById("ends");
+  box.className = ready ? "notices past" : "notices";
+  const shown = Array.from(box.children, (line) => line.textContent);
+  if (shown.join("\n") === ends.join("\n")) return; // a screen reader speaks every change
+  box.replaceChildren(...ends.map((end) => element("p", end, "notice")));
 }
 
 function bar(fetch) {
@@ -125,6 +134,7 @@ function reuseBar(box, parts) {
 function show(report) {
   showReady(report);
   showChecks(report.checks);
+  showEnds(report.ends, report.ready);
   showFetch(report.fetch);
   const refused = document.getElementById("refused");
   if (refused) refused.textContent = `${report.refused.at_least ? "at least " : ""}${report.refused.requests}`;
