@@ -83,6 +83,7 @@ class StandIn:
     def __init__(self, pair: tls.Pair | None = None) -> None:
         self.seen: list[bytes] = []
         self.location: str | None = None
+        self.cookie: str | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         if pair:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -119,7 +120,8 @@ class StandIn:
         if b"upgrade: websocket" in request.lower():
             connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
             return
-        place = f"Location: {self.location}\r\n".encode() if self.location else b""
+        said = {"Location": self.location, "Set-Cookie": self.cookie}
+        place = "".join(f"{name}: {value}\r\n" for name, value in said.items() if value).encode()
         status = b"302 Found" if self.location else b"200 OK"
         head = b"HTTP/1.1 %s\r\nConnection: close\r\nServer: stand-in\r\n%sContent-Length: %d\r\n\r\n"
         connection.sendall(head % (status, place, len(request)) + request)

@@ -25,7 +25,7 @@ class Viewer:
         self.connection, self._waiting = connection, begun
 
     def frame(self, seconds: float = 10) -> tuple[int, bytes] | None:
-        """The next frame's kind and content; None when the other side has ended the connection. Raises `TimeoutError`."""
+        """The next frame's kind and content; None when the other side has ended it all. Raises `TimeoutError`."""
         head = self._read(2, seconds)
         length = head[1] & 0x7F if head else 0
         if head and length > 125:

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import select
 import signal
@@ -33,7 +34,7 @@ else:
     _Handler = object
 
 
-class Watchful(_Handler):
+class Watchful(_Handler):  # type: ignore[misc]  # websockify has no types
     """What websockify's handler of one viewer does besides; comes before it among the bases."""
 
     _asked = 0.0
@@ -57,9 +58,7 @@ class Watchful(_Handler):
 
 def main() -> None:
     """Serve until the end of this process, with the arguments of websockify itself."""
-    # Debian's module, in a folder of its own; with all it imports 90 ms.
-    from websockify import websocketproxy
-
+    websocketproxy: Any = importlib.import_module("websockify.websocketproxy")  # Debian's, unpacked into a folder
     os.register_at_fork(after_in_child=lambda: end_with_parent(signal.SIGKILL))
     handler = type("Handler", (Watchful, websocketproxy.ProxyRequestHandler), {})
     proxy = websocketproxy.WebSocketProxy

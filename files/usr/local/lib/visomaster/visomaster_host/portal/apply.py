@@ -140,7 +140,8 @@ def _replace_services(
     itself then says what is wrong. Asking it first would make every start of the portal wait for two of Caddy.
     """
     new = places.run / "services.caddy.new"
-    write_atomic(new, render.services_file(services, login.cookie).encode(), mode=0o400, owner=places.caddy)
+    rendered = render.services_file(services, login.cookie, secure=wanted.enable_https)
+    write_atomic(new, rendered.encode(), mode=0o400, owner=places.caddy)
     if services != wanted.offered:
         _validate(login, places, wanted, new)
     new.replace(_services(places))
