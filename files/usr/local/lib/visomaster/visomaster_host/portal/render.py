@@ -98,7 +98,7 @@ def _cookies(secure: bool) -> list[str]:
     anywhere = ['header_down Set-Cookie "(?i); *domain=[^;]*(;|$)" "$1"']
     in_the_clear = [
         'header_down Set-Cookie "(?i)(?:; *(?:secure|partitioned))+(;|$)" "$1"',
-        'header_down Set-Cookie "(?i)(; *samesite=)none" "$1Lax"',
+        'header_down Set-Cookie "(?i); *samesite=none" "; SameSite=Lax"',
     ]
     return anywhere if secure else anywhere + in_the_clear
 
