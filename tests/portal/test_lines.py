@@ -83,7 +83,7 @@ def websockify_said(portal: rig.Portal) -> str:
 def test_a_still_desktop_is_kept_open(hurried: rig.Portal, screen: wire.Screen) -> None:
     """Behind a proxy that ends what is idle: pings go out, their answers come back, and a viewer who says nothing else
     stays for longer than either would wait."""
-    proxy = wire.Impatient(hurried.port, seconds=2.2)
+    proxy = wire.Between(hurried.port, seconds=2.2)
     try:
         with wire.viewer(hurried, proxy.port) as viewer, screen.accept() as served:
             begin = time.monotonic()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import re
 import select
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.portal import rig
@@ -78,12 +80,12 @@ def viewer(portal: rig.Portal, port: int = 0, buffer: int = 0) -> Iterator[Viewe
         yield Viewer(connection, begun)
 
 
-class Impatient:
-    """A proxy in between that ends a connection on which nothing has gone either way for `seconds`, as most do after
-    sixty."""
+class Between:
+    """Somebody's proxy: ends a connection on which nothing has gone either way for `seconds`, as most do after sixty,
+    and says of a request what it has been told to, instead of what the browser has said."""
 
-    def __init__(self, port: int, seconds: float) -> None:
-        self._target, self._seconds = port, seconds
+    def __init__(self, port: int, *, seconds: float = 60, told: Mapping[str, str] | None = None) -> None:
+        self._target, self._seconds, self._told = port, seconds, dict(told or {})
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -102,13 +104,19 @@ class Impatient:
             return
 
     def _carry(self, visitor: socket.socket) -> None:
-        with visitor, socket.create_connection(("127.0.0.1", self._target)) as inner:
+        with visitor, socket.create_connection(("127.0.0.1", self._target)) as inner, contextlib.suppress(OSError):
             ways = {visitor: inner, inner: visitor}
             while ready := select.select(list(ways), [], [], self._seconds)[0]:
                 for end in ready:
                     if not (data := end.recv(65536)):
                         return
-                    ways[end].sendall(data)
+                    ways[end].sendall(self._said(data) if end is visitor else data)
+
+    def _said(self, request: bytes) -> bytes:
+        for name, value in self._told.items():
+            line = rf"(?im)^{name}: [^\r]*\r\n".encode()
+            request = re.sub(line, f"{name}: {value}\r\n".encode() if value else b"", request)
+        return request
 
 
 class Screen:
