@@ -99,7 +99,7 @@ def test_a_part_that_does_not_come_is_asked_for_again(
     page.route(f"**/{part}*", fail_once)
     before = len(portal.websockify.seen)
     page.goto(begin + path, wait_until="commit")
-    page.get_by_text("A part of this page did not come").wait_for()
+    page.get_by_text("A part of this page did not load").wait_for()
     works(page, portal, path, before)
     assert len(failed) == 1
 
@@ -120,7 +120,7 @@ def test_a_part_that_never_comes_is_asked_for_some_times(page: Page, portal: rig
     )
     page.route(f"**/{part}*", lambda route: route.abort())
     page.goto(place, wait_until="commit")
-    page.get_by_text("A part of this page did not come, 5 times").wait_for()
+    page.get_by_text("A part of this page did not load, 5 times").wait_for()
     browser.save(page, PICTURES, f"missing-{part.replace('/', '-')}")
     page.unroute(f"**/{part}*")
     before = len(portal.websockify.seen)

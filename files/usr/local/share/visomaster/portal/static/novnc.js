@@ -41,8 +41,8 @@ RFB.prototype.clipboardPasteFrom = function (text) {
   paste.call(this, asBytes(text));
 };
 
-// Behind a proxy that passes on another host than the browser's, the websocket's Origin looks foreign: that this page was
-// read from here shows by what only its readers know. It stands in no address bar.
+// Behind a proxy that passes on another host than the browser's, the websocket's Origin looks foreign: that this page
+// was read from here shows by what only its readers know. It stands in no address bar.
 const known = document.querySelector("script[nonce]").nonce;
 globalThis.WebSocket = new Proxy(WebSocket, {
   construct(target, [url, ...protocols]) {
@@ -54,6 +54,7 @@ globalThis.WebSocket = new Proxy(WebSocket, {
 
 const TRIES = "visomaster-desktop-tries";
 const MOST = 3;
+const LOST = "The machine does not answer. This page goes on when it does.";
 const UNHEARD = "The desktop runs, but its websocket does not reach it. A proxy in between has to pass websockets on "
   + "(nginx: proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade, proxy_set_header Connection \"upgrade\").";
 let waiting = false;
@@ -62,9 +63,9 @@ let waiting = false;
 async function desktopIsThere() {
   const answer = await fetch("../status/status.json", { cache: "no-store" }).catch(() => undefined);
   if (answer?.status === 401) return undefined;
-  if (!answer?.ok) return "The machine does not answer. This page goes on when it does.";
-  const missing = (await answer.json()).checks.filter((check) => !check.ok && ["vnc", "websocket"].includes(check.name));
-  return missing.length === 0 || "The desktop is not there at the moment. This page goes on when it is.";
+  if (!answer?.ok) return LOST;
+  const checks = (await answer.json()).checks.filter((check) => ["vnc", "websocket"].includes(check.name));
+  return checks.every((check) => check.ok) || "The desktop is not there at the moment. This page goes on when it is.";
 }
 
 async function whyNot() {
@@ -86,7 +87,7 @@ async function beginAnew() {
   let there;
   do {
     await new Promise((resolve) => setTimeout(resolve, 1000));
-    there = await desktopIsThere().catch(() => "The machine does not answer as it should. This page goes on when it does.");
+    there = await desktopIsThere().catch(() => LOST);
     if (typeof there === "string") globalThis.visomaster.tell(there);
   } while (typeof there === "string");
   const tries = Number(sessionStorage.getItem(TRIES)) + 1;

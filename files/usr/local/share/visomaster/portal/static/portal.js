@@ -158,8 +158,8 @@ async function update() {
   timer = setTimeout(update, wait);
 }
 
-// Behind a proxy that passes on another host than the browser's, what our pages send looks foreign: what is refused later
-// is told now.
+// Behind a proxy that passes on another host than the browser's, what our pages send looks foreign: what would be refused
+// later is told now.
 async function showForeign() {
   const answer = await fetch(main.dataset.origin, { method: "POST", cache: "no-store" }).catch(() => undefined);
   if (answer?.status !== 403) return;

@@ -51,15 +51,17 @@
     if (missing) return;
     missing = true;
     if (tried < WAITS.length) {
-      tell(`A part of this page did not come. Loading it again in ${WAITS[tried]} s.`);
+      tell(`A part of this page did not load. Trying again in ${WAITS[tried]} s.`);
       setTimeout(reload, WAITS[tried] * 1000, tried + 1);
     } else {
-      tell(`A part of this page did not come, ${tried} times. Is the line good, and does a proxy in between let all of it through?`, () => reload(0));
+      const text = `A part of this page did not load, ${tried} times over.`;
+      tell(`${text} Is the line good, and does a proxy in between let everything through?`, () => reload(0));
     }
   }
 
   addEventListener("error", ({ target }) => {
-    if (target instanceof HTMLScriptElement || (target instanceof HTMLLinkElement && target.rel === "stylesheet")) begin();
+    const style = target instanceof HTMLLinkElement && target.rel === "stylesheet";
+    if (style || target instanceof HTMLScriptElement) begin();
   }, true);
   addEventListener("load", () => {
     if (!missing) sessionStorage.removeItem(KEY);
