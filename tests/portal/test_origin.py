@@ -98,7 +98,8 @@ def test_a_refusal_says_why(portal: rig.Portal) -> None:
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert answer.body.decode() == (
         f"The browser says this page is at {HERE}, what arrived here is for desk.example. "
-        "If a proxy is in between, have it pass on the Host that the browser has sent (nginx: proxy_set_header Host $http_host;)."
+        "If a proxy is in between, have it pass on the Host that the browser has sent "
+        "(nginx: proxy_set_header Host $http_host;)."
     )
 
 
