@@ -167,3 +167,25 @@ POSTS = """async (portal) => {
     }
 }"""
 """Every way in which a page can post to another origin."""
+
+AS_A_PROXY = """async (session) => {
+    const outcomes = {};
+    const post = async (name, headers, mode) => {
+        const wanted = { method: "POST", credentials: "include", headers, mode };
+        const answer = await fetch(`${session}/logout`, wanted).catch(() => undefined);
+        outcomes[name] = answer && answer.type !== "opaque" ? answer.status : "refused";
+    };
+    await post("X-Forwarded-Host", { "X-Forwarded-Host": location.host });
+    await post("X-Forwarded-Port", { "X-Forwarded-Port": location.port });
+    await post("Forwarded", { Forwarded: `host="${location.host}"` });
+    await post("Sec-Fetch-Site", { "Sec-Fetch-Site": "same-origin", "X-Forwarded-Host": location.host }, "no-cors");
+    for (const query of ["", "?page=", `?page=${"0".repeat(32)}`]) {
+        outcomes[`websocket ${query}`] = await new Promise((resolve) => {
+            const socket = new WebSocket(`${session.replace("http", "ws")}/vnc/websockify${query}`);
+            socket.onopen = () => resolve("open");
+            socket.onerror = () => resolve("refused");
+        });
+    }
+    return outcomes;
+}"""
+"""What a page tries that knows where the session is, to be taken for what is behind a proxy."""

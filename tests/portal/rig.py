@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +83,7 @@ class StandIn:
     def __init__(self, pair: tls.Pair | None = None) -> None:
         self.seen: list[bytes] = []
         self.location: str | None = None
+        self.cookie: str | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         if pair:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -119,7 +120,8 @@ class StandIn:
         if b"upgrade: websocket" in request.lower():
             connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
             return
-        place = f"Location: {self.location}\r\n".encode() if self.location else b""
+        said = {"Location": self.location, "Set-Cookie": self.cookie}
+        place = "".join(f"{name}: {value}\r\n" for name, value in said.items() if value).encode()
         status = b"302 Found" if self.location else b"200 OK"
         head = b"HTTP/1.1 %s\r\nConnection: close\r\nServer: stand-in\r\n%sContent-Length: %d\r\n\r\n"
         connection.sendall(head % (status, place, len(request)) + request)
@@ -311,6 +313,14 @@ def _program(
     finally:
         process.terminate()
         process.wait(10)
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 5) -> None:
+    """Return when `condition` holds. Raises `AssertionError` when time is over."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.02)
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> None:

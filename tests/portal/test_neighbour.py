@@ -126,6 +126,19 @@ def test_the_neighbour_posts_nothing(owner: BrowserContext, street: Street) -> N
     expect_inside(page)
 
 
+def test_the_neighbour_cannot_speak_for_a_proxy(owner: BrowserContext, street: Street) -> None:
+    """Not even one that knows the secret path: what a proxy would say of the browser's host, a page cannot say, and it
+    knows nothing that stands in ours."""
+    before = len(street.portal.websockify.seen)
+    outcomes = visit(owner, street).evaluate(hostile.AS_A_PROXY, f"{street.here}{street.portal.session.base}")
+    assert len(outcomes) == 7
+    assert {name: found for name, found in outcomes.items() if found != "refused"} == {}
+    assert len(street.portal.websockify.seen) == before
+    page = owner.pages[0]
+    page.reload()
+    expect_inside(page)
+
+
 def test_the_neighbour_gets_no_hold_of_a_window(owner: BrowserContext, street: Street) -> None:
     """A portal that it opened cannot be read, and cannot be led elsewhere behind the owner's back."""
     page = visit(owner, street)

@@ -123,6 +123,10 @@ def test_without_the_pages_the_desktop_still_opens(folder: Path) -> None:
             assert portal.get("/ready").status == 503
             index = portal.inside("/")
             assert (index.status, b"vnc/" in index.body) == (503, True)
+            for path in ("/", "/status/", "/logs/visomaster_app.log"):
+                page = portal.browse(path, HTML)
+                assert (page.status, b'http-equiv="refresh"' in page.body) == (503, True), path
+            assert portal.browse("/status/status.json").body == b"503 Service Unavailable"
             assert portal.inside("/vnc/vnc.html").status == 200
 
 

@@ -88,9 +88,11 @@ def test_a_service_that_speaks_tls(folder: Path) -> None:
     text = json.dumps({"version": 2, "services": services})
     try:
         with rig.running(folder, rig.wanted(token=rig.TOKEN, portal_config=text)) as portal:
+            service.cookie = "a=1; Path=/; Domain=127.0.0.1; Secure"
             answer = portal.inside("/secure/a?b=c")
             assert (answer.status, portal.prepared.notices) == (200, ())
             assert answer.body.startswith(b"GET /a?b=c HTTP/1.1\r\n")
+            assert answer.headers["set-cookie"] == "a=1; Path=/secure/"
     finally:
         service.close()
 
@@ -132,17 +134,75 @@ def test_a_service_meets_its_own_host_and_origin(extended: rig.Portal, stand_in:
     assert b"Origin:" not in extended.inside("/jupyter/").body
 
 
+OUTSIDE = {
+    "X-Forwarded-Host": "desk.example:8443",
+    "X-Forwarded-Port": "8443",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Prefix": "/x",
+    "X-Real-IP": "203.0.113.9",
+    "X-Original-Host": "desk.example:8443",
+    "Forwarded": 'for=203.0.113.9;host="desk.example:8443";proto=https',
+}
+
+
+@pytest.mark.parametrize("prefix", ["plain", "jupyter", "lab", "open"])
+@pytest.mark.parametrize("here", ["http://127.0.0.1:PORT", "https://desk.example:8443", "https://desk.example"])
+def test_a_service_that_checks_referer_meets_its_own_host(
+    extended: rig.Portal, stand_in: rig.StandIn, prefix: str, here: str
+) -> None:
+    """Jupyter's /files/ are for its own pages: whatever proxy is in between, Referer and Origin name the host that it
+    was asked by, and nothing of the outside contradicts them."""
+    here = here.replace("PORT", str(extended.port))
+    headers = {**OUTSIDE, "Origin": here, "Referer": f"{here}{extended.base}/{prefix}/tree?x=1"}
+    answer = extended.browse(f"/{prefix}/files/x", headers)
+    assert answer.status == 200
+    seen = answer.body.decode()
+    its_own = {"plain": "", "open": "", "jupyter": "/jupyter", "lab": f"{extended.base}/lab"}[prefix]
+    upstream = f"http://127.0.0.1:{stand_in.port}"
+    assert f"Host: 127.0.0.1:{stand_in.port}\r\n" in seen
+    assert f"Referer: {upstream}{its_own}/tree?x=1\r\n" in seen
+    assert f"Origin: {upstream}\r\n" in seen
+    assert [word for word in ("Forwarded", "desk.example", "203.0.113.9", "https") if word in seen] == []
+
+
+@pytest.mark.parametrize(
+    ("cookie", "seen"),
+    [
+        ("a=1; Path=/", "a=1; Path=BASE/plain/"),
+        ("a=1; Path=/x; HttpOnly", "a=1; Path=BASE/plain/x; HttpOnly"),
+        ("a=1; Domain=127.0.0.1; Path=/", "a=1; Path=BASE/plain/"),
+        ("a=1; Path=/; Secure; Partitioned; SameSite=None", "a=1; Path=BASE/plain/; SameSite=Lax"),
+        ("secure=Secure; path=/;secure;httponly", "secure=Secure; path=BASE/plain/;httponly"),
+    ],
+)
+def test_a_services_cookie_is_taken_by_a_browser(
+    extended: rig.Portal, stand_in: rig.StandIn, cookie: str, seen: str
+) -> None:
+    """For the host and the path that the browser knows, and without TLS not for TLS alone."""
+    stand_in.cookie = cookie
+    try:
+        found = extended.browse("/plain/").headers["set-cookie"]
+    finally:
+        stand_in.cookie = None
+    assert found == seen.replace("BASE", extended.base)
+
+
 @pytest.mark.parametrize(
     ("prefix", "location", "seen"),
     [
         ("plain", "/lab", "/plain/lab"),
         ("plain", "/", "/plain/"),
         ("plain", "http://127.0.0.1:PORT/lab?x=1", "/plain/lab?x=1"),
+        ("plain", "http://127.0.0.1:PORT", "/plain/"),
+        ("plain", "//127.0.0.1:PORT/lab", "/plain/lab"),
+        ("plain", "https://localhost:PORT/lab", "/plain/lab"),
+        ("plain", "http://127.0.0.1:1/lab", "http://127.0.0.1:1/lab"),
         ("plain", "relative", "relative"),
         ("plain", "https://elsewhere.example/x", "https://elsewhere.example/x"),
         ("plain", "//elsewhere.example/x", "//elsewhere.example/x"),
         ("jupyter", "/jupyter/lab", "/jupyter/lab"),
         ("jupyter", "http://127.0.0.1:PORT/jupyter/lab", "/jupyter/lab"),
+        ("jupyter", "//localhost:PORT/jupyter/lab", "/jupyter/lab"),
     ],
 )
 def test_redirects_of_a_service_stay_under_its_prefix(
@@ -235,8 +295,8 @@ def test_what_caddy_refuses_replaces_nothing(folder: Path, monkeypatch: pytest.M
     """Should our own rendering ever be wrong: Caddy is asked first, and what it says is on the page."""
     rendered = render.services_file
 
-    def wrong(services: PortalConfig, cookie: str) -> str:
-        return rendered(services, cookie) + ("" if services == rig.OFFERED else "no such directive {\n")
+    def wrong(services: PortalConfig, cookie: str, *, secure: bool) -> str:
+        return rendered(services, cookie, secure=secure) + ("" if services == rig.OFFERED else "no such directive {\n")
 
     monkeypatch.setattr(render, "services_file", wrong)
     text = "localhost:8080:18080:/:Jupyter"

@@ -140,7 +140,8 @@ def _replace_services(
     itself then says what is wrong. Asking it first would make every start of the portal wait for two of Caddy.
     """
     new = places.run / "services.caddy.new"
-    write_atomic(new, render.services_file(services, login.cookie).encode(), mode=0o400, owner=places.caddy)
+    rendered = render.services_file(services, login.cookie, secure=wanted.enable_https)
+    write_atomic(new, rendered.encode(), mode=0o400, owner=places.caddy)
     if services != wanted.offered:
         _validate(login, places, wanted, new)
     new.replace(_services(places))
@@ -165,8 +166,8 @@ def _describe(places: Places, description: dict[str, object]) -> None:
 
 
 def _install_desktop_page(places: Places, nonce: str) -> None:
-    """noVNC's own page with one script of ours before its own, and the `nonce` that lets them run; its files stay as
-    the distribution made them.
+    """noVNC's own page with two scripts of ours before its own, and the `nonce` that lets them run; its files stay as
+    the distribution made them. The first one loads the page again when a part of it has not come.
 
     libvncserver 0.9.14 (Debian 12, Ubuntu 24.04) tells every client that it takes the extended clipboard,
     which x11vnc does not: what is pasted in the browser is lost. The script keeps noVNC from asking for it.
@@ -180,7 +181,9 @@ def _install_desktop_page(places: Places, nonce: str) -> None:
     first = page.find("<script")
     if first < 0:
         raise Problem(f"{places.novnc}/vnc.html: expected a page of noVNC, found no script in it")
-    page = page[:first] + '<script type="module" src="../assets/novnc.js"></script>\n    ' + page[first:]
+    again = (places.share / "templates/again.js").read_text(encoding="utf-8")
+    ours = f'<script>\n{again}</script>\n    <script type="module" src="../assets/novnc.js"></script>\n    '
+    page = page[:first] + ours + page[first:]
     page = re.sub(r"<script\b", f'<script nonce="{nonce}"', page)
     write_atomic(places.run / "vnc.html", page.encode(), mode=0o400, owner=places.caddy)
 

@@ -42,7 +42,7 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,4}")
 _HOSTS = ("localhost", "127.0.0.1")
 # A prefix of ours, or one that would hide a page of ours.
 _OUR_PREFIXES = frozenset(
-    {"/assets", "/health", "/login", "/logout", "/logs", "/ready", "/status", "/vnc", "/websockify"}
+    {"/assets", "/health", "/login", "/logout", "/logs", "/origin", "/ready", "/status", "/vnc", "/websockify"}
 )
 # Local ports that are no web services for a person: VNC and websockify.
 _OUR_PORTS = frozenset({VNC_PORT, PORT[Access.VNC], WEBSOCKET_PORT})

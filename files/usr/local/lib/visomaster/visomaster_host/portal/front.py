@@ -21,6 +21,9 @@ MOST = 25_000
 """Connections at one time; fewer where the limit of open files is lower."""
 PATIENCE, LITTLE_PATIENCE = "10s", "3s"
 """How long a connection may take to send a request's head: less where fewer of them fit."""
+DEAD_AFTER, PROBED_AFTER = "60s", "20s"
+"""When a visitor's line counts as dead: what was sent has not been taken for so long; asked when nothing was sent. The
+kernel's own answers are a quarter of an hour and two hours."""
 
 _SPARE = 100  # descriptors for all else
 _BACKLOG = 4096
@@ -35,7 +38,7 @@ def command(program: str, configuration: Path) -> tuple[str, ...]:
 
 def variables(listener: int, caddy: Path) -> dict[str, str]:
     """What haproxy.cfg takes from the environment: its socket, where Caddy listens, how many may
-    come. Raises the limit of open files where that is allowed."""
+    come, when a line is dead. Raises the limit of open files where that is allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = min(hard, 2 * MOST + _SPARE)
     if files > soft:
@@ -46,6 +49,8 @@ def variables(listener: int, caddy: Path) -> dict[str, str]:
         "FRONT_CADDY": str(caddy),
         "FRONT_CONNECTIONS": str(most),
         "FRONT_PATIENCE": PATIENCE if most == MOST else LITTLE_PATIENCE,
+        "FRONT_DEAD_AFTER": DEAD_AFTER,
+        "FRONT_PROBED_AFTER": PROBED_AFTER,
     }
 
 

@@ -14,16 +14,20 @@ from visomaster_host.portal.config import Offer, OwnPage, PortalConfig, Proxied
 _CLOSED_AFTERWARDS = ["@visitor not header Upgrade *", "header @visitor Connection close"]
 """Who has no login keeps no connection."""
 
+_NOT_FORWARDED = [f"header_up -{name}" for name in ("X-Forwarded-*", "Forwarded", "X-Real-Ip", "X-Original-*")]
+"""What a proxy before us, or Caddy, says of the outside: a service that believes it finds that Host and Origin are of
+elsewhere, and names places that we cannot translate."""
 
-def services_file(config: PortalConfig, cookie: str) -> str:
+
+def services_file(config: PortalConfig, cookie: str, *, secure: bool) -> str:
     """The snippets `services_open`, `services_behind_login` and `services_by_referer`, which the Caddyfile imports.
-    `cookie` is ours.
+    `cookie` is ours; `secure` says that the portal itself is asked over TLS.
     """
     groups = {
         "services_open": [service for service in config.proxied if not service.auth],
         "services_behind_login": [service for service in config.proxied if service.auth],
     }
-    snippets = {name: [_service(service, cookie) for service in services] for name, services in groups.items()}
+    snippets = {name: [_service(service, cookie, secure) for service in services] for name, services in groups.items()}
     # A service that knows its prefix writes links to it from the host's root: such a request goes into the session.
     known = [each for each in groups["services_behind_login"] if not (each.strip_prefix or each.with_base)]
     snippets["services_by_referer"] = [_into_session(service) for service in known]
@@ -42,7 +46,7 @@ def _into_session(service: Proxied) -> str:
     return _indented(_block(f"@{matcher}", conditions) + "\n" + redirect) + "\n"
 
 
-def _service(service: Proxied, cookie: str) -> str:
+def _service(service: Proxied, cookie: str, secure: bool) -> str:
     """One service. It sees neither our cookie nor our login, and its own host name, which is what it checks
     Origin and Referer by. What it says of places on this host, a visitor finds below the session's path.
     """
@@ -50,8 +54,10 @@ def _service(service: Proxied, cookie: str) -> str:
     proxy = [
         f"header_up Host {upstream}",
         f'header_up Origin "^.*$" "{service.scheme}://{upstream}"',
+        *_NOT_FORWARDED,
         f'header_up Cookie "(^|; *){re.escape(cookie)}=[^;]*" "$1-portal="',
         *_places(service, upstream),
+        *_cookies(secure),
         "header_down -Server",
     ]
     # What one visitor leaves unread in a connection must not meet another one's request.
@@ -70,19 +76,31 @@ def _service(service: Proxied, cookie: str) -> str:
 
 def _places(service: Proxied, upstream: str) -> list[str]:
     """How places on this host are translated: a visitor's in Referer, the service's in Location and Set-Cookie."""
-    itself = re.escape(f"://{upstream}")
+    own_host = rf"(?:https?:)?//(?:127\.0\.0\.1|localhost):{service.port}"
     if service.with_base:
         return [
             f'header_up Referer "^https?://[^/]+" "{service.scheme}://{upstream}"',
-            f'header_down Location "^https?{itself}/" "/"',
+            f'header_down Location "^{own_host}(?:/|$)" "/"',
         ]
     place = f"(?:{service.prefix}(/.*)|/.*)?" if service.strip_prefix else "(/.*)?"
     back = "/{http.vars.base}" + (f"{service.prefix[1:]}/" if service.strip_prefix else "")
     return [
         f'header_up Referer "^https?://[^/]+(?:/~[A-Za-z0-9_-]{{22}})?{place}$" "{service.scheme}://{upstream}$1"',
-        f'header_down Location "^(?:https?{itself})?/([^/].*|)$" "{back}$1"',
+        f'header_down Location "^(?:{own_host}(?:/(.*))?|/([^/].*|))$" "{back}$1$2"',
         f'header_down Set-Cookie "(?i)(; *path=)/" "$1{back}"',
     ]
+
+
+def _cookies(secure: bool) -> list[str]:
+    """A service's cookies are for whatever host it was asked by; without TLS a browser refuses `Secure` ones, and with
+    them what is for all sites."""
+    # Caddy takes an empty replacement for none at all, and sets the header to what it should look for.
+    anywhere = ['header_down Set-Cookie "(?i); *domain=[^;]*(;|$)" "$1"']
+    in_the_clear = [
+        'header_down Set-Cookie "(?i)(?:; *(?:secure|partitioned))+(;|$)" "$1"',
+        'header_down Set-Cookie "(?i); *samesite=none" "; SameSite=Lax"',
+    ]
+    return anywhere if secure else anywhere + in_the_clear
 
 
 def _block(head: str, lines: list[str]) -> str:

@@ -41,20 +41,62 @@ RFB.prototype.clipboardPasteFrom = function (text) {
   paste.call(this, asBytes(text));
 };
 
-// noVNC tries again only when a connection that was there has ended. After a try that failed, the page waits until the
-// desktop can be reached and is loaded anew: so it is when the token was changed, and shows the login then.
-async function beginAnew() {
-  for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    const answer = await fetch("../status/status.json", { cache: "no-store" }).catch(() => undefined);
-    if (answer?.status === 401) break;
-    const checks = answer?.ok ? (await answer.json()).checks : undefined;
-    if (checks?.every((check) => check.ok || !["vnc", "websocket"].includes(check.name))) break;
-  }
+// Behind a proxy that passes on another host than the browser's, the websocket's Origin looks foreign: that this page
+// was read from here shows by what only its readers know. It stands in no address bar.
+const known = document.querySelector("script[nonce]").nonce;
+globalThis.WebSocket = new Proxy(WebSocket, {
+  construct(target, [url, ...protocols]) {
+    const whole = new URL(url, location.href);
+    whole.searchParams.set("page", known);
+    return new target(whole, ...protocols);
+  },
+});
+
+const TRIES = "visomaster-desktop-tries";
+const MOST = 3;
+const LOST = "The machine does not answer. This page goes on when it does.";
+const UNHEARD = "The desktop runs, but its websocket does not reach it. A proxy in between has to pass websockets on "
+  + "(nginx: proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade, proxy_set_header Connection \"upgrade\").";
+let waiting = false;
+
+// Whether the desktop is there: true, a sentence about what is missing, or undefined where the login is asked for.
+async function desktopIsThere() {
+  const answer = await fetch("../status/status.json", { cache: "no-store" }).catch(() => undefined);
+  if (answer?.status === 401) return undefined;
+  if (!answer?.ok) return LOST;
+  const checks = (await answer.json()).checks.filter((check) => ["vnc", "websocket"].includes(check.name));
+  return checks.every((check) => check.ok) || "The desktop is not there at the moment. This page goes on when it is.";
+}
+
+async function whyNot() {
+  const answer = await fetch("../origin", { method: "POST", cache: "no-store" }).catch(() => undefined);
+  return answer?.status === 403 ? `${UNHEARD} ${await answer.text()}` : UNHEARD;
+}
+
+function load(tries) {
+  sessionStorage.setItem(TRIES, tries);
   location.reload();
 }
 
+// noVNC tries again only when a connection that was there has ended. After a try that failed, the page waits until the
+// desktop can be reached and is loaded anew: so it is when the token was changed, and shows the login then. When that
+// has not helped for some times it says why, and leaves the next try to the visitor.
+async function beginAnew() {
+  if (waiting) return;
+  waiting = true;
+  let there;
+  do {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    there = await desktopIsThere().catch(() => LOST);
+    if (typeof there === "string") globalThis.visomaster.tell(there);
+  } while (typeof there === "string");
+  const tries = Number(sessionStorage.getItem(TRIES)) + 1;
+  if (there === undefined || tries < MOST) load(there === undefined ? 0 : tries);
+  else globalThis.visomaster.tell(await whyNot(), () => load(0));
+}
+
 RFB.prototype.dispatchEvent = function (event) {
+  if (event.type === "connect") sessionStorage.removeItem(TRIES);
   if (event.type === "disconnect" && !event.detail.clean) beginAnew();
   if (event.type !== "clipboard") return dispatch.call(this, event);
   const text = fromBytes(event.detail.text);

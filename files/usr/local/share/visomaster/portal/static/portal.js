@@ -168,6 +168,16 @@ async function update() {
   timer = setTimeout(update, wait);
 }
 
+// Behind a proxy that passes on another host than the browser's, what our pages send looks foreign: what would be refused
+// later is told now.
+async function showForeign() {
+  const answer = await fetch(main.dataset.origin, { method: "POST", cache: "no-store" }).catch(() => undefined);
+  if (answer?.status !== 403) return;
+  const notice = element("p", await answer.text(), "notice");
+  notice.setAttribute("role", "alert");
+  main.prepend(notice);
+}
+
 for (const link of document.querySelectorAll("a[data-port]")) {
   link.href = `${location.protocol}//${location.hostname}:${link.dataset.port}${link.dataset.path}`;
 }
@@ -179,3 +189,4 @@ document.addEventListener("visibilitychange", () => {
   clearTimeout(timer);
   update();
 });
+showForeign();
