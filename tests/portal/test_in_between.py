@@ -145,6 +145,23 @@ def test_while_nobody_answers_the_page_stays(page: Page, portal: rig.Portal) -> 
     works(page, portal, "/", 0)
 
 
+HURRIED = "const real = AbortSignal.timeout; AbortSignal.timeout = (ms) => real.call(AbortSignal, ms / 20);"
+
+
+@pytest.mark.parametrize(("path", "asked"), [("/", "**/status.json"), ("/logs/some.log", "**/some.log?offset=*")])
+def test_a_question_that_is_never_answered_is_asked_again(
+    page: Page, portal: rig.Portal, path: str, asked: str
+) -> None:
+    """On a line that went dead: the page says that there is no answer, and goes on when there is."""
+    page.add_init_script(HURRIED)
+    page.goto(f"http://127.0.0.1:{portal.port}{path}?token={rig.TOKEN}")
+    page.get_by_role("status").filter(has_text="ready" if path == "/" else "following").wait_for()
+    page.route(asked, lambda route: None)
+    page.get_by_role("status").filter(has_text="no answer").wait_for(timeout=20_000)
+    page.unroute(asked)
+    page.get_by_role("status").filter(has_text="ready" if path == "/" else "following").wait_for()
+
+
 @pytest.mark.parametrize("told", [OTHER_HOST, OTHER_HOST_IN_THE_CLEAR], ids=["https", "http"])
 def test_the_desktop_connects_whatever_host_the_proxy_says(
     page: Page, portal: rig.Portal, told: dict[str, str]

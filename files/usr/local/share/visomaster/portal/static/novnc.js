@@ -55,6 +55,7 @@ globalThis.WebSocket = new Proxy(WebSocket, {
 const TRIES = "visomaster-desktop-tries";
 const MOST = 3;
 const PAUSE = 5000; // ms
+const LIMIT = 20_000; // ms; a line that went dead says nothing
 const LOST = "The machine does not answer. This page goes on when it does.";
 const UNHEARD = "The desktop runs, but its websocket does not reach it. A proxy in between has to pass websockets on "
   + "(nginx: proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade, proxy_set_header Connection \"upgrade\").";
@@ -62,7 +63,8 @@ let waiting = false;
 
 // Whether the desktop is there: true, a sentence about what is missing, or undefined where the login is asked for.
 async function desktopIsThere() {
-  const answer = await fetch("../status/status.json", { cache: "no-store" }).catch(() => undefined);
+  const wanted = { cache: "no-store", signal: AbortSignal.timeout?.(LIMIT) };
+  const answer = await fetch("../status/status.json", wanted).catch(() => undefined);
   if (answer?.status === 401) return undefined;
   const report = answer?.ok ? await answer.json().catch(() => undefined) : undefined;
   if (!report) return LOST;
