@@ -186,7 +186,7 @@ def test_a_long_outage_is_waited_for(desktop: Desktop, page: Page) -> None:
     desktop.x11vnc.kill()
     desktop.x11vnc.wait(10)
     page.get_by_text("Failed to connect to server").wait_for(timeout=30_000)
-    page.wait_for_timeout(3000)
+    page.get_by_text("its websocket does not reach it").wait_for(timeout=30_000)  # by then it has tried for a while
     desktop.x11vnc = desktop.start_x11vnc()
     until(
         lambda: page.locator(pictures.CANVAS).count() > 0 and same(desktop, page),

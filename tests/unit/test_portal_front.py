@@ -62,3 +62,7 @@ def test_as_many_connections_as_there_may_be_files() -> None:
         assert found["FRONT_SOCKET"] == str(listener.fileno())
     assert found["FRONT_CADDY"] == "/run/caddy.sock"
     assert 1000 < int(found["FRONT_CONNECTIONS"]) <= front.MOST
+    assert (
+        found["FRONT_DEAD_AFTER"] == "60s"
+    )  # minutes at most, where the kernel's own patience is a quarter of an hour
+    assert found["FRONT_PROBED_AFTER"] == "20s"

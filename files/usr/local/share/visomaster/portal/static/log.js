@@ -2,6 +2,7 @@
 
 const PERIOD = { more: 200, idle: 1000, lost: 3000 };
 const BEGIN = -65536; // bytes: where reading starts, counted from the end
+const LIMIT = 20_000; // ms; a line that went dead says nothing
 const KEEP = 2_000_000; // characters in the page
 
 const log = document.getElementById("log");
@@ -19,7 +20,8 @@ function append(text) {
 }
 
 async function read() {
-  const answer = await fetch(`?offset=${next}&file=${file}`, { cache: "no-store" });
+  const wanted = { cache: "no-store", signal: AbortSignal.timeout?.(LIMIT) };
+  const answer = await fetch(`?offset=${next}&file=${file}`, wanted);
   if (answer.status === 401) location.reload(); // the token was changed: the server shows its login page
   if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
   const bytes = await answer.arrayBuffer();

@@ -54,6 +54,8 @@ globalThis.WebSocket = new Proxy(WebSocket, {
 
 const TRIES = "visomaster-desktop-tries";
 const MOST = 3;
+const PAUSE = 5000; // ms
+const LIMIT = 20_000; // ms; a line that went dead says nothing
 const LOST = "The machine does not answer. This page goes on when it does.";
 const UNHEARD = "The desktop runs, but its websocket does not reach it. A proxy in between has to pass websockets on "
   + "(nginx: proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade, proxy_set_header Connection \"upgrade\").";
@@ -61,16 +63,32 @@ let waiting = false;
 
 // Whether the desktop is there: true, a sentence about what is missing, or undefined where the login is asked for.
 async function desktopIsThere() {
-  const answer = await fetch("../status/status.json", { cache: "no-store" }).catch(() => undefined);
+  const wanted = { cache: "no-store", signal: AbortSignal.timeout?.(LIMIT) };
+  const answer = await fetch("../status/status.json", wanted).catch(() => undefined);
   if (answer?.status === 401) return undefined;
-  if (!answer?.ok) return LOST;
-  const checks = (await answer.json()).checks.filter((check) => ["vnc", "websocket"].includes(check.name));
+  const report = answer?.ok ? await answer.json().catch(() => undefined) : undefined;
+  if (!report) return LOST;
+  const checks = report.checks.filter((check) => ["vnc", "websocket"].includes(check.name));
   return checks.every((check) => check.ok) || "The desktop is not there at the moment. This page goes on when it is.";
 }
 
 async function whyNot() {
   const answer = await fetch("../origin", { method: "POST", cache: "no-store" }).catch(() => undefined);
   return answer?.status === 403 ? `${UNHEARD} ${await answer.text()}` : UNHEARD;
+}
+
+// Whether the desktop greets. The websocket alone tells nothing: it is taken before anybody looks for the desktop.
+function greets() {
+  return new Promise((resolve) => {
+    const socket = new WebSocket(new URL("websockify", location.href.replace(/^http/, "ws")));
+    const end = (found) => {
+      socket.close();
+      resolve(found);
+    };
+    socket.onmessage = () => end(true);
+    socket.onerror = socket.onclose = () => end(false);
+    setTimeout(end, PAUSE, false);
+  });
 }
 
 function load(tries) {
@@ -80,19 +98,26 @@ function load(tries) {
 
 // noVNC tries again only when a connection that was there has ended. After a try that failed, the page waits until the
 // desktop can be reached and is loaded anew: so it is when the token was changed, and shows the login then. When that
-// has not helped for some times it says why, and leaves the next try to the visitor.
+// has not helped for some times it says why, and keeps still: it asks now and then for an hour, or the visitor does.
 async function beginAnew() {
   if (waiting) return;
   waiting = true;
   let there;
   do {
     await new Promise((resolve) => setTimeout(resolve, 1000));
-    there = await desktopIsThere().catch(() => LOST);
+    there = await desktopIsThere();
     if (typeof there === "string") globalThis.visomaster.tell(there);
   } while (typeof there === "string");
   const tries = Number(sessionStorage.getItem(TRIES)) + 1;
-  if (there === undefined || tries < MOST) load(there === undefined ? 0 : tries);
-  else globalThis.visomaster.tell(await whyNot(), () => load(0));
+  if (there === undefined || tries < MOST) {
+    load(there === undefined ? 0 : tries);
+    return;
+  }
+  globalThis.visomaster.tell(await whyNot(), () => load(0));
+  for (let left = 3600_000 / PAUSE; left > 0; left--) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    if (await greets() || await desktopIsThere() === undefined) load(0);
+  }
 }
 
 RFB.prototype.dispatchEvent = function (event) {

@@ -2,6 +2,7 @@
 // Text is only ever set as text: names of files and windows come from elsewhere.
 
 const PERIOD = { fetching: 1000, starting: 2000, ready: 10000, lost: 3000 };
+const LIMIT = 20_000; // ms; a line that went dead says nothing
 const main = document.querySelector("main");
 
 function element(tag, text, className) {
@@ -152,7 +153,7 @@ async function update() {
   updating = true;
   let wait = PERIOD.lost;
   try {
-    const answer = await fetch(main.dataset.report, { cache: "no-store" });
+    const answer = await fetch(main.dataset.report, { cache: "no-store", signal: AbortSignal.timeout?.(LIMIT) });
     if (answer.status === 401) {
       location.reload(); // the token was changed: the server shows its login page
       return;

@@ -3,6 +3,7 @@
 (() => {
   const WAITS = [1, 2, 4, 8, 15]; // seconds before each try
   const LOST = 3; // seconds between two questions whether the machine answers
+  const LIMIT = 20; // seconds for such a question
   const STALLED = 60; // seconds after which a part that has neither come nor failed counts as missing
   const KEY = `visomaster-again ${location.pathname}`;
   const tried = Number(sessionStorage.getItem(KEY));
@@ -37,7 +38,8 @@
 
   // Loaded while nobody answers, the page would be the browser's own, which does not come back.
   async function reload(count) {
-    const answer = await fetch(location.href, { cache: "no-store" }).catch(() => undefined);
+    const wanted = { cache: "no-store", signal: AbortSignal.timeout?.(LIMIT * 1000) };
+    const answer = await fetch(location.href, wanted).catch(() => undefined);
     if (answer && answer.status < 500) {
       sessionStorage.setItem(KEY, count);
       location.reload();
