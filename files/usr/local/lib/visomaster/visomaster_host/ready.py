@@ -65,7 +65,7 @@ def tell_health(host: Host, report: Report) -> int:
         return 0
     reason = health.excuse(host, results, time.time())
     if reason is not None and report is not print_json:
-        print(reason)
+        print(printable(reason))
     return 1 if reason is None else 0
 
 
