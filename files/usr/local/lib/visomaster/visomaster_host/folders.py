@@ -6,6 +6,7 @@ who may. The desktop works all the same, and nothing could be saved.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -49,9 +50,15 @@ def look(host: Host) -> dict[str, str]:
     if not fetched and _is_refused_to_us(store):
         found[str(store)] = _told_of(store, "root", ROOT)
     if found != _found_last():
-        noted = [{"folder": folder, "told": told} for folder, told in found.items()]
-        write_atomic(paths.UNWRITABLE, json.dumps(noted).encode(), mode=0o644, owner=ROOT)
+        _note(found)
     return found
+
+
+def _note(found: dict[str, str]) -> None:
+    """Write down what was found. Where that cannot be, others know less, and who asks is answered all the same."""
+    noted = [{"folder": folder, "told": told} for folder, told in found.items()]
+    with contextlib.suppress(OSError):
+        write_atomic(paths.UNWRITABLE, json.dumps(noted).encode(), mode=0o644, owner=ROOT)
 
 
 def _written() -> tuple[Path, ...]:
@@ -72,7 +79,11 @@ def _refused(attempt: str, folders: Sequence[Path], user: Owner) -> list[Path]:
     """Those of `folders` in which `user` can make no file, or read none; none where nobody can be asked."""
     import subprocess  # 3 ms of a start, which may not wait for a folder that hangs
 
-    become = {"user": user.uid, "group": user.gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    become = (
+        {"user": user.uid, "group": user.gid, "extra_groups": os.getgrouplist(users.DESKTOP, user.gid)}
+        if os.geteuid() == 0
+        else {}
+    )
     try:
         asked = subprocess.run(
             ["/bin/sh", "-c", _TRY, "folders", attempt, *map(str, folders)],
