@@ -32,3 +32,12 @@ class FoundAccount(FactBase[Account | None]):
         entry, group, *owner = output
         home, shell = entry.split(":")[5:]
         return Account(group=group, home=home, shell=shell, home_owner="".join(owner))
+
+
+class OtherUser(FactBase[str]):
+    """Who commands are run as where that is not root; empty where it is."""
+
+    default = str
+
+    def command(self) -> str:
+        return 'test "$(id -u)" = 0 || id -un'
