@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NoReturn
@@ -20,9 +21,11 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State, StateStage
 from pyinfra.connectors.util import CommandOutput
 from pyinfra.context import ctx_host, ctx_state
+from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
 from visomaster_host.text import brief
 
-_OUTCOME, _SAID = "run_outcome", "run_said"
+_OUTCOME, _LAST_WORD = "run_outcome", "run_last_word"
+_NOBODY = "No hosts remaining!"  # as pyinfra says it
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _UNREACHED = "was not reached"
 _AGAIN = "run the same command again, it goes on where this one stopped"
@@ -62,9 +65,9 @@ def _interrupted(number: int, _: FrameType | None) -> NoReturn:
         signal.signal(each, signal.SIG_DFL)  # whoever asks twice does not want to wait for the end
     state: State = ctx_state.get()
     if ctx_state.isset() and state.initialised:
-        begun = state.current_stage is StateStage.Execute
-        for host in filter(state.is_host_in_limit, state.inventory):
-            note(host, _left(state, host) if begun else "was interrupted before anything was changed")
+        if state.current_stage is not StateStage.Disconnect:
+            for host in filter(state.is_host_in_limit, state.inventory):
+                note(host, _left(state, host))
         # A command that is running would keep the only place in the pool that leaving the host needs.
         state.pool.kill(block=False)
     logger.warning("--> Interrupted")
@@ -74,6 +77,8 @@ def _interrupted(number: int, _: FrameType | None) -> NoReturn:
 def _left(state: State, host: Host) -> str:
     """What an interrupted run leaves on `host`."""
     running = host.executing_op_hash
+    if state.current_stage is not StateStage.Execute:
+        return "was interrupted before anything was changed"
     if running is None:
         return f"was interrupted, nothing is running there: {_AGAIN}"
     return f'was interrupted at "{_operation(state, running)}", which may go on there for a while: {_AGAIN}'
@@ -92,12 +97,11 @@ def load_hosts(load: Callable[..., None], state: State, callback: Callable[[], A
         host: Host = ctx_host.get()
         try:
             callback()
-        except PyinfraError as error:
-            _refuse(state, host, error)
-        except Exception:
-            # It went on with a fact that it did not get.
-            if host not in state.failed_hosts:
-                raise
+        except CliError:
+            raise  # an answer of the person's, for the whole run
+        except Exception as error:
+            if host not in state.failed_hosts:  # else it went on with a fact that it did not get
+                note(host, f"was refused: {_told(error)}")
         else:
             if host not in state.failed_hosts:
                 return
@@ -106,10 +110,40 @@ def load_hosts(load: Callable[..., None], state: State, callback: Callable[[], A
 
     load(state, attempt, name)
     for host in refused & state.failed_hosts:
-        note(host, f"could not be looked at: {host.connector_data.get(_SAID, 'see above')}")
+        note(host, f"could not be looked at: {_said(host)}")
+    _end_turns(state, refused)
+
+
+def _end_turns(state: State, refused: set[Host]) -> None:
+    """Go on without the hosts in `refused`. Raises `PyinfraError` when none is left."""
+    if state.active_hosts - refused:
+        for host in sorted(refused, key=str):
+            host.log_styled(host.connector_data[_OUTCOME], log_func=logger.error, fg="red")
     state.fail_hosts(refused - state.failed_hosts)
     if refused and not state.active_hosts:
-        raise PyinfraError("No hosts remaining!")
+        raise PyinfraError(_NOBODY)
+
+
+def run_operation(run: Callable[..., bool], state: State, host: Host, op_hash: str) -> bool:
+    """`run`, pyinfra's own, of an operation on one host: what goes wrong there ends no other host's turn."""
+    try:
+        return run(state, host, op_hash)
+    except Exception as error:
+        reason = _said(host) if host in state.failed_hosts else _told(error)
+        note(host, f'failed at "{_operation(state, op_hash)}": {reason}')
+        return False
+
+
+def _told(error: Exception) -> str:
+    """What `error` says to a person; of one that nobody has foreseen also where it was."""
+    if isinstance(error, PyinfraError):
+        return str(error) or type(error).__name__
+    if isinstance(error, UnexpectedExternalError):
+        error = error.exception
+    logger.debug("".join(traceback.format_exception(error)))
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({frames[-1].filename} line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"
 
 
 def fact_failed(show: Callable[..., None], host: Host, output: CommandOutput) -> None:
@@ -117,12 +151,11 @@ def fact_failed(show: Callable[..., None], host: Host, output: CommandOutput) ->
     show(host, output)
     said = [line for line in output.stderr_lines if line.strip()]
     if said:
-        host.connector_data[_SAID] = said[-1].strip()
+        host.connector_data[_LAST_WORD] = said[-1].strip()
 
 
-def _refuse(state: State, host: Host, error: Exception) -> None:
-    if host not in state.failed_hosts:
-        note(host, f"was refused: {error if error.args else type(error).__name__}")
+def _said(host: Host) -> str:
+    return str(host.connector_data.get(_LAST_WORD, "see above"))
 
 
 def leave(disconnect: Callable[[State], None], state: State) -> None:
@@ -152,7 +185,7 @@ def _status(pending: BaseException | None) -> int:
 
 def _is_said_by_hosts(error: click.ClickException) -> bool:
     """Whether pyinfra would only say that hosts have failed, which have been named."""
-    return error.message == "No hosts remaining!" or "% of hosts failed" in error.message
+    return error.message == _NOBODY or "% of hosts failed" in error.message
 
 
 def _last_lines(state: State) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import click
 import gevent
 import pyinfra
-from pyinfra.api import facts
+from pyinfra.api import facts, operations
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.state import State
 from pyinfra.connectors import ssh_util
@@ -47,6 +47,7 @@ def attend() -> None:
         module.__dict__["getpass"] = question
     _instead(cli, "connect_all", _connect)
     _instead(facts, "print_host_combined_output", ending.fact_failed)
+    _instead(operations, "_run_host_op_with_context", ending.run_operation)
     _instead(util, "_parallel_load_hosts", ending.load_hosts)
     _instead(cli, "disconnect_all", ending.leave)
 

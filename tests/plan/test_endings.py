@@ -178,6 +178,36 @@ def test_without_a_terminal_nobody_is_asked(tmp_path: Path) -> None:
         assert done.returncode == 1 and "Traceback" not in done.stderr
         assert done.stderr.splitlines()[-1].endswith("add -y to apply without asking")
         assert "Beginning operation run" not in done.stderr
+    assert done.stderr.index("was refused: variant: ''") < done.stderr.index("Press enter"), "who is asked knows why"
+
+
+SURPRISES = """
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+
+@operation()
+def odd():
+    if host.name == "@fake/b":
+        raise ValueError("a surprise")
+    yield StringCommand("true")
+
+if host.name == "@fake/c":
+    {}["what"]
+odd(name="odd one")
+"""
+
+
+def test_what_nobody_has_foreseen_on_one_host_ends_no_others_turn(tmp_path: Path) -> None:
+    """In the plan or in an operation: a line with where it was."""
+    deploy = tmp_path / "deploy.py"
+    deploy.write_text(SURPRISES)
+    done = pyinfra("@fake/a,@fake/b,@fake/c", str(deploy), "-y")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert endings(done) == [
+        f'@fake/b failed at "odd one": ValueError: a surprise ({deploy} line 8)',
+        f"@fake/c was refused: KeyError: 'what' ({deploy} line 12)",
+    ]
+    assert "[@fake/a] Success" in done.stderr
 
 
 def test_a_failure_is_one_without_waiting_too(tmp_path: Path) -> None:
