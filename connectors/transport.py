@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shlex
 import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -82,7 +84,9 @@ class AheadTransport(paramiko.Transport):
         return error
 
     def _log(self, level: int, msg: object, *arguments: object) -> None:
-        """As paramiko's: it logs what a server says, and Python shows errors that are logged where nobody listens."""
+        """As paramiko's: it logs what a server says, and Python shows errors that are logged where nobody listens. They
+        are raised as well: a person sees them once, without a traceback."""
+        level = min(level, logging.INFO)
         for line in msg if isinstance(msg, list) else [str(msg) % arguments if arguments else msg]:
             super()._log(level, "%s", lines(str(line)))  # type: ignore[misc]  # its stubs do not have it
 
@@ -134,9 +138,17 @@ def transport(sock: Any, **arguments: Any) -> paramiko.Transport:
     if isinstance(under, socket.socket):  # and not the pipe of a ProxyCommand
         for level, option, value in _SOCKET_OPTIONS:
             under.setsockopt(level, option, value)
+    if isinstance(under, paramiko.ProxyCommand):
+        under.close = partial(_end, under.close)  # type: ignore[method-assign]
     # Made here and not where the path is configured: a build that never connects may have no place for it.
     KNOWN_HOSTS.parent.mkdir(mode=0o700, exist_ok=True)
     return AheadTransport(sock, **arguments)
+
+
+def _end(close: Callable[[], None]) -> None:
+    """End a ProxyCommand by `close`, paramiko's own, which fails where the command has ended by itself."""
+    with contextlib.suppress(ProcessLookupError):
+        close()
 
 
 _KNOWN_HOSTS, _CHECKING = "_pyinfra_ssh_known_hosts_file", "_pyinfra_ssh_strict_host_key_checking"

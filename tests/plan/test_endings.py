@@ -254,3 +254,12 @@ def test_the_plan_says_what_ends_open_work(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     said = [line.strip() for line in done.stderr.splitlines() if "restarts" in line]
     assert said == ["[@fake/a] this run restarts visomaster_app: what is open there and not saved is lost"]
+
+
+def test_it_is_said_before_anything_is_stopped(tmp_path: Path) -> None:
+    """Also where an earlier run has written the files, and ended before it took them up."""
+    running = fake("a", {"supervisorctl pid": ["visomaster_app: changed", "x11vnc: changed"]})
+    done = run(tmp_path, [running], "deploy.py", "-y", "-vv", "--data", "layers=services")
+    assert done.returncode == 0, done.stderr
+    told = done.stderr.index("this run restarts visomaster_app: what is open there and not saved is lost")
+    assert told < done.stderr.index(">>> supervisorctl stop")

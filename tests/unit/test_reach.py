@@ -229,6 +229,19 @@ def test_who_may_not_log_in(person: Person) -> None:
         assert status == 1 and "Authentication failed" in said, said
 
 
+def test_a_way_that_ends_on_the_way(person: Person) -> None:
+    """A proxy that fails, a jump host that is not there: a line each, no traceback."""
+    ways = {"failing": "ProxyCommand false", "none": "ProxyJump 127.0.0.1:1"}
+    with (person.home / ".ssh/config").open("a") as config:
+        for name, way in ways.items():
+            config.write(f"Host {name}\n  HostName 127.0.0.1\n  Port 1\n  User root\n  {way}\n")
+    status, said = person.pyinfra(",".join(ways), "exec", "--", "true")
+    assert status == 1
+    assert [line.split()[2] for line in said.splitlines() if line.startswith("--> Error")] == list(ways), said
+    status, said = person.verify(",".join(f"paramiko://{name}" for name in ways))
+    assert status == 1 and all(f"paramiko://{name} cannot be reached: " in said for name in ways), said
+
+
 def test_a_file_arrives_without_sftp(person: Person) -> None:
     """By itself, byte by byte, at a name that a shell could take for something else."""
     there = person.home / "a 'file'; $HOME"
