@@ -84,7 +84,7 @@ dockerfile: .venv/.installed ## Render Dockerfile from templates/Dockerfile.j2 a
 layers: .venv/.installed ## Which layers of the Dockerfile an edit of a file rebuilds (APPLICATION=)
 	@$(BIN)/python -m layers.rebuilt "$(APPLICATION)"
 
-verify: .venv/.installed ## Check a host: HOST=docker://NAME, ssh://NAME, paramiko://USER@HOST:PORT (KEY=FILE) or local://
+verify: .venv/.installed ## Check a host: HOST=docker://NAME, ssh://NAME, paramiko://USER@HOST:PORT or an alias (KEY=FILE; ?sudo=True) or local://
 	@test -n "$(HOST)" || { echo "verify: say which host: make verify HOST=docker://NAME (or paramiko://, ssh://, local://)" >&2; exit 2; }
 	@$(BIN)/pytest tests/host "--hosts=$(HOST)" $(if $(KEY),"--ssh-identity-file=$(KEY)") -qq -rN --tb=no --no-header
 

@@ -11,7 +11,7 @@ from pyinfra.facts.server import OsRelease
 from visomaster_host.text import brief
 
 from connectors import bake, shell, stock_docker
-from controller import terminal
+from controller import terminal, way_in
 from controller.host_data import project_data
 from spec.distribution import Release
 from spec.layer import IMAGE_LAYERS, Layer
@@ -25,7 +25,7 @@ from tasks.environment import environment
 from tasks.models import models
 from tasks.programs import programs
 from tasks.services import services
-from tasks.start import refuse_neighbours, start
+from tasks.start import refuse_neighbours, require_root, start
 from tasks.system import system
 
 TASKS = {
@@ -47,6 +47,7 @@ try:
     # Nothing starts in an image: a host that one of Docker's connectors made is complete without the last layer.
     settings = read_settings(project_data(data), IMAGE_LAYERS if "docker_identifier" in data else tuple(Layer))
     image, release = published_image(settings), Release.of(host.get_fact(OsRelease))
+    require_root()
     if Layer.START in settings.layers:
         refuse_neighbours(settings.variant.access, settings.variant.models, settings.port)
 except ValueError as error:
@@ -54,6 +55,8 @@ except ValueError as error:
 
 stock_docker.attend(host)
 bake.describe(host, image)
+if Layer.START in settings.layers:
+    way_in.attend(host)
 
 for layer, task in host.loop(TASKS.items()):  # all of them: a layer has the same place on each host of a run
     if layer in settings.layers:

@@ -13,6 +13,7 @@ from typing import Any
 from pyinfra.api import FactBase
 from pyinfra.api.command import StringCommand
 from visomaster_host import paths, users
+from visomaster_host.host import parse_host
 from visomaster_host.service import Service
 from visomaster_host.services import services_for
 
@@ -31,7 +32,7 @@ from spec.distribution import Release, package_names
 from spec.here import FILES, GUIDE, TEMPLATES
 from spec.packages import DESKTOP, SYSTEM, VNC
 from spec.settings import Settings
-from tasks.services import made_from
+from tasks.services import started_from
 
 HERE = Path(__file__).resolve().parent
 PLAYBOOK = HERE / "apply_by_ansible.yml"
@@ -69,7 +70,7 @@ def archives(box: str, folder: Path) -> None:
 def variables(settings: Settings, folder: Path) -> Mapping[str, object]:
     """The playbook's variables, from the same tables as the deploy's; `folder` has the archives."""
     services = services_for(settings.variant.access, settings.variant.models)
-    facts = (folder / "host.json").read_text()
+    description = parse_host((folder / "host.json").read_text())
     names = {"system": (*SYSTEM, *settings.application.system), "desktop": DESKTOP, "access": VNC}
     return {
         "packages": {layer: package_names(wanted, Release.BOOKWORM) for layer, wanted in names.items()},
@@ -83,9 +84,7 @@ def variables(settings: Settings, folder: Path) -> Mapping[str, object]:
         "manifest": str(settings.application.manifest),
         "supervisord": str(FILES / "etc/visomaster/supervisord.conf"),
         "template": str(TEMPLATES / "etc/supervisor/conf.d/program.conf.j2"),
-        "programs": [
-            {"service": _as_shown(one), "made_from": made_from(one, facts, settings.port)} for one in services
-        ],
+        "programs": [{"service": _as_shown(one), "made_from": started_from(one, description)} for one in services],
         "questions": _questions(settings),
     }
 

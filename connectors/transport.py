@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import shlex
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import paramiko
 from pyinfra import logger
-from pyinfra.connectors.sshuserclient.client import AcceptNewPolicy
+from pyinfra.connectors.sshuserclient.client import AcceptNewPolicy, SSHClient
 from typing_extensions import override
 from visomaster_host.text import brief, lines
 
@@ -79,7 +84,9 @@ class AheadTransport(paramiko.Transport):
         return error
 
     def _log(self, level: int, msg: object, *arguments: object) -> None:
-        """As paramiko's: it logs what a server says, and Python shows errors that are logged where nobody listens."""
+        """As paramiko's: it logs what a server says, and Python shows errors that are logged where nobody listens. They
+        are raised as well: a person sees them once, without a traceback."""
+        level = min(level, logging.INFO)
         for line in msg if isinstance(msg, list) else [str(msg) % arguments if arguments else msg]:
             super()._log(level, "%s", lines(str(line)))  # type: ignore[misc]  # its stubs do not have it
 
@@ -131,30 +138,96 @@ def transport(sock: Any, **arguments: Any) -> paramiko.Transport:
     if isinstance(under, socket.socket):  # and not the pipe of a ProxyCommand
         for level, option, value in _SOCKET_OPTIONS:
             under.setsockopt(level, option, value)
+    if isinstance(under, paramiko.ProxyCommand):
+        under.close = partial(_end, under.close)  # type: ignore[method-assign]
     # Made here and not where the path is configured: a build that never connects may have no place for it.
     KNOWN_HOSTS.parent.mkdir(mode=0o700, exist_ok=True)
     return AheadTransport(sock, **arguments)
 
 
-class Client(paramiko.SSHClient):
-    """A client for those who bring no policy of their own: the same transport, the same host keys.
+def _end(close: Callable[[], None]) -> None:
+    """End a ProxyCommand by `close`, paramiko's own, which fails where the command has ended by itself."""
+    with contextlib.suppress(ProcessLookupError):
+        close()
 
-    testinfra's own accepts any host key; it takes this one when `paramiko.SSHClient` is replaced by it.
+
+_KNOWN_HOSTS, _CHECKING = "_pyinfra_ssh_known_hosts_file", "_pyinfra_ssh_strict_host_key_checking"
+
+_SHARED: ContextVar[Mapping[str, Any]] = ContextVar("shared", default=MappingProxyType({}))
+"""What the connection that is being made hands down to those of its jump hosts."""
+
+
+class ChangedHostKey(paramiko.BadHostKeyException):
+    """Somebody else answers than the box that was met under the name; `known_hosts` is where its key is kept."""
+
+    def __init__(self, error: paramiko.BadHostKeyException, name: str, known_hosts: str) -> None:
+        super().__init__(error.hostname, error.key, error.expected_key)
+        self.args = (
+            f"Host key for {brief(error.hostname)} does not match the one it had: if it is another box now, forget the"
+            f" old one with: ssh-keygen -f {shlex.quote(known_hosts)} -R {shlex.quote(name)}",
+        )
+
+    @override
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class AcceptNew(AcceptNewPolicy):
+    """Trust on first use: pyinfra's own forgets a key that it has met in the same run, and would take any other."""
+
+    @override
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        """Write the key down, once for all who go through the same jump host, and hold to it from now on."""
+        known = client.get_host_keys()
+        if known.lookup(hostname) is None:
+            known.add(hostname, key.get_name(), key)
+            super().missing_host_key(client, hostname, key)  # type: ignore[no-untyped-call]
+        elif not known.check(hostname, key):
+            raise paramiko.BadHostKeyException(hostname, key, next(iter(known[hostname].values())))
+
+
+class Client(SSHClient):
+    """A client that goes by the user's ssh config as pyinfra's does, its jump hosts by the same host keys as all.
+
+    Those are of `KNOWN_HOSTS` for who says nothing else, and the way is over `transport`.
     """
-
-    def __init__(self) -> None:
-        """Know the hosts of earlier connections, and trust a new one on first use."""
-        super().__init__()
-        KNOWN_HOSTS.parent.mkdir(mode=0o700, exist_ok=True)
-        KNOWN_HOSTS.touch()
-        self.load_host_keys(str(KNOWN_HOSTS))
-        super().set_missing_host_key_policy(AcceptNewPolicy())
 
     @override
     def set_missing_host_key_policy(self, policy: Any) -> None:
-        """Keep to trust on first use."""
+        """As paramiko's, but one that accepts new hosts is ours; testinfra's own would accept any."""
+        trusting = isinstance(policy, AcceptNewPolicy | paramiko.WarningPolicy)
+        super().set_missing_host_key_policy(AcceptNew() if trusting else policy)
 
     @override
-    def connect(self, *arguments: Any, **options: Any) -> None:
-        """As paramiko's, over `transport`."""
-        super().connect(*arguments, **{"transport_factory": transport, **options})
+    def connect(self, hostname: str, *arguments: Any, **options: Any) -> None:
+        """As pyinfra's. Raises `ChangedHostKey` beside what paramiko raises."""
+        if arguments:  # paramiko's second one
+            options["port"] = arguments[0]
+        said = {name: value for name, value in options.items() if value is not None}
+        wanted = {**_defaults(), **_SHARED.get(), **said}
+        handed_down = _SHARED.set({name: wanted[name] for name in (_KNOWN_HOSTS, _CHECKING)})
+        try:
+            super().connect(hostname, **wanted)  # type: ignore[no-untyped-call]
+        except ChangedHostKey:
+            raise  # of a jump host
+        except paramiko.BadHostKeyException as error:
+            raise ChangedHostKey(error, self._name_of(error.hostname), str(self._host_keys_filename)) from None
+        finally:
+            _SHARED.reset(handed_down)
+
+    def _name_of(self, hostname: str) -> str:
+        """What `hostname` is called in the file of host keys."""
+        port = int(self._ssh_config.get("port", paramiko.config.SSH_PORT))
+        bare = port == paramiko.config.SSH_PORT or hostname.startswith("[")
+        return hostname if bare else f"[{hostname}]:{port}"
+
+
+def _defaults() -> dict[str, Any]:
+    """pyinfra's names for what its own client is told, and testinfra's and jump hosts' are not."""
+    KNOWN_HOSTS.parent.mkdir(mode=0o700, exist_ok=True)
+    KNOWN_HOSTS.touch()
+    return {
+        _KNOWN_HOSTS: str(KNOWN_HOSTS),
+        _CHECKING: "accept-new",
+        "_pyinfra_ssh_paramiko_connect_kwargs": {"transport_factory": transport},
+    }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
-from pyinfra import host
+from pyinfra import host, logger
 from pyinfra.api import FunctionCommand, StringCommand, operation
 
 from operations.facts.supervisor import HostReady, PendingPrograms, ProgramFiles
@@ -26,12 +26,13 @@ def only_programs(folder: str, prefix: str, names: tuple[str, ...]) -> Generator
 
 
 @operation()
-def updated(names: tuple[str, ...]) -> Generator[StringCommand]:
+def updated(names: tuple[str, ...], holding_work: tuple[str, ...] = ()) -> Generator[StringCommand]:
     """Bring a running supervisord to what its files say of our programs `names`, in the order they start; nothing where
     none runs (an image).
 
     Compares the daemon's state, not the changes of this run: a run that died before its reload is made good. Of
-    somebody else's programs only those are touched whose file is gone: it could as well be an older one of ours.
+    somebody else's programs only those are touched whose file is gone: it could as well be an older one of ours. Of
+    `holding_work` it is said before they are stopped.
     """
     pending = host.get_fact(PendingPrograms)
     ours = [name for name, change in pending.items() if name in names or change == "disappeared"]
@@ -41,9 +42,17 @@ def updated(names: tuple[str, ...]) -> Generator[StringCommand]:
     # Clients go before the X server: `update` fails with STILL_RUNNING on a program that is just coming back by itself.
     running = [name for name in ours if pending[name] != "available"]
     if running:
+        warn_of_restarts([name for name in running if name in holding_work])
         last_first = sorted(running, key=lambda name: names.index(name) if name in names else len(names), reverse=True)
         yield StringCommand("supervisorctl stop", shlex.join(last_first))
     yield StringCommand("supervisorctl update", shlex.join(ours))
+
+
+def warn_of_restarts(names: Sequence[str]) -> None:
+    """Say that the run ends what a person works with, where `names` are any."""
+    if names:
+        lost = "what is open there and not saved is lost"
+        host.log_styled(f"this run restarts {', '.join(names)}: {lost}", log_func=logger.warning, fg="yellow")
 
 
 @operation()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pyinfra import host
 from pyinfra.api import deploy
 from visomaster_host import paths, users
-from visomaster_host.choices import ModelsAt
+from visomaster_host.choices import PORT, ModelsAt
 from visomaster_host.host import Host
 from visomaster_host.service import Service
 from visomaster_host.services import known, services_of, source_of
 
 from operations import file, models, supervisor, tree
+from operations.facts.supervisor import RunningConfiguration
 from spec.closure import closure
 from spec.here import GUIDE, TEMPLATES, local
 
@@ -30,10 +32,12 @@ READS = (
 def services(description: Host, mirrors: Mapping[str, str]) -> None:
     """Everything the host so described needs to start: nothing is started here, but a running supervisord takes up what
     changed."""
-    wanted, facts = services_of(description), description.as_json()
+    wanted = services_of(description)
+    configured = {service.name: configuration(service, description) for service in wanted}
+    _warn_of_restarts([service for service in wanted if service.holds_work], configured)
     file.written(
         name="Describe the host",
-        text=facts,
+        text=description.as_json(),
         dest=str(paths.HOST),
         user="root",
         group="root",
@@ -50,7 +54,7 @@ def services(description: Host, mirrors: Mapping[str, str]) -> None:
     for service in host.loop(wanted):
         file.written(
             name=f"Configure {service.name}",
-            text=file.rendered(PROGRAM, service=service, made_from=made_from(service, facts, description.port)),
+            text=configured[service.name],
             dest=f"{paths.SUPERVISOR_PROGRAMS}/{paths.PROGRAM_PREFIX}{service.name}.conf",
             user="root",
             group="root",
@@ -70,7 +74,18 @@ def services(description: Host, mirrors: Mapping[str, str]) -> None:
         prefix=paths.PROGRAM_PREFIX,
         names=tuple(service.name for service in wanted),
     )
-    supervisor.updated(name="Take up what changed", names=tuple(service.name for service in wanted))
+    supervisor.updated(
+        name="Take up what changed",
+        names=tuple(service.name for service in wanted),
+        holding_work=tuple(service.name for service in wanted if service.holds_work),
+    )
+
+
+def _warn_of_restarts(services: Sequence[Service], configured: Mapping[str, str]) -> None:
+    """Say it in the plan where a running one of `services`, which is configured otherwise now, will be stopped."""
+    running = host.get_fact(RunningConfiguration, folder=str(paths.SUPERVISOR_PROGRAMS), prefix=paths.PROGRAM_PREFIX)
+    wanted = {one.name: hashlib.sha256(configured[one.name].encode()).hexdigest() for one in services}
+    supervisor.warn_of_restarts([name for name, digest in wanted.items() if running.get(name, digest) != digest])
 
 
 def _guide() -> None:
@@ -92,6 +107,19 @@ def _guide() -> None:
         target=str(paths.GUIDE),
         user=users.DESKTOP,
     )
+
+
+def configuration(service: Service, description: Host) -> str:
+    """What supervisord is told of `service` on the host so described."""
+    return file.rendered(PROGRAM, service=service, made_from=started_from(service, description))
+
+
+def started_from(service: Service, description: Host) -> str:
+    """`made_from` of `service` on the host so described. Another public port is nothing to one that is not given it,
+    such as the program a person works with."""
+    given_port = service.public == description.access
+    given = description if given_port else replace(description, port=PORT[description.access])
+    return made_from(service, given.as_json(), given.port)
 
 
 def made_from(service: Service, facts: str, port: int) -> str:

@@ -15,6 +15,7 @@ from visomaster_host.choices import INTERNAL_PORTS, Access, ModelsAt
 from visomaster_host.services import services_for
 
 from operations import file, supervisor
+from operations.facts.account import OtherUser
 from operations.facts.neighbours import FoundNeighbours
 from spec.here import local
 
@@ -36,6 +37,16 @@ def start(access: Access, models: ModelsAt) -> None:
         names=tuple(service.name for service in services_for(access, models)),
         wait=READY_WITHIN[models],
     )
+
+
+def require_root() -> None:
+    """Raise `ValueError` where what is run on the host is not run as root."""
+    user = host.get_fact(OtherUser)
+    if user:
+        raise ValueError(
+            f"{user} is not root: log in as root, or run this with --sudo; what checks the host needs it too:"
+            f" make verify HOST=paramiko://{user}@HOST:PORT?sudo=True"
+        )
 
 
 def refuse_neighbours(access: Access, models: ModelsAt, port: int) -> None:

@@ -61,3 +61,12 @@ def _account(told: dict[str, str]) -> Account:
     _, _, uid, gid, _, home, shell = told["entry"].split(":")
     group, owner = told.get("group", ""), told.get("home", "")
     return Account(uid=int(uid), gid=int(gid), group=group, home=home, shell=shell, home_owner=owner)
+
+
+class OtherUser(FactBase[str]):
+    """Who commands are run as where that is not root; empty where it is."""
+
+    default = str
+
+    def command(self) -> str:
+        return 'test "$(id -u)" = 0 || id -un'

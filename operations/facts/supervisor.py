@@ -32,6 +32,23 @@ class PendingPrograms(FactBase[dict[str, str]]):
         return {name: change for name, _, change in changes if change in ("available", "changed", "disappeared")}
 
 
+class RunningConfiguration(FactBase[dict[str, str]]):
+    """The digest of each of our programs' files `PREFIX*.conf` in `folder`, by the program's name, where a supervisord
+    runs; empty where none does."""
+
+    default = dict
+    _prefix = ""
+
+    def command(self, folder: str, prefix: str) -> StringCommand:
+        self._prefix = prefix
+        files = StringCommand(QuoteString(f"{folder}/{prefix}"), "*.conf", _separator="")
+        return StringCommand(f"if test -S {_SOCKET}; then sha256sum", files, "2>/dev/null || true; fi")
+
+    def process(self, output: Iterable[str]) -> dict[str, str]:
+        found = (line.split(maxsplit=1) for line in output)
+        return {path.rpartition("/")[2].removeprefix(self._prefix)[: -len(".conf")]: digest for digest, path in found}
+
+
 class ProgramFiles(FactBase[list[str]]):
     """The names of the supervisor configuration files in `folder` that match `pattern`."""
 

@@ -11,27 +11,28 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import paramiko
 import pytest
 from visomaster_host import paths
 from visomaster_host.choices import ModelsAt
 from visomaster_host.host import Host, parse_host
 from visomaster_host.service import Service
 from visomaster_host.services import services_for
-from visomaster_host.text import brief
 
-from connectors import transport
-from tests.host import clean, plain
+from tests.host import clean, plain, reached
 from tests.host.described import missing
+
+LEFT_OUT = pytest.StashKey[tuple[str, ...]]()
 
 READY_WITHIN = {ModelsAt.BUILD: 120, ModelsAt.START: 3600}
 """Seconds for a desktop that is just being started. Models that are fetched at start are several GB."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Reach hosts as the deploy does: quickly, with the host keys it has met, and whatever their logins say."""
+    """Reach hosts as the deploy does: by the same ssh config, through the same jump hosts, with the same host keys, and
+    whatever their logins say.
+    """
     clean.attend()
-    paramiko.SSHClient = transport.Client  # type: ignore[misc] - testinfra offers no other way in
+    reached.attend(config.option.hosts)
     if config.option.verbose <= 0:
         config.pluginmanager.register(plain.Report(config), "plain-report")
 
@@ -45,17 +46,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
-@pytest.fixture(scope="module", autouse=True)
-def reachable(host: Any) -> None:
-    """Ends the whole run with one line when nothing can be said of the host."""
-    try:
-        user = host.run("id -u")
-    except Exception as error:  # of whichever backend
-        pytest.exit(brief(f"{host.backend.get_pytest_id()} cannot be reached: {error}"), returncode=1)
-    if user.stdout.strip() != "0":
-        pytest.exit("the checks need root on the host: use paramiko://root@HOST:PORT, or sudo", returncode=1)
-    if not host.file(str(paths.HOST)).exists:
-        pytest.exit(f"this host was not set up by deploy.py: {paths.HOST} is missing", returncode=1)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, with one line each, the hosts of which nothing can be said; the others are checked."""
+    hosts = {plain.name_of(item): host for item in items if (host := plain.host_of(item))}
+    problems = {name: problem for name, host in hosts.items() if (problem := reached.problem(host))}
+    items[:] = [item for item in items if plain.name_of(item) not in problems]
+    for problem in problems.values():
+        config.pluginmanager.getplugin("terminalreporter").write_line(problem, red=True)
+    config.stash[LEFT_OUT] = tuple(problems)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A host that was left out is not as it should be."""
+    if session.config.stash.get(LEFT_OUT, ()):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="module")

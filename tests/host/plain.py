@@ -10,6 +10,7 @@ import pytest
 from visomaster_host.text import brief, lines
 
 ADVICE = "If not:"
+_HOST = "_testinfra_host"
 _NO_ADVICE = "apply deploy.py once more, then check again; if it stays, show this output to somebody"
 
 
@@ -29,15 +30,36 @@ def check_of(item: pytest.Item, call: pytest.CallInfo[None]) -> Check:
     paragraphs = inspect.cleandoc(function.obj.__doc__ or function.originalname.replace("_", " ")).split("\n\n")
     advice = [paragraph.removeprefix(ADVICE) for paragraph in paragraphs if paragraph.startswith(ADVICE)]
     parameters = {**(function.callspec.params if hasattr(item, "callspec") else {})}
-    host = parameters.pop("_testinfra_host", None)
+    parameters.pop(_HOST, None)
     about = next(iter(parameters.values()), None)
     sentence = paragraphs[0].split("\n")[0].rstrip(".:")
     return Check(
         sentence=f"{sentence}: {about}" if about else sentence,
         advice=" ".join((advice[0] if advice else _NO_ADVICE).split()),
-        host=host.backend.get_pytest_id() if host else "",
+        host=name_of(item),
         found=_reason(call),
     )
+
+
+def host_of(item: pytest.Item) -> Any:
+    """The host that `item` checks, or None."""
+    function: Any = item
+    return function.callspec.params.get(_HOST) if hasattr(item, "callspec") else None
+
+
+def name_of(item: pytest.Item) -> str:
+    """What the host that `item` checks is called; empty when there is none."""
+    host = host_of(item)
+    return named(host.backend) if host else ""
+
+
+def named(backend: Any) -> str:
+    """What a host is called on the command line: with its user and port, where testinfra's own name has neither."""
+    spec = getattr(backend, "host", None)
+    if spec is None:
+        return str(backend.get_pytest_id())
+    user, port = f"{spec.user}@" if spec.user else "", f":{spec.port}" if spec.port else ""
+    return f"{backend.NAME}://{user}{spec.name}{port}"
 
 
 def clean(report: pytest.TestReport) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from visomaster_host import paths, services
+from visomaster_host.host import Host
 from visomaster_host.services import known
 
 from spec import closure, here
 from spec.here import FILES
-from tasks.services import made_from
+from spec.settings import read_settings
+from spec.slices import host_facts
+from tasks.services import made_from, started_from
 
 
 @pytest.fixture
@@ -70,3 +75,31 @@ def test_whatever_else_is_updated_the_port_is_held() -> None:
     """While nobody listens on it, the program's user could, and would be given the token."""
     front = known()["visomaster_front"]
     assert made_from(front, '{"commit": "a"}', 11111) == made_from(front, '{"commit": "b"}', 11111)
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [("default", {"x11vnc"}), ("s-alt", {"visomaster_front", "visomaster_caddy"})],
+)
+def test_another_port_restarts_those_who_are_given_it(variant: str, expected: set[str]) -> None:
+    """A person goes on with what is open; all else of a description still starts everybody anew."""
+    settings = read_settings({"variant": variant, "application": "sandbox"})
+    here = host_facts(settings)
+    elsewhere, other = replace(here, port=12345), replace(here, window_title="Other")
+    restarted = {name for name in here.services if _differs(name, here, elsewhere)}
+    assert restarted == expected
+    assert not any(known()[name].holds_work for name in restarted)
+    steady = {name for name in here.services if known()[name].steady}
+    assert {name for name in here.services if _differs(name, here, other)} == set(here.services) - steady
+
+
+def _differs(name: str, one: Host, other: Host) -> bool:
+    return started_from(known()[name], one) != started_from(known()[name], other)
+
+
+def test_a_service_that_is_given_the_port_says_so() -> None:
+    """Else another port would leave it where it was."""
+    for name, service in known().items():
+        source = ast.parse(services.source_of(service).read_text())
+        launch = {node.attr for node in ast.walk(source) if isinstance(node, ast.Attribute)}
+        assert service.public is not None or "port" not in launch, name

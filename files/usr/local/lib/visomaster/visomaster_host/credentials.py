@@ -1,7 +1,8 @@
-"""Tell how to log in to this host: visomaster-credentials [--json] [--new | --set]
+"""Tell how to log in to this host: visomaster-credentials [--address | --json] [--new | --set]
 
 For root only. Prints the address and password of the VNC desktop, or the portal's address with its token, and the
 base below which a browser finds its pages, for services that have to know it.
+--address prints where the desktop is reached, and no secret.
 --new makes another password or token first, --set takes one from the standard input; whoever is logged in is logged
 out. A VNC_PASSWORD or OPEN_BUTTON_TOKEN in the container's own environment is taken again when the container starts.
 """
@@ -23,6 +24,8 @@ from visomaster_host.settings import Settings, read_settings
 from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret
 from visomaster_host.text import printable
 
+UNKNOWN_ADDRESS = "ADDRESS-OF-THIS-HOST"
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run visomaster-credentials; returns its exit status."""
@@ -31,7 +34,9 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--address", action="store_true", help="print where the desktop is reached, and no secret")
+    shown.add_argument("--json", action="store_true", help="print one JSON object")
     change = parser.add_mutually_exclusive_group()
     change.add_argument("--new", action="store_true", help="make another password or token first")
     change.add_argument("--set", action="store_true", help="take another one from the standard input first")
@@ -41,6 +46,9 @@ def main(argv: list[str] | None = None) -> int:
         host = read_host()
         if arguments.new or arguments.set:
             replace(host, sys.stdin.readline().rstrip("\r\n") if arguments.set else None)
+        if arguments.address:
+            print(printable(address(host, read_settings())))
+            return 0
         return tell(host, as_json=arguments.json)
 
     return reporting("visomaster-credentials", run)
@@ -75,11 +83,18 @@ def stored(host: Host) -> str:
     return secret
 
 
-def credentials(host: Host, settings: Settings, secret: str) -> dict[str, str]:
-    """What a person needs, in the order it is needed. The address outside is known on Vast only."""
-    address = settings.public_address or f"ADDRESS-OF-THIS-HOST:{host.port}"
+def address(host: Host, settings: Settings) -> str:
+    """Where a VNC client or a browser finds the desktop. The address outside is known on Vast only."""
+    found = settings.public_address or f"{UNKNOWN_ADDRESS}:{host.port}"
     if host.access == Access.VNC:
-        return {"address": address, "password": secret}
-    scheme = "https" if settings.enable_https else "http"
-    url = f"{scheme}://{address}/?token={quote(secret, safe='')}"
+        return found
+    return f"{'https' if settings.enable_https else 'http'}://{found}/"
+
+
+def credentials(host: Host, settings: Settings, secret: str) -> dict[str, str]:
+    """What a person needs, in the order it is needed."""
+    where = address(host, settings)
+    if host.access == Access.VNC:
+        return {"address": where, "password": secret}
+    url = f"{where}?token={quote(secret, safe='')}"
     return {"url": url, "user": USER, "token": secret, "base": f"/~{login_for(secret, '').path}/"}

@@ -89,7 +89,8 @@ class Service:
     ours that its program reads, Python with all that it imports: they, its own file and what that imports, and another
     description of the host start it anew. A service that is to go on whatever else is updated is `steady`: what it
     reads and the public port alone do so. `given_secret` is the access whose secret it gets at its start: another
-    secret starts it anew.
+    secret starts it anew. `public` is the access whose public port it is given at its start: another port starts it
+    anew, and nobody else. `holds_work` marks one with whose end is lost what a person has open and not saved.
 
     As a process: `launch` is called as root once everything in `needs` was there: it prepares the host and says what to
     run. The program's environment is what `launch` says and what `inherits` names (a name ending in "_" is a prefix),
@@ -116,6 +117,8 @@ class Service:
     reads: tuple[Path, ...] = ()
     steady: bool = False
     given_secret: Access | None = None
+    public: Access | None = None
+    holds_work: bool = False
 
     user: str = users.DESKTOP
     home: Path = paths.HOME

@@ -55,6 +55,7 @@ SERVICE = Service(
     error_log=paths.PORTAL_LOGS / "visomaster_app_err.log",
     startsecs=15,  # it fails late, 4 to 10 seconds after its start
     stopwaitsecs=2,
+    holds_work=True,
     directory=paths.PROGRAM,
     needs=(X_SERVER, WINDOW_MANAGER, MODELS),
     inherits=_INHERITS,

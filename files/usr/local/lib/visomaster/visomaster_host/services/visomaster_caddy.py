@@ -34,6 +34,7 @@ SERVICE = Service(
     log=paths.CADDY_LOG,
     reads=(paths.PORTAL_SHARE, paths.SERVICES),  # of all services, for their links
     given_secret=Access.PORTAL,
+    public=Access.PORTAL,
     user=users.CADDY,
     home=paths.FRONT,
     directory=ROOT_FOLDER,

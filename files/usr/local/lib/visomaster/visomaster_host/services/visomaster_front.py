@@ -34,6 +34,7 @@ SERVICE = Service(
     stopwaitsecs=0,  # it has nothing to put in order
     reads=(paths.FRONT_SHARE,),
     steady=True,
+    public=Access.PORTAL,
     user=users.FRONT,
     home=ROOT_FOLDER,
     directory=ROOT_FOLDER,

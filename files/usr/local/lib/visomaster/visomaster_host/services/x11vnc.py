@@ -66,6 +66,7 @@ SERVICE = Service(
     log=LOG,
     reads=(paths.VNC_BRAKE,),
     given_secret=Access.VNC,
+    public=Access.VNC,
     needs=(X_SERVER,),
     checks=(Check(name="vnc", probe=serves),),
     links=(Link(name="VNCLogs", path=f"/logs/{LOG.name}", place=30),),

@@ -36,5 +36,6 @@ SERVICE = Service(
     launch=launch,
     priority=10,
     log=paths.SUPERVISOR_LOGS / "xvfb.log",
+    holds_work=True,  # no program outlives its X server
     checks=(Check(name="x", probe=display.server),),
 )
