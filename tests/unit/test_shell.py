@@ -112,6 +112,7 @@ def questions(folder: Path) -> Iterator[tuple[FactBase[Any], dict[str, Any]]]:
         "ProgramFiles": {"folder": tree, "pattern": "*"},
         "HostReady": {"names": ("xvfb",)},
         "FoundTree": {"path": tree, "user": "root"},
+        "OtherUser": {},
         "UnpackedFiles": {"folder": tree},
     }
     for fact in known_facts():
