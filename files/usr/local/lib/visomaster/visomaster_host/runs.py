@@ -230,11 +230,12 @@ def _all() -> Iterator[Run]:
 
 
 def _born(pid: int) -> int | None:
-    """The kernel's tick at which the process `pid` began; None when it is gone, or only its status is left."""
+    """The kernel's tick at which the process `pid` began; None when it is gone. One whose status nobody has asked for
+    is not: supervisord has not read its last words yet.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        state, *rest = text.rpartition(")")[2].split()
-        return None if state in "ZX" else int(rest[18])
+        return int(text.rpartition(")")[2].split()[19])
     except (OSError, ValueError, IndexError):
         return None
 
