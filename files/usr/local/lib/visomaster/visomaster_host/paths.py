@@ -37,6 +37,8 @@ SYSTEMD = Path("/run/systemd/system")
 """There where systemd is the machine's first process."""
 SYSTEMD_UNIT = Path("/etc/systemd/system/visomaster.service")
 FIRST_ENVIRONMENT = Path("/proc/1/environ")
+OWN_STATUS = Path("/proc/self/status")
+"""Which capabilities a process has; see proc(5)."""
 LOGIN_ENVIRONMENT = Path("/etc/environment")
 
 HOME = Path("/home/visomaster")
@@ -55,6 +57,12 @@ RUN = Path("/run/visomaster")
 START_LOCK = RUN / "start.lock"
 PREPARED = RUN / "prepared"
 """What visomaster-start has prepared the host to be."""
+RESERVE = RUN / "reserve"
+"""A file of nothing: room for the next start, should the disk be full then."""
+STAND_INS = RUN / "instead"
+"""Below it stand folders in for those that cannot be written."""
+DISPLAY = RUN / "display"
+"""The display of this start, where the host's own is taken."""
 SETTINGS = RUN / "settings.json"
 MODEL_STORE = RUN / "models"
 """A link to the folder that holds the models: the usual one, or the MODELS_DIR of this start."""
