@@ -18,8 +18,9 @@ from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.files import ROOT, write_atomic
 from visomaster_host.host import Host
 from visomaster_host.login import SHORTEST_TOKEN, TokenError, check_token
-from visomaster_host.problems import Problem
-from visomaster_host.settings import Settings
+from visomaster_host.problems import Problem, going_on, say
+from visomaster_host.refusals import refusal
+from visomaster_host.settings import Settings, read_settings
 from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret, write_secret
 from visomaster_host.variables import begins_with
 
@@ -72,7 +73,7 @@ def _of_first_process() -> dict[str, str]:
     """Process 1 was started with what the container was given; empty where it does not let itself be read."""
     try:
         pairs = paths.FIRST_ENVIRONMENT.read_bytes().decode("utf-8", "surrogateescape").split("\0")
-    except PermissionError:
+    except OSError:
         return {}
     # A daemon that shows its state in its title, such as sshd, has written over them: such a text is no variable.
     return {
@@ -84,7 +85,7 @@ def _of_logins() -> dict[str, str]:
     """What pam_env(8) gives to logins."""
     try:
         return _login_variables(paths.LOGIN_ENVIRONMENT.read_text(encoding="utf-8", errors="surrogateescape"))
-    except FileNotFoundError:
+    except OSError:  # none, or none that can be read: `tell_logins` says why
         return {}
 
 
@@ -100,11 +101,17 @@ def _login_variables(text: str) -> dict[str, str]:
 
 
 def tell_logins() -> None:
-    """Let logins see those variables of the container that are of use in a shell and no secret.
+    """Let logins see those variables of the container that are of use in a shell and no secret. Where that cannot be,
+    all else can: it is said.
 
     They go to /etc/environment, in a block of our own: what somebody else has set there stays, and wins. Only what the
     first process was started with: a variable of the shell that called us is not meant for everybody.
     """
+    with going_on("visomaster-start", "logins are not told the container's variables"):
+        _tell_logins()
+
+
+def _tell_logins() -> None:
     try:
         text = paths.LOGIN_ENVIRONMENT.read_text(encoding="utf-8", errors="surrogateescape")
     except FileNotFoundError:
@@ -155,8 +162,20 @@ def keep(environment: Environment, host: Host) -> None:
     else:
         stored = environment.portal_token or read_secret(PORTAL_TOKEN)
         write_secret(PORTAL_TOKEN, stored or _generate(32))
-    text = json.dumps(asdict(environment.settings), indent=2) + "\n"
-    write_atomic(paths.SETTINGS, text.encode(), mode=0o600, owner=ROOT)
+    _keep_settings(environment.settings)
+
+
+def _keep_settings(settings: Settings) -> None:
+    """Write `settings` down. Where that cannot be those of an earlier start are good enough, unless they would have the
+    portal answer in the clear. Raises OSError.
+    """
+    text = json.dumps(asdict(settings), indent=2) + "\n"
+    try:
+        write_atomic(paths.SETTINGS, text.encode(), mode=0o600, owner=ROOT)
+    except OSError as error:
+        if settings.enable_https and not read_settings().enable_https:
+            raise
+        say(f"visomaster-start: {refusal(error)}; going on: with the settings of an earlier start")
 
 
 def renew(host: Host, wanted: str | None) -> None:
@@ -238,7 +257,7 @@ def _models_dir(wanted: str, host: Host) -> str:
     """
     if not wanted or host.models == ModelsAt.START:
         return wanted
-    print(f"visomaster-start: MODELS_DIR is not used: this host has its models already, in {paths.MODELS}", flush=True)
+    say(f"visomaster-start: MODELS_DIR is not used: this host has its models already, in {paths.MODELS}")
     return ""
 
 

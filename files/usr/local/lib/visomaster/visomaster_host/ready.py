@@ -16,6 +16,7 @@ from dataclasses import asdict
 from visomaster_host import supervisor
 from visomaster_host.host import Host, read_host
 from visomaster_host.problems import NotReady, Problem, reporting
+from visomaster_host.refusals import refusal
 from visomaster_host.service import Check, Result
 from visomaster_host.services import services_of
 from visomaster_host.text import brief, printable
@@ -84,7 +85,8 @@ def _try(check: Check, service: str, *, host: Host, stands_on: Result | None = N
         if stands_on and not stands_on.ok:
             raise NotReady(f"needs {stands_on.name}")
         return Result(name=check.name, ok=True, detail=brief(check.probe(host)))
-    except (NotReady, Problem) as reason:
+    except (NotReady, Problem, OSError) as error:
+        reason = refusal(error) if isinstance(error, OSError) else str(error)
         return Result(name=check.name, ok=False, detail=brief(f"{reason}{_state_of(service)}"))
 
 
