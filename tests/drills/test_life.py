@@ -160,6 +160,40 @@ def test_a_program_that_does_not_start_says_why(desk: Box) -> None:
     assert "killed for memory" not in desk.run("visomaster-ready").stdout
 
 
+ALL_BUT = tuple(f"--cap-add={name}" for name in ("CHOWN", "SETUID", "SETGID", "DAC_OVERRIDE", "KILL", "FOWNER"))
+
+
+def test_a_desktop_whose_files_are_read_only(make_box: MakeBox) -> None:
+    """With no more than folders in memory for what runs, no right that it does not need, and none to the X sockets'
+    folder: each is said in one line, and the desktop is there, also after a restart."""
+    box = make_box(
+        *(
+            "--read-only",
+            "--tmpfs=/run",
+            "--tmpfs=/tmp",
+            "--security-opt=no-new-privileges",
+            "--cap-drop=ALL",
+            *ALL_BUT,
+        ),
+        "--mount=type=tmpfs,destination=/tmp/.X11-unix,tmpfs-mode=0755,readonly",
+    )
+    box.wait_ready()
+    docker("restart", f"--time={STOPPED_WITHIN}", box.name)
+    box.wait_ready()
+    said = docker("logs", box.name)
+    assert "Traceback" not in said + box.output("sh", "-c", "cat /run/visomaster/instead/var/log/*/*.log")
+    told = [line for line in said.splitlines() if "Read-only file system" in line]
+    assert len(told) <= 2 * 6 and all(line.startswith("visomaster-start: /") for line in told), said
+
+
+def test_a_missing_right_is_named(baked: str) -> None:
+    words = ["run", "--rm", f"--label={LABEL}=1", "--cap-drop=CHOWN", baked]
+    done = run([docker_command(), *words], timeout=60)
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert done.returncode == 1
+    assert line.startswith("visomaster-start: the container lacks the capability CHOWN: start it without --cap-drop")
+
+
 TWICE = """
 visomaster-start & first=$!
 visomaster-start & second=$!

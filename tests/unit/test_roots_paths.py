@@ -29,6 +29,8 @@ BY_PATH = frozenset(
             "hardlink_to",
             "is_dir",
             "is_file",
+            "isdir",
+            "lexists",
         ),
         *("lchown", "link", "link_to", "makedirs", "mkdir", "mkfifo", "open", "read_bytes", "read_text", "remove"),
         *(
@@ -49,9 +51,9 @@ BY_PATH = frozenset(
 )
 
 DESCRIPTORS = frozenset(
-    {"Folder", "beneath", "beneath.Folder", "folder", "locks", "program", "self._folder", "sockets"}
+    {"Folder", "beneath", "beneath.Folder", "folder", "locks", "program", "self._folder", "sockets", "stand_ins"}
 )
-"""What a folder of `visomaster_host.beneath` is called."""
+"""What a folder of `visomaster_host.beneath` is called, and what goes through it."""
 
 ROOTS = "in a folder of root's alone"
 AS_OWNER = "in a process that is the user whose folder it is"
@@ -69,6 +71,8 @@ ALLOWED = {
     **dict.fromkeys((("given", name) for name in ("open", "stat")), WHO_RUNS_IT),
     ("folders", "exists"): "the models' folder, wherever root's link leads; it is looked at",
     ("folders", "is_dir"): "where something is mounted, which only root does; it is looked at",
+    ("fetch/progress", "open"): "/dev/null",
+    ("fetch/transfer", "isdir"): WHO_RUNS_IT,
     ("host", "read_text"): ROOTS,
     ("last_words", "open"): "/var/log/portal, /var/log/supervisor",
     ("limits", "read_text"): "/sys",
@@ -83,13 +87,14 @@ ALLOWED = {
     **dict.fromkeys((("portal/pages", name) for name in ("chmod", "unlink")), AS_PAGES),
     ("portal/report", "open"): AS_PAGES,
     **dict.fromkeys((("portal/sessions", name) for name in ("is_dir", "open", "rmdir", "stat", "unlink")), AS_PAGES),
-    **dict.fromkeys((("portal/tls", name) for name in ("chmod", "exists", "mkdir")), "/var/lib/visomaster/tls"),
+    **dict.fromkeys((("portal/tls", name) for name in ("chmod", "lexists", "mkdir")), "/var/lib/visomaster/tls"),
     ("mounts", "read_text"): "/proc/self/mountinfo",
     ("prepared", "read_text"): ROOTS,
     ("prepare", "rmtree"): "/run/visomaster, /var/lib/visomaster; by descriptors, in Python",
-    ("prepare", "symlink_to"): ROOTS,
     ("prepare", "unlink"): ROOTS,
     ("services/xvfb", "exists"): "/usr/share/glvnd",
+    ("problems", "open"): "/dev/null",
+    ("refusals", "read_text"): "/proc/self/status",
     ("run_service", "open"): "/proc/1/fd/1",
     ("run_service", "stat"): "this package's own files",
     ("runs", "open"): ROOTS,
@@ -98,6 +103,7 @@ ALLOWED = {
     ("settings", "read_text"): ROOTS,
     ("start", "open"): ROOTS,
     ("start", "read_text"): "/proc/1/comm",
+    **dict.fromkeys((("stand_ins", name) for name in ("isdir", "rmtree")), ROOTS),
     ("store", "read_text"): ROOTS,
 }
 

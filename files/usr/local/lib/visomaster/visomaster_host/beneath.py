@@ -9,6 +9,7 @@ nothing by it that they may not reach anyway.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -16,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+
+from visomaster_host.refusals import FULL
 
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # a FIFO laid in the way must not hold us up
@@ -127,22 +130,57 @@ class Folder:
 
     def write(self, name: str, content: bytes, *, mode: int, owner: tuple[int, int] | None, sync: bool = True) -> None:
         """Put `content` at `name` in one step, with its mode and its owner (uid, gid; None: whoever we are) from the
-        first moment it has that name. A link there is replaced. `sync`: it outlives a power cut. Raises OSError.
+        first moment it has that name. A link there is replaced. `sync`: it outlives a power cut. On a full disk the
+        file that is there takes what needs no more room. Raises OSError.
         """
-        new = f".{name.lstrip('.')}.{os.urandom(8).hex()}.new"  # nobody can have put anything there
-        with os.fdopen(self.open_file(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file, self._naming(name):
+        with self._naming(name):
             try:
-                if owner is not None:
+                self._write_new(name, content, mode=mode, owner=owner, sync=sync)
+            except OSError as error:
+                if error.errno not in FULL or not self._overwritten(name, content, mode=mode, owner=owner):
+                    raise
+
+    def _write_new(self, name: str, content: bytes, *, mode: int, owner: tuple[int, int] | None, sync: bool) -> None:
+        new = f".{name.lstrip('.')}.{os.urandom(8).hex()}.new"  # nobody can have put anything there
+        with os.fdopen(self.open_file(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+            try:
+                os.fchmod(file.fileno(), mode)  # as long as it is ours
+                if owner is not None and owner != _owner(os.fstat(file.fileno())):
                     os.fchown(file.fileno(), *owner)
-                os.fchmod(file.fileno(), mode)
                 file.write(content)
                 file.flush()
                 if sync:
                     os.fsync(file.fileno())
                 self._take_over(new, name)
             except BaseException:
-                self.remove(new)
+                with contextlib.suppress(OSError):
+                    self.remove(new)
                 raise
+
+    def holds(self, name: str, content: bytes, *, mode: int, owner: tuple[int, int] | None) -> bool:
+        """Whether the file `name` is what `write` would make of it: then nothing needs to be written."""
+        try:
+            with os.fdopen(self.open_file(name), "rb") as file:
+                status = os.fstat(file.fileno())
+                return _is_as_written(status, mode, owner) and file.read(len(content) + 1) == content
+        except OSError:
+            return False
+
+    def _overwritten(self, name: str, content: bytes, *, mode: int, owner: tuple[int, int] | None) -> bool:
+        """Whether `content` was put into the file `name`, which is as a new one would be and has the room already. Who
+        reads it meanwhile may see a part.
+        """
+        try:
+            file = os.fdopen(self.open_file(name, os.O_WRONLY), "wb", buffering=0)
+        except OSError:
+            return False
+        with file:
+            status = os.fstat(file.fileno())
+            if not _is_as_written(status, mode, owner) or len(content) > status.st_blocks * 512:
+                return False
+            file.write(content)
+            file.truncate(len(content))
+        return True
 
     def _take_over(self, new: str, name: str) -> None:
         """Give `new` the name `name`. Where others may write, a folder of that name is put aside: they could keep us
@@ -178,6 +216,17 @@ class Folder:
         with self._naming(new):
             os.rename(old, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
 
+    def link(self, name: str, target: str) -> None:
+        """Make `name` a link to `target`, in one step; one that is that already stays. Raises OSError."""
+        with self._naming(name):
+            status = self.status(name)
+            linked = status is not None and stat.S_ISLNK(status.st_mode)
+            if linked and os.readlink(name, dir_fd=self.descriptor) == target:
+                return
+            new = f".{name.lstrip('.')}.{os.urandom(8).hex()}.new"
+            os.symlink(target, new, dir_fd=self.descriptor)
+            self._take_over(new, name)
+
     def remove(self, name: str) -> None:
         """Remove the file or link `name`, if there is one. Raises OSError."""
         with self._naming(name):
@@ -187,10 +236,24 @@ class Folder:
                 return
 
     def own(self, *, mode: int, owner: tuple[int, int]) -> None:
-        """Give the folder itself this mode and owner. Raises OSError."""
+        """Give the folder itself this mode and owner, where it has others. Raises OSError."""
+        status = self.owner
+        if (stat.S_IMODE(status.st_mode), *_owner(status)) == (mode, *owner):
+            return
         with self._reopened() as descriptor, self._naming(""):
-            os.fchown(descriptor, *owner)
+            to_us = owner[0] == os.geteuid()
+            if to_us:  # who has it could change its mode again
+                os.fchown(descriptor, *owner)
             os.fchmod(descriptor, mode)
+            if not to_us and owner != _owner(status):
+                os.fchown(descriptor, *owner)
+
+    def require_writable(self) -> None:
+        """Raise OSError, as a write would, where we can write nothing in the folder, full or not."""
+        if not os.access(".", os.W_OK, dir_fd=self.descriptor):
+            read_only = os.statvfs(self.descriptor).f_flag & os.ST_RDONLY
+            number = errno.EROFS if read_only else errno.EACCES
+            raise OSError(number, os.strerror(number), str(self.path))
 
     def sync(self) -> None:
         """Make what was renamed in it durable. Raises OSError."""
@@ -218,6 +281,16 @@ class Folder:
         except OSError as error:
             where = self._at(name)
             raise (error if error.filename == where else OSError(error.errno, error.strerror, where)) from None
+
+
+def _is_as_written(status: os.stat_result, mode: int, owner: tuple[int, int] | None) -> bool:
+    """Whether a regular file with this status has just this mode and owner (None: us), and no other name."""
+    whose = (os.geteuid(), os.getegid()) if owner is None else owner
+    return (stat.S_IMODE(status.st_mode), _owner(status), status.st_nlink) == (mode, whose, 1)
+
+
+def _owner(status: os.stat_result) -> tuple[int, int]:
+    return status.st_uid, status.st_gid
 
 
 def is_only_roots(status: os.stat_result) -> bool:

@@ -7,13 +7,14 @@ there it is noted of which container it is, and a copy begins anew.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 
-from visomaster_host import beneath, paths
+from visomaster_host import beneath, paths, stand_ins
 from visomaster_host.files import ROOT, ensure_directory, write_atomic
 from visomaster_host.mounts import all_mounts, mount_of
-from visomaster_host.problems import Problem
+from visomaster_host.problems import Problem, going_on
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _OF_ENGINES = tuple(paths.ROOT_ETC / name for name in ("hostname", "hosts", "resolv.conf"))
@@ -21,6 +22,7 @@ _OF_ENGINES = tuple(paths.ROOT_ETC / name for name in ("hostname", "hosts", "res
 _UPPER = "upperdir="
 _VOLUME, _MACHINE = "volume", "machine"
 _MOST = 4096  # bytes
+_MADE_HERE = (paths.SECRETS, paths.SESSIONS, paths.CERTIFICATES, paths.PORTAL)
 
 
 def identity() -> str:
@@ -55,12 +57,15 @@ def begin_anew() -> bool:
     if copy:
         import shutil  # 2 ms that every start of a container but a copy's first one would wait for
 
-        for folder in (paths.SECRETS, paths.SESSIONS, paths.CERTIFICATES, paths.PORTAL):
+        for folder in (*_MADE_HERE, *map(stand_ins.of, _MADE_HERE)):
             if beneath.status(folder) is not None:
                 shutil.rmtree(folder)
     if _noted() != mine:
-        ensure_directory(paths.STATE, mode=0o755)
-        write_atomic(paths.CONTAINER, f"{mine}\n".encode("utf-8", "surrogateescape"), mode=0o600, owner=ROOT)
+        with (
+            contextlib.nullcontext() if copy else going_on("visomaster-start", "a copy of this container is not known")
+        ):
+            ensure_directory(paths.STATE, mode=0o755)
+            write_atomic(paths.CONTAINER, f"{mine}\n".encode("utf-8", "surrogateescape"), mode=0o600, owner=ROOT)
     return copy
 
 

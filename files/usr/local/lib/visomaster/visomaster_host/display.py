@@ -6,17 +6,28 @@ nothing.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import socket
+import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from visomaster_host import beneath, paths
+from visomaster_host.files import ROOT, write_atomic
 from visomaster_host.host import Host
-from visomaster_host.problems import NotReady
+from visomaster_host.problems import NotReady, Problem, say
+from visomaster_host.refusals import refusal
 
 ANSWER_WITHIN = 2.0
 """Seconds for one question; a healthy server needs milliseconds."""
+
+MOST_DISPLAYS = 64
+"""How many are looked at for a free one."""
+
+GIVE_A_NETWORK = "give the container a network of its own (no --network host or container:)"
 
 _WINDOW_ID = re.compile(r"0x[0-9a-f]+")
 _TITLE = re.compile(r'^xwininfo: Window id: \S+ "(.*)"$', re.MULTILINE)
@@ -28,6 +39,56 @@ def variables(host: Host) -> dict[str, str]:
     return {"DISPLAY": host.display, "XAUTHORITY": str(paths.XAUTHORITY)}
 
 
+def choose(host: Host) -> Host:
+    """`host` on a display that nobody has: its own, or the next one that is free in this network. Writes down which one
+    for all that read the host. To be called before ours runs. Raises `Problem`, OSError.
+    """
+    first = int(host.display_number)
+    free = next((number for number in range(first, first + MOST_DISPLAYS) if not taken(number)), None)
+    if free is None:
+        raise Problem(f"displays :{first} to :{first + MOST_DISPLAYS - 1} are taken: {GIVE_A_NETWORK}")
+    if free == first:
+        return host
+    chosen = replace(host, display=f":{free}")
+    write_atomic(paths.DISPLAY, f"{chosen.display}\n".encode(), mode=0o644, owner=ROOT)
+    say(f"visomaster-start: display {host.display} is taken by another X server; going on: on display {chosen.display}")
+    return chosen
+
+
+def taken(number: int) -> bool:
+    """Whether an X server listens on the display, in this folder for sockets or anywhere in this network."""
+    return answers_without_file(number) or _answers_by_file(number)
+
+
+def answers_without_file(number: int) -> bool:
+    """Whether somebody accepts connections on the display's abstract socket, which all of a network share. Clients try
+    it first.
+    """
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(ANSWER_WITHIN)
+        return probe.connect_ex(f"\0{paths.X11_SOCKETS}/X{number}") in (0, errno.EAGAIN)
+
+
+def _answers_by_file(number: int) -> bool:
+    try:
+        with beneath.Folder.open(paths.X11_SOCKETS) as sockets:
+            return sockets.answers(f"X{number}")
+    except OSError:
+        return False
+
+
+def has_file() -> bool:
+    """Whether our X server listens on a socket with a file: where its folder is a folder, for everybody to write. Then
+    it needs no socket that others in this network may have, or connect to.
+    """
+    try:
+        with beneath.Folder.open(paths.X11_LOCKS) as above, above.enter(paths.X11_SOCKETS.name) as sockets:
+            sockets.require_writable()
+            return stat.S_IMODE(sockets.owner.st_mode) == 0o1777
+    except OSError:
+        return False
+
+
 def _cookie() -> Path:
     """The file with the display's cookie for whoever asks: the pages' user has one of its own."""
     own = os.geteuid() != 0 and os.access(paths.PAGES_XAUTHORITY, os.R_OK)
@@ -36,12 +97,7 @@ def _cookie() -> Path:
 
 def listening(host: Host) -> str:
     """An X server listens. Raises `NotReady`. Enough for a client, which then waits for its answer, some 60 ms."""
-    try:
-        with beneath.Folder.open(paths.X11_SOCKETS) as sockets:
-            listens = sockets.answers(f"X{host.display_number}")
-    except OSError:
-        listens = False
-    if not listens:
+    if not taken(int(host.display_number)):
         raise NotReady(f"no X server listens on display {host.display}")
     return f"something listens on display {host.display}"
 
@@ -117,6 +173,8 @@ def _ask(host: Host, *command: str) -> str:
         )
     except FileNotFoundError:
         raise NotReady(f"{command[0]} is not installed") from None
+    except OSError as error:
+        raise NotReady(f"{command[0]} cannot be run: {refusal(error)}") from None
     except subprocess.TimeoutExpired:
         raise NotReady(f"the X server does not answer {command[0]} within {ANSWER_WITHIN:.0f} s") from None
     if done.returncode != 0:

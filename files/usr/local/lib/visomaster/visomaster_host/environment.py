@@ -19,10 +19,11 @@ from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.files import ROOT, write_atomic
 from visomaster_host.host import Host
 from visomaster_host.login import SHORTEST_TOKEN, TokenError, check_token
-from visomaster_host.problems import Problem
-from visomaster_host.settings import Settings
+from visomaster_host.problems import Problem, going_on, say
+from visomaster_host.refusals import refusal
+from visomaster_host.settings import Settings, read_settings
 from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret, write_secret
-from visomaster_host.text import brief, printable
+from visomaster_host.text import brief
 from visomaster_host.variables import begins_with, plain, plain_secret, without_quotes
 
 SECRET_VARIABLES = ("VNC_PASSWORD", "OPEN_BUTTON_TOKEN")
@@ -70,7 +71,10 @@ def container_environment() -> Mapping[str, str]:
 
     Vast shows `-e` variables to its on-start line, but not to SSH sessions, from which a deploy starts the services.
     """
-    ours, others = _told_to_logins()
+    try:
+        ours, others = _told_to_logins()
+    except OSError:  # `tell_logins` says why
+        ours = others = ""
     told = _login_variables(ours)  # in a copy of a container, the first one's address and ports: a login has them, too
     own = {name: value for name, value in os.environ.items() if told.get(name) != value}
     return {**_of_first_process(), **_login_variables(others), **own}
@@ -80,7 +84,7 @@ def _of_first_process() -> dict[str, str]:
     """Process 1 was started with what the container was given; empty where it does not let itself be read."""
     try:
         pairs = paths.FIRST_ENVIRONMENT.read_bytes().decode("utf-8", "surrogateescape").split("\0")
-    except PermissionError:
+    except OSError:
         return {}
     # A daemon that shows its state in its title, such as sshd, has written over them: such a text is no variable.
     return {
@@ -89,7 +93,8 @@ def _of_first_process() -> dict[str, str]:
 
 
 def _told_to_logins() -> tuple[str, str]:
-    """What pam_env(8) gives to logins, in the form of /etc/environment: what we have told them, and all else."""
+    """What pam_env(8) gives to logins, in the form of /etc/environment: what we have told them, and all else. Raises
+    OSError."""
     try:
         text = paths.LOGIN_ENVIRONMENT.read_text(encoding="utf-8", errors="surrogateescape")
     except FileNotFoundError:
@@ -110,11 +115,17 @@ def _login_variables(text: str) -> dict[str, str]:
 
 
 def tell_logins() -> None:
-    """Let logins see those variables of the container that are of use in a shell and no secret.
+    """Let logins see those variables of the container that are of use in a shell and no secret. Where that cannot be,
+    all else can: it is said.
 
     They go to /etc/environment, in a block of our own: what somebody else has set there stays, and wins. Only what the
     first process was started with: a variable of the shell that called us is not meant for everybody.
     """
+    with going_on("visomaster-start", "logins are not told the container's variables"):
+        _tell_logins()
+
+
+def _tell_logins() -> None:
     ours, others = _told_to_logins()
     set_by_others = _login_variables(others)
     told = {
@@ -161,8 +172,20 @@ def keep(environment: Environment, host: Host) -> None:
     else:
         stored = environment.portal_token or read_secret(PORTAL_TOKEN)
         write_secret(PORTAL_TOKEN, stored or _generate(32))
-    text = json.dumps(asdict(environment.settings), indent=2) + "\n"
-    write_atomic(paths.SETTINGS, text.encode(), mode=0o600, owner=ROOT)
+    _keep_settings(environment.settings)
+
+
+def _keep_settings(settings: Settings) -> None:
+    """Write `settings` down. Where that cannot be those of an earlier start are good enough, unless they would have the
+    portal answer in the clear. Raises OSError.
+    """
+    text = json.dumps(asdict(settings), indent=2) + "\n"
+    try:
+        write_atomic(paths.SETTINGS, text.encode(), mode=0o600, owner=ROOT)
+    except OSError as error:
+        if settings.enable_https and not read_settings().enable_https:
+            raise
+        say(f"visomaster-start: {refusal(error)}; going on: with the settings of an earlier start")
 
 
 def renew(host: Host, wanted: str | None) -> None:
@@ -211,7 +234,7 @@ def _given_secret(variables: Mapping[str, str], name: str) -> str | None:
         return None
     secret = plain_secret(value)
     if secret != value.strip("\ufeff\r\n"):
-        _say(f"{name} stands in quotes, which are left out: the secret is what is between them")
+        say(f"visomaster-start: {name} stands in quotes, which are left out: the secret is what is between them")
     return secret
 
 
@@ -255,7 +278,7 @@ def _models_dir(wanted: str, host: Host) -> str:
     """
     if not wanted or host.models == ModelsAt.START:
         return wanted
-    _say(f"MODELS_DIR is not used: this host has its models already, in {paths.MODELS}")
+    say(f"visomaster-start: MODELS_DIR is not used: this host has its models already, in {paths.MODELS}")
     return ""
 
 
@@ -279,7 +302,7 @@ def _address(value: str) -> str:
     if _is_address(socket.AF_INET, value) or (_HOST_NAME.fullmatch(value) and not _NUMBERS.fullmatch(value)):
         return value
     if value:
-        _say(f"PUBLIC_IPADDR is not used: expected an address or a name, got {brief(repr(value), 80)}")
+        say(f"visomaster-start: PUBLIC_IPADDR is not used: expected an address or a name, got {brief(repr(value), 80)}")
     return ""
 
 
@@ -301,16 +324,14 @@ def _outside_ports(variables: Mapping[str, str]) -> dict[str, str]:
         if _is_port(outside):
             found[inside] = outside
         else:
-            _say(f"{name} is not used: expected a port from 1 to 65535, got {brief(repr(outside), 80)}")
+            say(
+                f"visomaster-start: {name} is not used: expected a port from 1 to 65535, got {brief(repr(outside), 80)}"
+            )
     return found
 
 
 def _is_port(text: str) -> bool:
     return _PORT.fullmatch(text) is not None and int(text) < 65536
-
-
-def _say(line: str) -> None:
-    print(printable(f"visomaster-start: {line}"), flush=True)
 
 
 def _generate(length: int) -> str:

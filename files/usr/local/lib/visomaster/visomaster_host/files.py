@@ -34,10 +34,12 @@ def write_atomic(path: Path, content: bytes, *, mode: int, owner: Owner) -> None
     """Put `content` at `path`, with its final mode and owner from the first moment it has that name.
 
     Safe for root below folders of an unprivileged user: no link that others than root may have laid is followed on the
-    way (OSError), and one at `path` is replaced.
+    way (OSError), and one at `path` is replaced. What is there already is not written again.
     """
+    who = (owner.uid, owner.gid)
     with Folder.open(path.parent) as folder:
-        folder.write(path.name, content, mode=mode, owner=(owner.uid, owner.gid))
+        if not folder.holds(path.name, content, mode=mode, owner=who):
+            folder.write(path.name, content, mode=mode, owner=who)
 
 
 def ensure_directory(path: Path, *, mode: int, owner: Owner = ROOT) -> None:

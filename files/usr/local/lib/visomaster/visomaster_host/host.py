@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +81,26 @@ _CHOICES: dict[str, tuple[StrEnum, ...]] = {"Access": tuple(Access), "ModelsAt":
 
 
 def read_host(path: Path | None = None) -> Host:
-    """The host described at `path`. Raises `Problem` when it is missing, no JSON, or a field is wrong."""
+    """The host described at `path`, on the display that this start has found free. Raises `Problem` when it is missing,
+    no JSON, or a field is wrong.
+    """
     path = path or paths.HOST
     try:
-        return parse_host(path.read_text(encoding="utf-8"), path)
+        host = parse_host(path.read_text(encoding="utf-8"), path)
+        return host if path != paths.HOST else replace(host, display=_display_of_start() or host.display)
     except FileNotFoundError:
         raise Problem(f"{path} is missing: the host has not been set up, run the deploy first") from None
     except UnicodeDecodeError as error:
         raise Problem(f"{path} is not JSON: {error}") from None
+
+
+def _display_of_start() -> str | None:
+    """The display that `visomaster_host.display` has chosen instead of the host's own; None when it has not."""
+    try:
+        chosen = paths.DISPLAY.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return None
+    return chosen if _DISPLAY.fullmatch(chosen) else None
 
 
 def parse_host(text: str, path: Path = paths.HOST) -> Host:

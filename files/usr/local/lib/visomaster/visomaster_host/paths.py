@@ -42,6 +42,8 @@ MOUNTS = Path("/proc/self/mountinfo")
 ENGINE_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 """What an engine leaves in a container, to be known by."""
 FIRST_ENVIRONMENT = Path("/proc/1/environ")
+OWN_STATUS = Path("/proc/self/status")
+"""Which capabilities a process has; see proc(5)."""
 LOGIN_ENVIRONMENT = Path("/etc/environment")
 
 HOME = Path("/home/visomaster")
@@ -65,6 +67,12 @@ RUN = Path("/run/visomaster")
 START_LOCK = RUN / "start.lock"
 PREPARED = RUN / "prepared"
 """What visomaster-start has prepared the host to be."""
+RESERVE = RUN / "reserve"
+"""A file of nothing: room for the next start, should the disk be full then."""
+STAND_INS = RUN / "instead"
+"""Below it stand folders in for those that cannot be written."""
+DISPLAY = RUN / "display"
+"""The display of this start, where the host's own is taken."""
 SETTINGS = RUN / "settings.json"
 MODEL_STORE = RUN / "models"
 """A link to the folder that holds the models: the usual one, or the MODELS_DIR of this start."""

@@ -7,13 +7,28 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from visomaster_host import beneath, container, environment, folders, paths, prepared, users, volumes
+from visomaster_host import (
+    beneath,
+    container,
+    display,
+    environment,
+    folders,
+    paths,
+    prepared,
+    reserve,
+    stand_ins,
+    users,
+    volumes,
+)
 from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.environment import Environment
 from visomaster_host.files import Owner, ensure_directory, owner_of, write_atomic
 from visomaster_host.host import Host
-from visomaster_host.text import printable
+from visomaster_host.problems import going_on, say
+from visomaster_host.refusals import refusal
 from visomaster_host.xauthority import write_cookie
+
+PROGRAM = "visomaster-start"
 
 _COOKIE_MOST = 4096  # bytes; a record has some fifty
 
@@ -26,31 +41,63 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
     """
     user = owner_of(users.DESKTOP)
     ensure_directory(paths.RUN, mode=0o755)
+    with going_on(PROGRAM, "what it keeps back is not used"):
+        reserve.release()
     make_log_directories()
     ensure_directory(paths.DESKTOP, mode=0o700, owner=user)
     if container.begin_anew():
-        _say("this is a copy of another container: password or token, sessions and certificate are made anew")
+        say(f"{PROGRAM}: this is a copy of another container: password or token, sessions, certificate are made anew")
     environment.keep(checked, host)
-    link_model_store(Path(checked.settings.models_dir or paths.MODELS))
+    with going_on(PROGRAM, "the models' folder stays what it was"):
+        link_model_store(Path(checked.settings.models_dir or paths.MODELS))
     if host.access == Access.PORTAL:
         _make_portal_directories()
+    else:
+        with going_on(PROGRAM, "what an earlier portal left stays"):
+            _clear_portal()
     if host.models == ModelsAt.START and not checked.settings.models_dir:
         own_model_store()
-    for line in (*volumes.take_over(user), *folders.look(host).values()):
-        _say(line)
-    # Made by root first: an unprivileged Xvfb would make it with the wrong mode and then not listen.
-    ensure_directory(paths.X11_SOCKETS, mode=0o1777)
-    if host.access != Access.PORTAL:
-        _clear_portal()
+    with going_on(PROGRAM, "what the program cannot write is not told"):
+        for line in (*volumes.take_over(user), *folders.look(host).values()):
+            say(f"{PROGRAM}: {line}")
+    with going_on(PROGRAM, "what is told of earlier runs stays"):
+        _forget_runs(() if new_cookie else host.services)
     if new_cookie:
-        paths.FETCH_STATE.unlink(missing_ok=True)
-    _forget_runs(() if new_cookie else host.services)
+        with going_on(PROGRAM, "what an earlier fetch said of itself stays"):
+            paths.FETCH_STATE.unlink(missing_ok=True)
+    host = _prepare_display(host, user, begin=new_cookie)
+    with going_on(PROGRAM, "a start on a full disk may fail"):
+        reserve.hold()
+    prepared.say_so(host)
+
+
+def _prepare_display(host: Host, user: Owner, *, begin: bool) -> Host:
+    """`host` with the display it has from now on: another one where somebody else has its own. `begin`: ours does not
+    run yet.
+    """
+    # Made by root first: an unprivileged Xvfb would make it with the wrong mode and then not listen.
+    with going_on(PROGRAM, "the display has a socket without a file instead"):
+        ensure_directory(paths.X11_SOCKETS, mode=0o1777)
+    if begin:
+        host = display.choose(host)
     cookies = _who_sees_the_screen(host, user)
-    if new_cookie or beneath.status(paths.XAUTHORITY) is None:
-        write_cookie(host.display_number, cookies)
+    if begin or beneath.status(paths.XAUTHORITY) is None:
+        _begin_cookies(host, cookies)
     else:
         _hand_on_cookie(cookies)
-    prepared.say_so(host)
+    return host
+
+
+def _begin_cookies(host: Host, files: dict[Path, Owner]) -> None:
+    """A new cookie for `files`. Where it cannot be written the old one is as good to a new X server. Raises OSError
+    where there is none.
+    """
+    try:
+        write_cookie(host.display_number, files)
+    except OSError as error:
+        if beneath.status(paths.XAUTHORITY) is None:
+            raise
+        say(f"{PROGRAM}: {refusal(error)}; going on: with the cookie that is there")
 
 
 def _forget_runs(kept: tuple[str, ...]) -> None:
@@ -69,10 +116,12 @@ def _make_portal_directories() -> None:
     caddy, pages = owner_of(users.CADDY), owner_of(users.PAGES)
     before = beneath.status(paths.SESSIONS)
     if before is not None and before.st_uid != pages.uid:
-        shutil.rmtree(paths.SESSIONS)  # on a volume: another image's pages had another number
+        with going_on(PROGRAM, "the sessions are kept elsewhere"):
+            shutil.rmtree(paths.SESSIONS)  # on a volume: another image's pages had another number
     ensure_directory(paths.FRONT, mode=0o710, owner=caddy)
-    for folder in (paths.PAGES, paths.SESSIONS):
-        ensure_directory(folder, mode=0o710, owner=Owner(uid=pages.uid, gid=caddy.gid))
+    both = Owner(uid=pages.uid, gid=caddy.gid)
+    ensure_directory(paths.PAGES, mode=0o710, owner=both)
+    stand_ins.make(paths.SESSIONS, mode=0o710, owner=both)
 
 
 def _who_sees_the_screen(host: Host, user: Owner) -> dict[Path, Owner]:
@@ -101,8 +150,8 @@ def _clear_portal() -> None:
 
 def link_model_store(store: Path) -> None:
     """Let everybody find the models' folder, which MODELS_DIR may have moved."""
-    paths.MODEL_STORE.unlink(missing_ok=True)
-    paths.MODEL_STORE.symlink_to(store)
+    with beneath.Folder.open(paths.MODEL_STORE.parent) as folder:
+        folder.link(paths.MODEL_STORE.name, str(store))
 
 
 def own_model_store() -> None:
@@ -116,14 +165,12 @@ def own_model_store() -> None:
     try:
         ensure_directory(paths.MODELS, mode=0o755)
     except OSError as error:
-        _say(f"{error.filename}: {error.strerror}; the folder stays as it is")
+        say(f"{PROGRAM}: {refusal(error)}; the folder stays as it is")
 
 
 def make_log_directories() -> None:
-    """The directories of the services' logs: supervisord refuses a configuration that names a missing one."""
-    ensure_directory(paths.SUPERVISOR_LOGS, mode=0o755)
-    ensure_directory(paths.PORTAL_LOGS, mode=0o755)
-
-
-def _say(line: str) -> None:
-    print(printable(f"visomaster-start: {line}"), flush=True)
+    """The directories of the services' logs: supervisord refuses a configuration that names a missing one. Raises
+    OSError.
+    """
+    for folder in (paths.SUPERVISOR_LOGS, paths.PORTAL_LOGS):
+        stand_ins.make(folder, mode=0o755)

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from visomaster_host import health, runs, supervisor
 from visomaster_host.host import Host, read_host
 from visomaster_host.problems import NotReady, Problem, Warned, reporting
+from visomaster_host.refusals import refusal
 from visomaster_host.service import Check, Result
 from visomaster_host.services import services_of
 from visomaster_host.text import brief, printable
@@ -107,7 +108,8 @@ def _try(check: Check, service: str, *, host: Host, stands_on: Result | None = N
         return Result(name=check.name, ok=True, detail=brief(f"{found}{before and '; '}{before}"))
     except Warned as warning:
         return Result(name=check.name, ok=True, detail=brief(warning), warning=True)
-    except (NotReady, Problem) as reason:
+    except (NotReady, Problem, OSError) as error:
+        reason = refusal(error) if isinstance(error, OSError) else str(error)
         # What stands on a missing part ended for that part.
         before = "" if stands_on and not stands_on.ok else runs.told_of(service, missing=True)
         told = f"{reason}{before and '; '}{before}{_state_of(service)}"

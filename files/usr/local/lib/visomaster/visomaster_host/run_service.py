@@ -25,10 +25,11 @@ from visomaster_host.kernel import end_with_parent
 from visomaster_host.last_words import MARK
 from visomaster_host.locales import is_usable
 from visomaster_host.needs import PREPARED
-from visomaster_host.problems import NotReady, Problem, reporting
+from visomaster_host.problems import NotReady, Problem, reporting, say
+from visomaster_host.refusals import refusal
 from visomaster_host.service import Need, Service
 from visomaster_host.services import known
-from visomaster_host.text import lines, printable
+from visomaster_host.text import lines
 from visomaster_host.variables import begins_with, plain
 
 POLL = 0.02
@@ -115,7 +116,7 @@ def tell_of_last_run(service: Service) -> None:
     """Say how the run of `service` before this one ended, in its log and the container's, if nobody had asked it to."""
     with contextlib.suppress(OSError):  # a full disk is no reason to run nothing
         if told := runs.begin(service):
-            print(printable(f"{MARK}{told}"), flush=True)
+            say(f"{MARK}{told}")
             tell_container(f"{MARK}{told}\n")
 
 
@@ -138,7 +139,7 @@ def wait_for(need: Need, host: Host) -> None:
                 raise Problem(f"gave up after {need.within:.0f} s: {reason}") from None
             if deadline is None and str(reason) != said:
                 said = str(reason)
-                print(printable(f"visomaster-service: waiting: {said}"), flush=True)
+                say(f"visomaster-service: waiting: {said}")
         time.sleep(POLL)
 
 
@@ -157,16 +158,21 @@ def _may_inherit(name: str, allowed: tuple[str, ...]) -> bool:
 
 
 def give_up_root(user: str, groups: Sequence[str] = ()) -> None:
-    """Become `user` for good, with its groups and those named in `groups`. Raises `Problem` when one is not there."""
+    """Become `user` for good, with its groups and those named in `groups`. Raises `Problem` when one is not there, or
+    we may not.
+    """
     try:
         entry = pwd.getpwnam(user)
         more = [grp.getgrnam(group).gr_gid for group in groups]
     except KeyError as error:
         raise Problem(f"there is no such user or group: {error.args[0]}") from None
-    os.initgroups(user, entry.pw_gid)
-    os.setgroups([*os.getgroups(), *more])
-    os.setgid(entry.pw_gid)
-    os.setuid(entry.pw_uid)
+    try:
+        os.initgroups(user, entry.pw_gid)
+        os.setgroups([*os.getgroups(), *more])
+        os.setgid(entry.pw_gid)
+        os.setuid(entry.pw_uid)
+    except OSError as error:
+        raise Problem(f"cannot become the user {user}: {refusal(error)}") from None
 
 
 def become(path: str, command: tuple[str, ...], variables: Mapping[str, str]) -> NoReturn:

@@ -12,8 +12,10 @@ from visomaster_host.login import FIXED_COOKIE
 from visomaster_host.portal import pages
 from visomaster_host.portal.report import Readiness, Sources
 from visomaster_host.portal.sessions import Sessions
-from visomaster_host.problems import Problem, reporting
+from visomaster_host.problems import Problem, reporting, say
+from visomaster_host.refusals import refusal
 from visomaster_host.service import Result
+from visomaster_host.text import brief
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,7 +43,7 @@ def serve() -> int:
         cookie=os.environ.get("PORTAL_COOKIE", FIXED_COOKIE),
     )
     with pages.Server(site, paths.PAGES_SOCKET) as server:
-        print(f"visomaster-portal: answering on {paths.PAGES_SOCKET}", flush=True)
+        say(f"visomaster-portal: answering on {paths.PAGES_SOCKET}")
         server.serve_forever()
     return 0
 
@@ -52,3 +54,5 @@ def _checks() -> tuple[Result, ...]:
         return tuple(ready.look(read_host()))
     except Problem as problem:
         return (Result(name="host", ok=False, detail=str(problem)),)
+    except OSError as error:
+        return (Result(name="host", ok=False, detail=brief(refusal(error))),)

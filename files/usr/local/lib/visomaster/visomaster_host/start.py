@@ -20,17 +20,17 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
-from visomaster_host import paths, supervisor
+from visomaster_host import paths, stand_ins, supervisor
 from visomaster_host.environment import Environment, container_environment, drop_secrets, read_environment, tell_logins
 from visomaster_host.files import ensure_directory
 from visomaster_host.host import Host, read_host
 from visomaster_host.locales import zone_problem
 from visomaster_host.prepare import make_log_directories, prepare
 from visomaster_host.prepared import is_prepared
-from visomaster_host.problems import Problem, reporting
-from visomaster_host.text import printable
+from visomaster_host.problems import Problem, going_on, reporting, say
+from visomaster_host.refusals import REQUIRED, lacks, missing_capabilities, refusal
 
 LOCK_WITHIN = 60.0
 """Seconds to wait for another start to end; that one is bounded too."""
@@ -64,6 +64,8 @@ def start(command: list[str]) -> int:
         raise Problem(f"unknown option {command[0]!r}, expected --help or a command to run after the start")
     if os.geteuid() != 0:
         raise Problem("must be run as root")
+    if missing := tuple(name for name in missing_capabilities() if name in REQUIRED):
+        raise Problem(lacks(missing))
     host = read_host()
     variables = container_environment()
     checked = read_environment(variables, host)
@@ -90,8 +92,9 @@ def become_supervisord(host: Host, checked: Environment) -> NoReturn:
         raise Problem(f"another supervisord answers on {paths.SUPERVISOR_SOCKET} already")
     prepare(host, checked)
     _say(f"starting {', '.join(host.services)}; visomaster-credentials tells how to log in")
-    if os.fork() == 0:
-        _wake_supervisord()
+    with going_on("visomaster-start", "supervisord starts its first service a second later"):
+        if os.fork() == 0:
+            _wake_supervisord()
     os.execve(SUPERVISORD[0], SUPERVISORD, _environment_without_secrets())
 
 
@@ -134,7 +137,7 @@ def launch_supervisord() -> str:
     """Start supervisord in its own session, so that it outlives the caller, and wait until it answers."""
     import subprocess  # 3 ms that a container, where this process becomes supervisord, would wait for
 
-    with paths.SUPERVISORD_LOG.open("ab") as log:
+    with _supervisord_log() as log:
         process = subprocess.Popen(
             [*SUPERVISORD, "--silent"],  # it writes the same log itself; this is for what it cannot log
             cwd="/",
@@ -152,6 +155,15 @@ def launch_supervisord() -> str:
             raise Problem(f"supervisord does not answer after {ANSWERS_WITHIN:.0f} s: see {paths.SUPERVISORD_LOG}")
         time.sleep(POLL)
     return f"started supervisord (process {supervisor.pid()}); visomaster-credentials tells how to log in"
+
+
+def _supervisord_log() -> BinaryIO:
+    """Where supervisord's own output goes. Raises OSError."""
+    try:
+        return (stand_ins.actual(paths.SUPERVISOR_LOGS) / paths.SUPERVISORD_LOG.name).open("ab")
+    except OSError as error:
+        say(f"visomaster-start: {refusal(error)}; going on: without what supervisord says of itself")
+        return open(os.devnull, "ab")
 
 
 def take_lock(within: float = LOCK_WITHIN) -> int:
@@ -208,4 +220,4 @@ def _become_command(command: list[str]) -> NoReturn:
 
 
 def _say(line: str) -> None:
-    print(printable(f"visomaster-start: {line}"), flush=True)
+    say(f"visomaster-start: {line}")

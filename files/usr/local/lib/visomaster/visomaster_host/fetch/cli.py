@@ -50,7 +50,8 @@ from visomaster_host.fetch.store import (
     set_marker,
     status_of,
 )
-from visomaster_host.problems import Problem
+from visomaster_host.problems import Problem, complain
+from visomaster_host.refusals import refusal
 from visomaster_host.settings import read_settings
 from visomaster_host.text import printable
 from visomaster_host.variables import plain
@@ -86,18 +87,21 @@ def main(argv: list[str] | None = None, *, policy: Policy | None = None) -> int:
     try:
         options = parse_options(sys.argv[1:] if argv is None else argv, {**of_last_start(), **os.environ})
     except (ManifestError, Problem) as error:
-        print(printable(f"visomaster-fetch: {error}"), file=sys.stderr)
+        complain(f"visomaster-fetch: {error}")
+        return 2
+    except OSError as error:
+        complain(f"visomaster-fetch: {refusal(error)}")
         return 2
     signals = _Signals()
     try:
         return Fetch(options, signals, policy).run()
     except Stopped:
-        print("visomaster-fetch: stopped; the next call resumes", file=sys.stderr)
+        complain("visomaster-fetch: stopped; the next call resumes")
         return 128 + (signals.caught or signal.SIGTERM)
     except StoreError as error:
-        print(printable(f"visomaster-fetch: {error}"), file=sys.stderr)
+        complain(f"visomaster-fetch: {error}")
     except OSError as error:
-        print(printable(f"visomaster-fetch: {error.filename or 'the store'}: {error.strerror}"), file=sys.stderr)
+        complain(f"visomaster-fetch: {'' if error.filename else 'the store: '}{refusal(error)}")
     finally:
         signals.restore()
     return 1
@@ -273,7 +277,14 @@ class Fetch:
         self.reporter.tick()
         if time.monotonic() >= self._next_save:
             self._next_save = time.monotonic() + SAVE_EVERY
+            self._save()
+
+    def _save(self) -> None:
+        """Write down what is proven, if that can be: otherwise it is proven once more by the next call."""
+        try:
             self.verified.save()
+        except OSError as error:
+            self.reporter.say_once(f"{refusal(error)}; going on: the next call proves the models again")
 
     def _required_good(self) -> bool:
         """Whether every required file is known to be good."""
@@ -303,7 +314,7 @@ class Fetch:
         try:
             beneath.Folder.open(self.layout.store, make=0o755).close()
         except OSError as error:
-            raise StoreError(f"{error.filename}: {error.strerror}, the store must be a folder") from error
+            raise StoreError(f"the store must be a folder: {refusal(error)}") from error
 
     def _waiting(self) -> None:
         """Say so once, and show what the other fetch brings meanwhile."""
@@ -330,8 +341,17 @@ class Fetch:
                 self._fetch(missing)
         finally:
             if self.verified.files != before:
-                self.verified.save()
-        set_marker(self.layout, self.options.manifest, self._required_good())
+                self._save()
+        self._mark(self._required_good())
+
+    def _mark(self, good: bool) -> None:
+        """Set the marker. One that cannot be set is no reason to call good models bad. Raises OSError."""
+        try:
+            set_marker(self.layout, self.options.manifest, good)
+        except OSError as error:
+            if not good:
+                raise
+            self.reporter.say_once(f"{refusal(error)}; going on: only --check misses it")
 
     def _fetch(self, missing: list[Entry]) -> None:
         parts = {entry.file.path: self._part(entry) for entry in missing}
@@ -404,5 +424,6 @@ class Fetch:
         return 1 if failed else 0
 
     def _tell_failures(self, *more: str) -> None:
-        for failure in (*(f"{entry.file.path}: {entry.error}" for entry in self.board.failures), *more):
-            print(printable(f"visomaster-fetch: {failure}"), file=sys.stderr)
+        failures = (f"{entry.file.path}: {entry.error}" for entry in self.board.failures)
+        for failure in dict.fromkeys((*failures, *more)):  # a folder that fails does so for each file
+            complain(f"visomaster-fetch: {failure}")

@@ -14,6 +14,7 @@ from visomaster_host.fetch.progress import Entry
 from visomaster_host.fetch.schedule import Claim, Job, Policy, Schedule
 from visomaster_host.fetch.store import Layout, Stopped, StoreError, Verified, prepare_folder
 from visomaster_host.fetch.transfer import Body, Client, Permanent, RangeRefused, Transient
+from visomaster_host.refusals import refusal
 
 TICK = 0.25  # seconds between two looks of the watch
 QUIET = 40  # ticks without any work and without anything to wait for, before that is called a defect
@@ -221,7 +222,7 @@ class Engine:
         except StoreError as error:
             self._give_up(job, str(error))
         except OSError as error:
-            self._give_up(job, f"{error.filename or target}: {error.strerror}")
+            self._give_up(job, refusal(error) if error.filename else f"{target}: {refusal(error)}")
         return job.part is not None
 
     def _fetch(self, claim: Claim, speed: float) -> float:
@@ -344,10 +345,10 @@ class Engine:
             else:
                 self.news.append(f"{job.entry.file.path}: {error}; trying again")
         elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            self._give_up(job, f"{self.layout.root(job.entry.file)}: {error.strerror}")
-            self.ending = f"{self.layout.root(job.entry.file)}: {error.strerror}"
+            self.ending = f"{self.layout.root(job.entry.file)}: {refusal(error)}"
+            self._give_up(job, self.ending)
         else:
-            self._give_up(job, error.strerror if isinstance(error, OSError) and error.strerror else str(error))
+            self._give_up(job, refusal(error) if isinstance(error, OSError) else str(error))
 
     def _conclude(self, job: Job) -> None:
         """Everything has arrived, or is worthless: prove and publish, or start over, or give up."""
@@ -369,9 +370,12 @@ class Engine:
                 entry.status, entry.done, entry.size = "done", status.st_size, status.st_size
                 job.over = True
             elif isinstance(failure, OSError):
-                self._give_up(job, failure.strerror or str(failure))
+                self._give_up(job, refusal(failure))
             else:
-                self._start_over(job, part, str(failure))
+                try:
+                    self._start_over(job, part, str(failure))
+                except OSError as error:
+                    self._give_up(job, f"{self.layout.root(entry.file)}: {refusal(error)}")
             if job.over:
                 part.close()
                 job.part = None

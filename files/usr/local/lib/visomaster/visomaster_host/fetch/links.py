@@ -19,6 +19,7 @@ from visomaster_host import paths
 from visomaster_host.beneath import Folder
 from visomaster_host.fetch.manifest import ModelFile
 from visomaster_host.fetch.store import Layout, StoreError, prepare_folder, status_of
+from visomaster_host.refusals import refusal
 
 # The program lists this folder at start and fails when it is missing.
 DFM_FOLDER = "model_assets/dfm_models"
@@ -68,7 +69,8 @@ def _as_owner(what: str, layout: Layout, wanted: Mapping[str, str]) -> tuple[lis
             owner, {"do": what, "tree": str(layout.tree), "store": str(layout.store.absolute()), "wanted": wanted}
         )
     except (OSError, ValueError, TypeError, RecursionError, subprocess.TimeoutExpired) as error:
-        return [], [f"{layout.tree}: linking as user {owner.st_uid} failed: {printable(str(error))}"]
+        reason = refusal(error) if isinstance(error, OSError) else str(error)
+        return [], [f"{layout.tree}: linking as user {owner.st_uid} failed: {printable(reason)}"]
     return [path for path in wanted if path in found], [printable(str(line)) for line in failed[:ANSWER_LINES]]
 
 
@@ -168,12 +170,9 @@ def _link(tree: Path, path: str, target: Path, store: Path) -> bool:
                     return True
                 if current is None or (link.exists() and store not in current.parents):
                     return False
-            temporary = f".{link.name}.{os.getpid()}"
-            folder.remove(temporary)
-            os.symlink(target, temporary, dir_fd=folder.descriptor)
-            folder.rename(temporary, link.name)
+            folder.link(link.name, str(target))
         except OSError as error:
-            raise StoreError(f"{link}: {error.strerror}") from error
+            raise StoreError(refusal(error)) from error
     return True
 
 

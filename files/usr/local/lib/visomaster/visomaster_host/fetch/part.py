@@ -157,10 +157,10 @@ class Part:
         return status
 
     def close(self) -> None:
-        """Close the files; they stay for the next time."""
-        os.close(self._file)
-        os.close(self._map)
-        self._folder.close()
+        """Close the files; they stay for the next time. What was published is on the disk before."""
+        for descriptor in (self._file, self._map, self._folder.descriptor):
+            with suppress(OSError):  # a share that is full, or gone, says so only now
+                os.close(descriptor)
 
     # -- inside
 

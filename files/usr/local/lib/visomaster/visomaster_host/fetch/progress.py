@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import collections
 import json
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ from typing import Any, TextIO
 from visomaster_host.fetch.manifest import ModelFile
 from visomaster_host.fetch.store import write_atomic
 from visomaster_host.fetch_state import read_state, seconds
+from visomaster_host.refusals import refusal
 from visomaster_host.text import brief, printable
 
 WINDOW = 5.0  # seconds the rate is taken over
@@ -155,7 +157,9 @@ class Board:
 
 
 class Reporter:
-    """Shows a board: bars when `stream` is a terminal, else lines; and writes the state file, if there is one."""
+    """Shows a board: bars when `stream` is a terminal, else lines; and writes the state file, if there is one. One that
+    cannot be written, or shown, is no reason to end a fetch, until its end.
+    """
 
     def __init__(self, board: Board, stream: TextIO, state: Path | None) -> None:
         self.board, self.stream, self.state = board, stream, state
@@ -163,11 +167,12 @@ class Reporter:
             board.go_on_from(read_state(state))
         self.bars = stream.isatty()
         self._drawn = 0
+        self._said: set[str] = set()
         self._next_line = time.monotonic() + LOG_EVERY
         self._next_state = 0.0
 
     def tick(self) -> None:
-        """Show the present state, as often as is useful; call it several times a second. Raises OSError."""
+        """Show the present state, as often as is useful; call it several times a second."""
         now = time.monotonic()
         self.board.sample(now)
         if self.bars:
@@ -177,12 +182,18 @@ class Reporter:
             self.say(self.board.summary())
         if now >= self._next_state:
             self._next_state = now + 1.0
-            self.write_state("running")
+            self._write_state_if_possible()
 
     def say(self, line: str) -> None:
         """Print one line above the bars."""
         self._erase()
-        print(printable(line), file=self.stream, flush=True)
+        self._show(printable(line) + "\n")
+
+    def say_once(self, line: str) -> None:
+        """As `say`, unless that was said."""
+        if line not in self._said:
+            self._said.add(line)
+            self.say(line)
 
     def finish(self, status: str) -> None:
         """Show and write the last state."""
@@ -194,19 +205,33 @@ class Reporter:
         if self.state is not None:
             write_atomic(self.state, json.dumps(self.board.as_json(status)), sync=False)
 
+    def _write_state_if_possible(self) -> None:
+        try:
+            self.write_state("running")
+        except OSError as error:
+            self.say_once(f"{refusal(error)}; going on: the portal shows no progress")
+
+    def _show(self, text: str) -> None:
+        if self.stream.closed:
+            return
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except OSError:  # a file on a full disk, or a reader that left
+            self.stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it lives as long as this process
+
     def _draw(self) -> None:
         width = shutil.get_terminal_size().columns - 1
         active = [entry for entry in self.board.entries if entry.status in ("fetching", "verifying")]
         active.sort(key=lambda entry: -(entry.size or 0))
         lines = [self.board.summary()[:width]] + [_bar(entry, width) for entry in active[:BARS]]
         self._erase()
-        self.stream.write("\n".join(lines) + "\n")
-        self.stream.flush()
+        self._show("\n".join(lines) + "\n")
         self._drawn = len(lines)
 
     def _erase(self) -> None:
         if self._drawn:
-            self.stream.write(f"\x1b[{self._drawn}F\x1b[J")
+            self._show(f"\x1b[{self._drawn}F\x1b[J")
             self._drawn = 0
 
 

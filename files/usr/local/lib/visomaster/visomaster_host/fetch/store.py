@@ -27,6 +27,7 @@ from visomaster_host import beneath, paths
 from visomaster_host.beneath import Folder
 from visomaster_host.fetch.manifest import Manifest, ModelFile
 from visomaster_host.fetch.part import discard_part, is_own
+from visomaster_host.refusals import refusal
 from visomaster_host.text import Told
 
 READ = 1024 * 1024
@@ -85,7 +86,7 @@ def prepare_folder(root: Path, target: Path) -> Folder:
             f"{folder if folder != root else error.filename} is {kind}, a folder is needed there"
         ) from error
     except OSError as error:
-        raise StoreError(f"{error.filename}: {error.strerror}") from error
+        raise StoreError(refusal(error)) from error
     raise StoreError(f"{target} is a folder, a file is needed there")
 
 
@@ -272,7 +273,7 @@ def _open_lock(path: Path) -> int:
                 folder.remove(path.name)
             return folder.open_file(path.name, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from error
+        raise StoreError(refusal(error)) from error
 
 
 def _try_lock(descriptor: int, path: Path) -> bool:

@@ -19,6 +19,7 @@ from visomaster_host.files import ROOT, Owner, ensure_directory, write_atomic
 from visomaster_host.login import Login, TokenError, login_for
 from visomaster_host.portal import config, render, tls
 from visomaster_host.problems import Problem
+from visomaster_host.refusals import refusal
 from visomaster_host.settings import read_settings
 from visomaster_host.store import PORTAL_TOKEN, read_secret
 
@@ -94,8 +95,9 @@ def prepare(wanted: Wanted, places: Places) -> Prepared:
         _replace_services(
             config.parse(wanted.portal_config, wanted.offered, places.port), accepted, places, wanted, notices
         )
-    except (config.ConfigError, Refused) as error:
-        notices.append(f"{error}; the services stay as they were")
+    except (config.ConfigError, Refused, OSError) as error:
+        reason = refusal(error) if isinstance(error, OSError) else str(error)
+        notices.append(f"{reason}; the services stay as they were")
         _keep_services(accepted, places, wanted, notices)
     return Prepared(
         command=_caddy(places, "run"),
@@ -139,12 +141,14 @@ def _replace_services(
     The default ones hold nothing of the user's that Caddy could refuse, and nothing could take their place: Caddy
     itself then says what is wrong. Asking it first would make every start of the portal wait for two of Caddy.
     """
-    new = places.run / "services.caddy.new"
-    rendered = render.services_file(services, login.cookie, secure=wanted.enable_https)
-    write_atomic(new, rendered.encode(), mode=0o400, owner=places.caddy)
+    text = render.services_file(services, login.cookie, secure=wanted.enable_https).encode()
     if services != wanted.offered:
+        new = places.run / "services.caddy.new"
+        write_atomic(new, text, mode=0o400, owner=places.caddy)
         _validate(login, places, wanted, new)
-    new.replace(_services(places))
+        new.replace(_services(places))
+    else:
+        write_atomic(_services(places), text, mode=0o400, owner=places.caddy)
     _describe(places, {"services": render.links(services, wanted.outside_ports), "notices": notices})
 
 
@@ -152,11 +156,19 @@ def _keep_services(login: Login, places: Places, wanted: Wanted, notices: list[s
     """Stay with the services of the last good PORTAL_CONFIG, or begin with the default ones; only the notice
     is new.
     """
-    if not (_services(places).exists() and places.description.exists()):
+    before = _described_services(places) if _services(places).exists() else None
+    if before is None:
         _replace_services(wanted.offered, login, places, wanted, notices)
         return
-    before = json.loads(places.description.read_text(encoding="utf-8"))
-    _describe(places, {"services": before["services"], "notices": notices})
+    _describe(places, {"services": before, "notices": notices})
+
+
+def _described_services(places: Places) -> object:
+    """What the pages are shown of the present services; None when nothing of use is written there."""
+    try:
+        return json.loads(places.description.read_text(encoding="utf-8"))["services"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _describe(places: Places, description: dict[str, object]) -> None:
@@ -192,14 +204,25 @@ def _install_certificate(places: Places) -> str | None:
     """Give Caddy's user a copy of the pair to serve; why it is not the instance's own is the result. Raises
     `Problem`.
     """
-    own = tls.Pair(certificate=places.certificates / "portal.crt", key=places.certificates / "portal.key")
     try:
-        pair, reason = tls.usable_pair(places.instance, own)
+        pair, reason = _pair(places)
     except tls.TlsError as error:
         raise Problem(f"ENABLE_HTTPS: {error}; the portal stays closed rather than answer without TLS") from None
     for source, name in ((pair.certificate, "tls.crt"), (pair.key, "tls.key")):
         write_atomic(places.run / name, source.read_bytes(), mode=0o400, owner=places.caddy)
     return reason
+
+
+def _pair(places: Places) -> tuple[tls.Pair, str | None]:
+    """The pair to serve, and what is to be said of it. Where none can be kept, one is made for this time. Raises
+    `TlsError`, OSError.
+    """
+    try:
+        return tls.usable_pair(places.instance, tls.pair_in(places.certificates))
+    except OSError as error:
+        pair, reason = tls.usable_pair(places.instance, tls.pair_in(places.run / "tls"))
+        kept = f"{refusal(error)}; the self-signed certificate is another one after the next start"
+        return pair, "; ".join(filter(None, (reason, kept)))
 
 
 def _caddy(places: Places, command: str) -> tuple[str, ...]:
@@ -260,7 +283,9 @@ def _validate(login: Login, places: Places, wanted: Wanted, services: Path) -> N
             check=False,
             **change_user,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
+        raise Problem(f"caddy validate: {refusal(error)}") from None
+    except subprocess.TimeoutExpired as error:
         raise Problem(f"caddy validate: {error}") from None
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from visomaster_host.files import Owner
 from visomaster_host.problems import NotReady, Problem
+from visomaster_host.refusals import refusal
 
 MOST = 25_000
 """Connections at one time; fewer where the limit of open files is lower."""
@@ -124,7 +125,10 @@ def _made_by(owner: Owner, family: socket.AddressFamily) -> socket.socket:
     """A TCP socket that belongs to `owner`: what counts is who makes it, not who binds it."""
     if os.geteuid() != 0:
         return socket.socket(family, socket.SOCK_STREAM)
-    os.seteuid(owner.uid)
+    try:
+        os.seteuid(owner.uid)
+    except OSError as error:
+        raise Problem(f"cannot make a socket of user {_name(owner.uid)}: {refusal(error)}") from None
     try:
         return socket.socket(family, socket.SOCK_STREAM)
     finally:

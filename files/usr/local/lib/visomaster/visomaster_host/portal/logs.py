@@ -11,10 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
-from visomaster_host import paths
+from visomaster_host import paths, stand_ins
 
-FOLDERS: Mapping[str, Path] = MappingProxyType({"": paths.PORTAL_LOGS, "supervisor": paths.SUPERVISOR_LOGS})
-"""What may be read, by its place under /logs/."""
+FOLDERS: Mapping[str, Path] = MappingProxyType(
+    {"": stand_ins.actual(paths.PORTAL_LOGS), "supervisor": stand_ins.actual(paths.SUPERVISOR_LOGS)}
+)
+"""What may be read, by its place under /logs/: as it is since the start of the host."""
 
 CHUNK = 256 * 1024
 """The most that one request of a following reader gets, in bytes."""
@@ -62,7 +64,7 @@ def listing(folders: Mapping[str, Path] = FOLDERS) -> list[Log]:
             if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 try:
                     facts = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:  # rotated away since the folder was read
+                except OSError:  # rotated away since the folder was read, or not for us to read
                     continue
                 logs.append(Log(folder=folder, name=entry.name, size=facts.st_size, modified=facts.st_mtime))
         found += sorted(logs, key=lambda log: (-log.modified, log.name))

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from urllib.parse import parse_qs, urlsplit
 from visomaster_host.portal import logs
 from visomaster_host.portal.report import Sources, ready, report
 from visomaster_host.portal.sessions import LASTS, Sessions
+from visomaster_host.problems import going_on, say
+from visomaster_host.refusals import refusal
 
 if TYPE_CHECKING:
     import jinja2
@@ -102,7 +105,14 @@ class Server(ThreadingMixIn, UnixStreamServer):
         """Called twice a second."""
         if time.monotonic() - self._tidied > TIDY_EVERY:
             self._tidied = time.monotonic()
-            self.site.sessions.tidy()
+            with going_on("visomaster-portal", "sessions that are over stay there, and open nothing"):
+                self.site.sessions.tidy()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Called in place of a traceback: say in one line why a request was not answered."""
+        error = sys.exc_info()[1]
+        reason = refusal(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        say(f"visomaster-portal: a request was not answered: {reason}")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -123,6 +133,9 @@ class Handler(BaseHTTPRequestHandler):
             self._route()
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # the reader left
+        except OSError as error:
+            say(f"visomaster-portal: a request was not answered: {refusal(error)}")
+            self._send(HTTPStatus.INSUFFICIENT_STORAGE, "text/plain", f"{refusal(error)}\n".encode())
         finally:
             self.server.slots.release()
 

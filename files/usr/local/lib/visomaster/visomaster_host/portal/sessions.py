@@ -13,9 +13,11 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from visomaster_host.problems import going_on
 
 LASTS = 7 * 24 * 3600
 """Seconds; the cookie's own time as well."""
@@ -52,30 +54,55 @@ class Sessions:
 
     def __init__(self, folder: Path, path: str, clock: Callable[[], float] = time.time) -> None:
         self._folder, self._path, self._clock = folder, path, clock
-        folder.mkdir(mode=0o711, exist_ok=True)  # Caddy may look for a name, and list none
-        for other in folder.parent.iterdir():
-            if other.name != folder.name and other.is_dir():
+        with going_on("visomaster-portal", "nobody can log in until that is changed"), self._naming_no_session():
+            self._make()
+        with going_on("visomaster-portal", "sessions of older tokens stay there"), self._naming_no_session():
+            self._forget_others()
+
+    @contextlib.contextmanager
+    def _naming_no_session(self) -> Iterator[None]:
+        """An OSError names the folder of all sessions: what is below it is nothing for a log."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._folder.parent)) from None
+
+    def _make(self) -> None:
+        self._folder.mkdir(mode=0o711, exist_ok=True)  # Caddy may look for a name, and list none
+
+    def _forget_others(self) -> None:
+        for other in self._folder.parent.iterdir():
+            if other.name != self._folder.name and other.is_dir():
                 for file in other.iterdir():
                     file.unlink()
                 other.rmdir()
 
     def begin(self) -> Session:
-        """A new session."""
-        self.tidy(MOST - 1)
+        """A new session. Raises OSError when its file cannot be made."""
         cookie = base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode("ascii")
         session = Session(path=self._path, cookie=cookie)
-        os.close(os.open(self._folder / session.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        with self._naming_no_session():
+            self._make()
+            self._tidy(MOST - 1)
+            os.close(os.open(self._folder / session.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         return session
 
     def end(self, name: str) -> str | None:
-        """End the session with the file `name`; where its pages were, None when that is no session's name."""
+        """End the session with the file `name`; where its pages were, None when that is no session's name. Raises
+        OSError.
+        """
         if not NAME.fullmatch(name):
             return None
-        (self._folder / name).unlink(missing_ok=True)
+        with self._naming_no_session():
+            (self._folder / name).unlink(missing_ok=True)
         return f"/~{name.partition('.')[0]}"
 
-    def tidy(self, most: int = MOST) -> None:
-        """End the sessions that are over, and the oldest ones above `most`."""
+    def tidy(self) -> None:
+        """End the sessions that are over, and the oldest ones above `MOST`. Raises OSError."""
+        with self._naming_no_session():
+            self._tidy(MOST)
+
+    def _tidy(self, most: int) -> None:
         ages: list[tuple[float, Path]] = []
         for file in self._files():
             with contextlib.suppress(FileNotFoundError):  # ended since the folder was read

@@ -5,6 +5,7 @@ There is always one: plain HTTP would send the token of the Open button's link t
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -28,13 +29,19 @@ class Pair:
     key: Path
 
 
+def pair_in(folder: Path) -> Pair:
+    """The host's own pair, which is kept in `folder`."""
+    return Pair(certificate=folder / "portal.crt", key=folder / "portal.key")
+
+
 def usable_pair(instance: Pair, own: Pair) -> tuple[Pair, str | None]:
     """The pair to serve, and why it is not `instance` (None when it is, or when there is none).
 
-    `own` is made when it is missing or no longer good, and kept: a browser's exception for it stays valid.
+    `own` is made when it is missing or no longer good, and kept: a browser's exception for it stays valid. Raises
+    `TlsError`, OSError.
     """
     reason = None
-    if instance.certificate.exists() or instance.key.exists():
+    if os.path.lexists(instance.certificate) or os.path.lexists(instance.key):
         try:
             check(instance)
             return instance, None
@@ -60,7 +67,7 @@ def check(pair: Pair) -> None:
 
 
 def make_self_signed(pair: Pair) -> None:
-    """Write a new key and a certificate for it, each readable by its owner only. Raises `TlsError`."""
+    """Write a new key and a certificate for it, each readable by its owner only. Raises `TlsError`, OSError."""
     pair.key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=pair.key.parent) as folder:
         new = Pair(certificate=Path(folder, "crt"), key=Path(folder, "key"))

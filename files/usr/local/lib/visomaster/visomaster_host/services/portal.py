@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from visomaster_host import paths, users
+from visomaster_host import paths, stand_ins, users
 from visomaster_host.choices import Access
 from visomaster_host.host import Host
 from visomaster_host.login import TokenError, login_for
@@ -21,7 +21,7 @@ def launch(host: Host) -> Launch:
     return Launch(
         argv=(str(paths.COMMANDS / "visomaster-portal"),),
         variables={
-            "PORTAL_SESSIONS": str(paths.SESSIONS / login.sessions),
+            "PORTAL_SESSIONS": str(stand_ins.actual(paths.SESSIONS) / login.sessions),
             "PORTAL_PATH": login.path,
             "PORTAL_COOKIE": login.cookie,
         },

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 from visomaster_host import beneath, display, folders, limits, paths, users
 from visomaster_host.files import owner_of, write_atomic
 from visomaster_host.host import Host
 from visomaster_host.needs import MODELS, WINDOW_MANAGER, X_SERVER
+from visomaster_host.problems import going_on
 from visomaster_host.service import Check, Launch, Link, Service
 from visomaster_host.variables import PROXIES
 
@@ -27,8 +27,10 @@ def launch(host: Host) -> Launch:
 
     The number of this process, which becomes the program, is written down for the desktop's menu.
     """
-    put_workspace_aside()
-    write_atomic(paths.APPLICATION_PID, f"{os.getpid()}\n".encode(), mode=0o600, owner=owner_of(users.DESKTOP))
+    with going_on("visomaster-service", "the program may ask about its last workspace"):
+        put_workspace_aside()
+    with going_on("visomaster-service", "the desktop's menu cannot end the program"):
+        write_atomic(paths.APPLICATION_PID, f"{os.getpid()}\n".encode(), mode=0o600, owner=owner_of(users.DESKTOP))
     return Launch(
         argv=("python", "main.py"),
         variables={
@@ -43,8 +45,9 @@ def launch(host: Host) -> Launch:
 
 def put_workspace_aside() -> None:
     """Keep `last_workspace.json` under another name: the program would ask about it before it opens."""
-    with beneath.Folder.open(paths.PROGRAM) as program, contextlib.suppress(FileNotFoundError):
-        program.rename("last_workspace.json", "last_workspace.previous.json")
+    with beneath.Folder.open(paths.PROGRAM) as program:
+        if program.status("last_workspace.json") is not None:
+            program.rename("last_workspace.json", "last_workspace.previous.json")
 
 
 SERVICE = Service(

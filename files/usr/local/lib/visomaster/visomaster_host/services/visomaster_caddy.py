@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from visomaster_host import beneath, paths, users
+from visomaster_host import beneath, paths, stand_ins, users
 from visomaster_host.choices import Access
 from visomaster_host.files import owner_of
 from visomaster_host.host import Host
 from visomaster_host.portal import probe
+from visomaster_host.problems import say
 from visomaster_host.service import ROOT_FOLDER, Check, Launch, Link, Service
 from visomaster_host.services import services_of
-from visomaster_host.text import printable
 
 
 def launch(host: Host) -> Launch:
@@ -19,10 +19,10 @@ def launch(host: Host) -> Launch:
 
     with beneath.Folder.open(paths.FRONT) as folder:
         folder.remove(paths.CADDY_SOCKET.name)  # of one that was killed
-    places = apply.Places(caddy=owner_of(users.CADDY), port=host.port)
+    places = apply.Places(caddy=owner_of(users.CADDY), port=host.port, sessions=stand_ins.actual(paths.SESSIONS))
     prepared = apply.prepare(apply.stored(config.offered(services_of(host))), places)
     for notice in prepared.notices:
-        print(printable(f"visomaster-service: {notice}"), flush=True)
+        say(f"visomaster-service: {notice}")
     return Launch(argv=prepared.command, variables=prepared.environment)
 
 
