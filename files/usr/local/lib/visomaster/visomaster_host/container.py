@@ -22,7 +22,6 @@ _OF_ENGINES = tuple(paths.ROOT_ETC / name for name in ("hostname", "hosts", "res
 _UPPER = "upperdir="
 _VOLUME, _MACHINE = "volume", "machine"
 _MOST = 4096  # bytes
-_MADE_HERE = (paths.SECRETS, paths.SESSIONS, paths.CERTIFICATES, paths.PORTAL)
 
 
 def identity() -> str:
@@ -57,7 +56,8 @@ def begin_anew() -> bool:
     if copy:
         import shutil  # 2 ms that every start of a container but a copy's first one would wait for
 
-        for folder in (*_MADE_HERE, *map(stand_ins.of, _MADE_HERE)):
+        made = (paths.SECRETS, paths.SESSIONS, paths.CERTIFICATES, paths.PORTAL)
+        for folder in (*made, *map(stand_ins.of, made)):
             if beneath.status(folder) is not None:
                 shutil.rmtree(folder)
     if _noted() != mine:
