@@ -31,7 +31,7 @@ def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mounted:
     """A host's files elsewhere; and what the kernel says of its mounts."""
     monkeypatch.setattr(paths, "MOUNTS", tmp_path / "mountinfo")
     monkeypatch.setattr(paths, "ENGINE_MARKS", (tmp_path / "dockerenv",))
-    for name in ("STATE", "PORTAL"):
+    for name in ("STATE", "PORTAL", "STAND_INS"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
     for name in ("SECRETS", "SESSIONS", "CERTIFICATES", "CONTAINER"):
         monkeypatch.setattr(paths, name, paths.STATE / name.lower())

@@ -113,6 +113,7 @@ def questions(folder: Path) -> Iterator[tuple[FactBase[Any], dict[str, Any]]]:
         "HostReady": {"names": ("xvfb",)},
         "FoundTree": {"path": tree, "user": "root"},
         "OtherUser": {},
+        "RunningConfiguration": {"folder": tree, "prefix": "visomaster-"},
         "UnpackedFiles": {"folder": tree},
     }
     for fact in known_facts():

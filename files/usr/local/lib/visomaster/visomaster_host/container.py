@@ -61,9 +61,8 @@ def begin_anew() -> bool:
             if beneath.status(folder) is not None:
                 shutil.rmtree(folder)
     if _noted() != mine:
-        with (
-            contextlib.nullcontext() if copy else going_on("visomaster-start", "a copy of this container is not known")
-        ):
+        unnoted = going_on("visomaster-start", "a copy of this container is not told from it")
+        with contextlib.nullcontext() if copy else unnoted:
             ensure_directory(paths.STATE, mode=0o755)
             write_atomic(paths.CONTAINER, f"{mine}\n".encode("utf-8", "surrogateescape"), mode=0o600, owner=ROOT)
     return copy
