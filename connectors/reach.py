@@ -5,6 +5,7 @@ pyinfra 3.10 has no hooks for it: its class is given these methods, so that a pl
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from typing import IO, Any
 
@@ -47,8 +48,9 @@ class Piped:
         """Make what `file` holds the content of `path` there. Raises `OSError` with the box's reason."""
         stdin, stdout, stderr = self._client.exec_command(f"cat >{shlex.quote(path)}")
         content = file.read()
-        stdin.write(content)
-        stdin.channel.shutdown_write()
+        with contextlib.suppress(OSError):  # it has ended already, and says why
+            stdin.write(content)
+            stdin.channel.shutdown_write()
         said = stderr.read().decode(errors="replace").strip()
         if stdout.channel.recv_exit_status() != 0:
             raise OSError(f"{path}: {brief(said.splitlines()[-1] if said else 'it cannot be written')}")
