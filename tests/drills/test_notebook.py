@@ -21,7 +21,10 @@ MODEL = "model_assets/face_parser.onnx"
 PART = f"{paths.MODELS}/face_swapper_512.onnx.part"
 ROTATED = f"{paths.PORTAL_LOGS}/x11vnc.log.1"
 VIDEO = f"{paths.WORKSPACE}/holiday.mp4"
-SMALL_DISKS = tuple(f"--tmpfs={place}:size=64m" for place in (str(paths.PORTAL_LOGS), str(paths.WORKSPACE)))
+SMALL_DISKS = (
+    f"--tmpfs={paths.PORTAL_LOGS}:size=64m",
+    f"--tmpfs={paths.WORKSPACE}:size=64m,uid={users.DESKTOP_ID},gid={users.DESKTOP_ID}",
+)
 FULL = 62
 """Megabytes that leave less than a tenth of a small disk."""
 
