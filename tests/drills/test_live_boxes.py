@@ -128,8 +128,8 @@ def test_a_second_run_over_the_account_changes_nothing(
 
 
 PRIVATE = f"""
-find {paths.PACKAGES} {paths.SHARE} {paths.PROGRAM} {paths.ENVIRONMENT} {paths.ETC} {paths.MODELS} -xdev ! -name .lock \\
-    '(' -type d ! -perm -055 -o -type f ! -perm -044 ')'
+find {paths.PACKAGES} {paths.SHARE} {paths.PROGRAM} {paths.ENVIRONMENT} {paths.ETC} {paths.MODELS} -xdev \\
+    ! -name .lock '(' -type d ! -perm -055 -o -type f ! -perm -044 ')'
 """
 """What others than their owner cannot read."""
 
