@@ -42,7 +42,7 @@ def look(host: Host) -> dict[str, str]:
     others. Raises `Problem` where there is no such user."""
     user = owner_of(users.DESKTOP)
     found = {str(path): _told_of(path, users.DESKTOP, user) for path in _refused(_WRITE, _written(), user)}
-    store = Path(os.path.realpath(paths.MODEL_STORE))
+    store = _store()
     found |= {str(path): _told_unreadable(path, user) for path in _refused(_READ, (store,), user) if path.exists()}
     if os.geteuid() != 0:
         return found
@@ -59,6 +59,14 @@ def _note(found: dict[str, str]) -> None:
     noted = [{"folder": folder, "told": told} for folder, told in found.items()]
     with contextlib.suppress(OSError):
         write_atomic(paths.UNWRITABLE, json.dumps(noted).encode(), mode=0o644, owner=ROOT)
+
+
+def _store() -> Path:
+    """Where the models are. Only root's own link is read: what lies behind it may be the user's to exchange."""
+    try:
+        return Path(os.readlink(paths.MODEL_STORE))
+    except OSError:
+        return paths.MODEL_STORE
 
 
 def _written() -> tuple[Path, ...]:
