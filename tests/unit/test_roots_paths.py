@@ -69,7 +69,6 @@ ALLOWED = {
     ("fetch/links", "is_file"): AS_OWNER,
     ("fetch/links", "resolve"): "this package's own place",
     **dict.fromkeys((("given", name) for name in ("open", "stat")), WHO_RUNS_IT),
-    ("folders", "exists"): "the models' folder, wherever root's link leads; it is looked at",
     ("folders", "is_dir"): "where something is mounted, which only root does; it is looked at",
     ("fetch/progress", "open"): "/dev/null",
     ("fetch/transfer", "isdir"): WHO_RUNS_IT,

@@ -43,7 +43,7 @@ def look(host: Host) -> dict[str, str]:
     user = owner_of(users.DESKTOP)
     found = {str(path): _told_of(path, users.DESKTOP, user) for path in _refused(_WRITE, _written(), user)}
     store = _store()
-    found |= {str(path): _told_unreadable(path, user) for path in _refused(_READ, (store,), user) if path.exists()}
+    found |= {str(path): _told_unreadable(path, user) for path in _refused(_READ, (store,), user) if _is_there(path)}
     if os.geteuid() != 0:
         return found
     fetched = host.models == ModelsAt.BUILD or read_state(paths.FETCH_STATE).get("status") == "done"
@@ -67,6 +67,13 @@ def _store() -> Path:
         return Path(os.readlink(paths.MODEL_STORE))
     except OSError:
         return paths.MODEL_STORE
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return beneath.status(path) is not None
+    except OSError:
+        return False
 
 
 def _written() -> tuple[Path, ...]:
