@@ -24,7 +24,8 @@ class Address(FactBase[str]):
     default = str
 
     def command(self) -> str:
-        return f"{paths.COMMANDS}/visomaster-credentials --address 2>/dev/null || true"
+        asked = f"{paths.COMMANDS}/visomaster-credentials --address"
+        return f'if address=$({asked} 2>/dev/null); then echo "$address"; fi'
 
 
 class WayIn(BaseStateCallback):

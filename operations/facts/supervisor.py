@@ -41,8 +41,10 @@ class RunningConfiguration(FactBase[dict[str, str]]):
 
     def command(self, folder: str, prefix: str) -> StringCommand:
         self._prefix = prefix
-        files = StringCommand(QuoteString(f"{folder}/{prefix}"), "*.conf", _separator="")
-        return StringCommand(f"if test -S {_SOCKET}; then sha256sum", files, "2>/dev/null || true; fi")
+        return StringCommand(
+            *(f"if test -S {_SOCKET} && test -d", QuoteString(folder), "; then find", QuoteString(folder)),
+            *("-maxdepth 1 -type f -name", QuoteString(f"{prefix}*.conf"), "-exec sha256sum {} + ; fi"),
+        )
 
     def process(self, output: Iterable[str]) -> dict[str, str]:
         found = (line.split(maxsplit=1) for line in output)

@@ -12,5 +12,5 @@ if entry=$(getent passwd "$user"); then
     if [ -d "$home" ]; then echo "home $(stat -L -c %U -- "$home")"; fi
     find /proc -maxdepth 1 -name '[0-9]*' -uid "$(id -u "$user")" 2>/dev/null | sed -n '1s/.*/busy yes/p'
 fi
-getent passwd "$number" | sed 's/^\([^:]*\):.*/uid \1/' || true
-getent group "$number" | sed 's/^\([^:]*\):.*/gid \1/' || true
+getent passwd "$number" | sed 's/^\([^:]*\):.*/uid \1/'
+getent group "$number" | sed 's/^\([^:]*\):.*/gid \1/'

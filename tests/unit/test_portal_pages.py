@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from visomaster_host import login as logins
+from visomaster_host.fetch_state import read_state
 from visomaster_host.portal import logs
 from visomaster_host.portal.pages import human_size
-from visomaster_host.portal.report import Readiness, read_state, ready, refused
+from visomaster_host.portal.report import Readiness, ready, refused
 from visomaster_host.service import Result
 
 
@@ -191,8 +192,8 @@ def test_a_flood_of_refused_requests_is_not_played_down(folders: dict[str, Path]
 def test_a_damaged_state_is_no_state(tmp_path: Path, content: str) -> None:
     """The page then says nothing of it."""
     (tmp_path / "state").write_text(content, encoding="latin-1")
-    assert read_state(tmp_path / "state") is None
-    assert read_state(tmp_path / "nothing") is None
+    assert read_state(tmp_path / "state") == {}
+    assert read_state(tmp_path / "nothing") == {}
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from visomaster_host import paths, runs
+from visomaster_host.fetch_state import read_state
 from visomaster_host.portal import logs
 from visomaster_host.service import Result
-
-LARGEST_STATE = 4 * 1024 * 1024
-"""A state file beyond this many bytes is not read: 200 models make some 40 kB."""
 
 REFUSED_WINDOW = 3600
 """Seconds of the access log that refused requests are counted over."""
@@ -92,31 +90,19 @@ class Sources:
 def report(sources: Sources, *, now: float | None = None) -> dict[str, Any]:
     """The whole report. A part that cannot be read is None, and the page then says nothing about it."""
     checks = sources.readiness.checks()
-    portal = read_state(sources.description) or {}
-    host = read_state(sources.host) or {}
+    portal = read_state(sources.description)
+    host = read_state(sources.host)
     return {
         "schema": 1,
         "ready": ready(checks),
         "checks": [check.as_json() for check in checks],
-        "fetch": read_state(sources.fetch),
+        "fetch": read_state(sources.fetch) or None,
         "refused": refused(sources.folders, now=time.time() if now is None else now),
         "notices": [*portal.get("notices", []), *(check.detail for check in checks if check.warning)],
         "ends": sources.ends(),
         "services": portal.get("services", []),
         "host": {name: host.get(name) for name in ("application", "commit", "screen", "models")},
     }
-
-
-def read_state(path: Path) -> dict[str, Any] | None:
-    """The JSON object at `path`; None when there is none. Its writers replace it in one step, so it is never
-    half done.
-    """
-    try:
-        with path.open("rb") as file:
-            state = json.loads(file.read(LARGEST_STATE))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return state if isinstance(state, dict) else None
 
 
 def refused(folders: Mapping[str, Path], *, now: float) -> dict[str, int | bool]:
