@@ -177,6 +177,7 @@ LABEL org.visomaster.application="visomaster"
 LABEL org.visomaster.application.commit="429cc08f1d0e6cc4d64a2f6e2c2070167b0b5db6"
 LABEL org.visomaster.variant="alt"
 EXPOSE 11111/tcp
+EXPOSE 11443/tcp
 VOLUME ["/var/lib/visomaster", "/run/visomaster"]
 WORKDIR /
 USER root
@@ -196,6 +197,7 @@ LABEL org.visomaster.application="visomaster"
 LABEL org.visomaster.application.commit="429cc08f1d0e6cc4d64a2f6e2c2070167b0b5db6"
 LABEL org.visomaster.variant="s-def"
 EXPOSE 11111/tcp
+EXPOSE 11443/tcp
 VOLUME ["/var/lib/visomaster", "/run/visomaster"]
 WORKDIR /
 USER root
@@ -215,6 +217,7 @@ LABEL org.visomaster.application="visomaster"
 LABEL org.visomaster.application.commit="429cc08f1d0e6cc4d64a2f6e2c2070167b0b5db6"
 LABEL org.visomaster.variant="s-alt"
 EXPOSE 11111/tcp
+EXPOSE 11443/tcp
 VOLUME ["/var/lib/visomaster", "/run/visomaster"]
 WORKDIR /
 USER root

@@ -49,7 +49,8 @@ try:
     image, release = published_image(settings), Release.of(host.get_fact(OsRelease))
     require_root()
     if Layer.START in settings.layers:
-        refuse_neighbours(settings.variant.access, settings.variant.models, settings.port)
+        variant = settings.variant
+        refuse_neighbours(variant.access, variant.models, settings.screen, settings.public_ports)
 except ValueError as error:
     raise DeployError(brief(error)) from None  # it may name what the box says of itself
 

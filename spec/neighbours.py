@@ -29,13 +29,15 @@ class Neighbours:
     programs: Mapping[str, str] = field(default_factory=dict)
     owners: Mapping[int, PortOwner] = field(default_factory=dict)
 
-    def refuse(self, *, port: int, internal: Collection[int], services: Collection[str]) -> None:
-        """Raise `ValueError`, one line, when a host with this public and these `internal` ports and `services` has no
+    def refuse(self, *, public: Collection[int], internal: Collection[int], services: Collection[str]) -> None:
+        """Raise `ValueError`, one line, when a host with these `public` and `internal` ports and `services` has no
         room here."""
-        if port in self.owners:
-            raise ValueError(
-                f"port: {port} is taken by {self.owners[port]}: stop it, or choose another port with --data port=NUMBER"
-            )
+        for setting, number in zip(("port", "tls_port"), public, strict=False):
+            if number in self.owners:
+                raise ValueError(
+                    f"{setting}: {number} is taken by {self.owners[number]}: stop it, or choose another port with"
+                    f" --data {setting}=NUMBER"
+                )
         for number in internal:
             if number in self.owners:
                 raise ValueError(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+
+from visomaster_host.choices import Screen
 
 from spec.distribution import Release
 
@@ -29,12 +33,24 @@ DESKTOP = (
     "fonts-noto-color-emoji",  # 11 MB
     "fonts-wqy-microhei",  # Chinese, Japanese and Korean in 5 MB; the finer fonts-noto-cjk has 91
     "x11-utils",  # xdpyinfo, xprop, xwininfo: how readiness is asked
-    "xvfb",
 )
 
-VNC = ("x11vnc",)
+SCREEN: Mapping[Screen, tuple[str, ...]] = MappingProxyType(
+    {
+        Screen.TIGERVNC: (
+            "libgl1-mesa-dri",
+            "python3-xlib",
+            "tigervnc-standalone-server",
+            "tigervnc-tools",  # tigervncpasswd
+            "x11-xkb-utils",  # xkbcomp
+        ),
+        Screen.GUIDE: ("x11vnc", "xvfb"),
+    }
+)
 
-PORTAL = ("caddy", "haproxy", "openssl", "x11vnc")
+VNC = ("openssl",)
+
+PORTAL = ("caddy", "haproxy", "openssl")
 
 PORTAL_UNPACKED = ("novnc", "python3-websockify")
 PORTAL_UNPACKED_PATHS = ("usr/lib/python3/dist-packages/websockify", "usr/share/novnc")

@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from visomaster_host import paths
 from visomaster_host.text import Told
@@ -36,19 +36,22 @@ HEALTHCHECK = Healthcheck(
 
 def published_image(settings: Settings) -> ImageConfig:
     """The names and metadata of the image that `settings` describe."""
-    return image_config(settings.variant, settings.application, settings.repository, clean_commit(), settings.port)
+    return image_config(
+        settings.variant, settings.application, settings.repository, clean_commit(), settings.public_ports
+    )
 
 
 def image_config(
-    variant: Variant, application: Application, repository: str, commit: str | None, port: int | None = None
+    variant: Variant, application: Application, repository: str, commit: str | None, ports: Sequence[int] = ()
 ) -> ImageConfig:
-    """The image of `variant` with `application`, tagged in `repository`; `commit` is this repository's, `port` another
-    public one than the variant's."""
+    """The image of `variant` with `application`, tagged in `repository`; `commit` is this repository's, `ports` are
+    other public ones than the variant's.
+    """
     return ImageConfig(
         tags=tuple(f"{repository}:{tag}" for tag in variant.tags(commit)),
         entrypoint=("visomaster-start",),
         env=ENVIRONMENT,
-        exposed_ports=(port or variant.port,),
+        exposed_ports=tuple(ports) or variant.ports,
         labels=_labels(variant, application, commit),
         # What is generated in a container and opens it: `docker commit` copies no volumes.
         volumes=(str(paths.STATE), str(paths.RUN)),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from visomaster_host import given
-from visomaster_host.choices import INTERNAL_PORTS
+from visomaster_host.choices import Access, Screen, internal_ports
 from visomaster_host.fetch.manifest import load_manifest
 from visomaster_host.text import without_login
 
@@ -26,6 +26,8 @@ from spec.variant import VARIANTS, Variant
 KEYS = (
     "variant",
     "port",
+    "tls_port",
+    "screen",
     "layers",
     "application",
     "accelerator",
@@ -47,17 +49,25 @@ DEFAULT_REPOSITORY = "visomaster"
 class Settings:
     """One host's checked settings.
 
-    `port` is the only public one. `mirrors` maps URL prefixes to where they are really fetched from; `repository` is
+    `port` is the public one, `tls_port` another one on which a portal speaks TLS, 0 without a portal.
+    `mirrors` maps URL prefixes to where they are really fetched from; `repository` is
     the image name before the tag. `application` already carries the overrides of `source`, `channels` and `indexes`.
     """
 
     variant: Variant
     port: int
+    tls_port: int
+    screen: Screen
     layers: tuple[Layer, ...]
     application: Application
     accelerator: Accelerator
     mirrors: Mapping[str, str]
     repository: str
+
+    @property
+    def public_ports(self) -> tuple[int, ...]:
+        """The TCP ports that are open to everybody."""
+        return tuple(port for port in (self.port, self.tls_port) if port)
 
 
 def read_settings(data: Mapping[str, object], default_layers: tuple[Layer, ...] = tuple(Layer)) -> Settings:
@@ -72,15 +82,22 @@ def read_settings(data: Mapping[str, object], default_layers: tuple[Layer, ...] 
     if "indexes" in data:
         accelerator = accelerator.with_index(_index(data))
     variant = _variant(str(data.get("variant", "default")))
+    screen = fields.choice(Screen, str(data.get("screen", Screen.TIGERVNC)), "screen")
+    port = _port(data, "port", variant.port)
     settings = Settings(
         variant=variant,
-        port=_port(data, variant),
+        port=port,
+        tls_port=_tls_port(data, variant, port),
+        screen=screen,
         layers=_layers(data, default_layers),
         application=application,
         accelerator=accelerator,
         mirrors=_mirrors(data),
         repository=repository(_optional(data, "repository") or DEFAULT_REPOSITORY),
     )
+    for field, number in (("port", settings.port), ("tls_port", settings.tls_port)):
+        if number in internal_ports(variant.access, screen):
+            raise ValueError(f"{field}: {number} is used inside a host of variant {variant.name}, expected another one")
     _read_files(application, accelerator, settings.layers, unhashed=_unhashed(data))
     return settings
 
@@ -91,13 +108,22 @@ def _variant(name: str) -> Variant:
     return VARIANTS[name]
 
 
-def _port(data: Mapping[str, object], variant: Variant) -> int:
-    value = data.get("port", variant.port)
+def _port(data: Mapping[str, object], field: str, default: int) -> int:
+    value = data.get(field, default)
     if not isinstance(value, int | str) or not re.fullmatch(r"[0-9]{1,5}", str(value)) or not 0 < int(value) < 65536:
-        raise ValueError(f"port: expected a number from 1 to 65535, got {value!r}")
-    if int(value) in INTERNAL_PORTS[variant.access]:
-        raise ValueError(f"port: {value} is used inside a host of variant {variant.name}, expected another one")
+        raise ValueError(f"{field}: expected a number from 1 to 65535, got {value!r}")
     return int(value)
+
+
+def _tls_port(data: Mapping[str, object], variant: Variant, port: int) -> int:
+    if variant.access is not Access.PORTAL:
+        if "tls_port" in data:
+            raise ValueError(f"tls_port: variant {variant.name} has no portal, expected none")
+        return 0
+    wanted = _port(data, "tls_port", variant.tls_port)
+    if wanted == port:
+        raise ValueError(f"tls_port: {wanted} is the port of plain HTTP as well, expected another one")
+    return wanted
 
 
 def _layers(data: Mapping[str, object], default: tuple[Layer, ...]) -> tuple[Layer, ...]:

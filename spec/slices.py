@@ -20,6 +20,7 @@ from spec.packages import (
     PORTAL,
     PORTAL_UNPACKED,
     PORTAL_UNPACKED_PATHS,
+    SCREEN,
     SYSTEM,
     VNC,
 )
@@ -50,7 +51,7 @@ def _environment(settings: Settings, release: Release) -> Slice:
 
 
 def _desktop(settings: Settings, release: Release) -> Slice:
-    return {"packages": package_names(DESKTOP, release)}
+    return {"packages": package_names((*DESKTOP, *SCREEN[settings.screen]), release)}
 
 
 def _access(settings: Settings, release: Release) -> Slice:
@@ -88,7 +89,8 @@ def _services(settings: Settings, release: Release) -> Slice:
 
 
 def _start(settings: Settings, release: Release) -> Slice:
-    return {"access": settings.variant.access, "models": settings.variant.models}
+    variant = settings.variant
+    return {"access": variant.access, "models": variant.models, "screen": settings.screen}
 
 
 _SLICES: Mapping[Layer, Callable[[Settings, Release], Slice]] = MappingProxyType(
@@ -116,6 +118,8 @@ def host_facts(settings: Settings) -> Host:
         access=variant.access,
         models=variant.models,
         port=settings.port,
-        services=tuple(service.name for service in services_for(variant.access, variant.models)),
+        tls_port=settings.tls_port,
+        screen=settings.screen,
+        services=tuple(each.name for each in services_for(variant.access, variant.models, settings.screen)),
         cuda_libraries=settings.accelerator.cuda_libraries,
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from visomaster_host.choices import PORT, Access, ModelsAt
+from visomaster_host.choices import PORT, TLS_PORT, Access, ModelsAt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,16 @@ class Variant:
     def port(self) -> int:
         """The public TCP port."""
         return PORT[self.access]
+
+    @property
+    def tls_port(self) -> int:
+        """The public TCP port on which a portal speaks TLS; 0 without a portal."""
+        return TLS_PORT if self.access is Access.PORTAL else 0
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """All public TCP ports."""
+        return tuple(port for port in (self.port, self.tls_port) if port)
 
     def tags(self, commit: str | None = None) -> tuple[str, ...]:
         """The image tags: the moving one, then the one of `commit` (a hash) when given."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from pyinfra import host
@@ -11,7 +11,7 @@ from pyinfra.facts.files import Directory
 from pyinfra.facts.systemd import SystemdStatus
 from pyinfra.operations import systemd
 from visomaster_host import paths
-from visomaster_host.choices import INTERNAL_PORTS, Access, ModelsAt
+from visomaster_host.choices import Access, ModelsAt, Screen, internal_ports
 from visomaster_host.services import services_for
 
 from operations import file, supervisor
@@ -28,13 +28,13 @@ takes as long as several gigabytes do."""
 
 
 @deploy("Start")
-def start(access: Access, models: ModelsAt) -> None:
+def start(access: Access, models: ModelsAt, screen: Screen) -> None:
     """Services started, and waited for; on a machine with systemd they also come back after a reboot."""
     if host.get_fact(Directory, path=str(paths.SYSTEMD)):
         _come_back(access)
     supervisor.started(
         name="Start the services",
-        names=tuple(service.name for service in services_for(access, models)),
+        names=tuple(service.name for service in services_for(access, models, screen)),
         wait=READY_WITHIN[models],
     )
 
@@ -49,13 +49,13 @@ def require_root() -> None:
         )
 
 
-def refuse_neighbours(access: Access, models: ModelsAt, port: int) -> None:
+def refuse_neighbours(access: Access, models: ModelsAt, screen: Screen, ports: Sequence[int]) -> None:
     """Raise `ValueError` where others have taken what the services need on a machine that runs."""
-    internal = INTERNAL_PORTS[access]
-    host.get_fact(FoundNeighbours, ports=(port, *internal)).refuse(
-        port=port,
+    internal = internal_ports(access, screen)
+    host.get_fact(FoundNeighbours, ports=(*ports, *internal)).refuse(
+        public=ports,
         internal=internal,
-        services=[service.name for service in services_for(access, models)],
+        services=[service.name for service in services_for(access, models, screen)],
     )
 
 

@@ -1,4 +1,4 @@
-"""The two choices that a variant is made of, and the port that the first of them fixes."""
+"""The choices that a host is made of, and the ports that they fix."""
 
 from __future__ import annotations
 
@@ -22,13 +22,25 @@ class ModelsAt(StrEnum):
     START = "start"
 
 
+class Screen(StrEnum):
+    """What shows the desktop: Xtigervnc, X server and VNC server in one, or Xvfb and x11vnc as the guide has them."""
+
+    TIGERVNC = "tigervnc"
+    GUIDE = "guide"
+
+
 PORT: Mapping[Access, int] = MappingProxyType({Access.VNC: 5901, Access.PORTAL: 11111})
-"""The only public TCP port of each access, fixed by the guide; a host may be given another one."""
+"""The public TCP port of each access, fixed by the guide; a host may be given another one."""
+
+TLS_PORT = 11443
+"""The public TCP port on which a portal always speaks TLS; a host may be given another one."""
 
 VNC_PORT, WEBSOCKET_PORT = 5900, 6080
-"""Where x11vnc and websockify listen behind a portal, on loopback."""
+"""Where x11vnc and websockify listen behind a portal, on loopback. Xtigervnc listens on a unix socket there."""
 
-INTERNAL_PORTS: Mapping[Access, tuple[int, ...]] = MappingProxyType(
-    {Access.VNC: (), Access.PORTAL: (VNC_PORT, WEBSOCKET_PORT)}
-)
-"""The ports each access uses besides its public one."""
+
+def internal_ports(access: Access, screen: Screen) -> tuple[int, ...]:
+    """The ports that a host uses besides its public ones, on loopback."""
+    if access == Access.VNC:
+        return ()
+    return (WEBSOCKET_PORT,) if screen == Screen.TIGERVNC else (VNC_PORT, WEBSOCKET_PORT)

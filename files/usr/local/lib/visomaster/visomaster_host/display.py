@@ -6,6 +6,7 @@ nothing.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -87,6 +88,35 @@ def has_file() -> bool:
             return stat.S_IMODE(sockets.owner.st_mode) == 0o1777
     except OSError:
         return False
+
+
+def make_room(host: Host) -> None:
+    """Prepare for an X server of ours on the host's display. Raises OSError, `Problem` where it would end at once."""
+    _require_room()
+    _remove_stale_display(host)
+
+
+def _require_room() -> None:
+    """Raise OSError, `Problem` where no lock can be made: the X server ends then."""
+    with beneath.Folder.open(paths.X11_LOCKS) as locks:
+        locks.require_writable()
+        if not locks.owner.st_mode & stat.S_IWOTH:
+            raise Problem(f"{paths.X11_LOCKS}: expected a folder that everybody may write in: chmod 1777 it")
+
+
+def _remove_stale_display(host: Host) -> None:
+    """Remove the lock and socket of an X server that is gone. Raises `Problem` when one lives on the display.
+
+    Process numbers repeat over `docker restart`: a left lock can name a living stranger, and an X server
+    then gives up with "Server is already active".
+    """
+    if taken(int(host.display_number)):
+        raise Problem(f"display {host.display} is taken by another X server: {GIVE_A_NETWORK}")
+    # Where sockets cannot be removed none can be made: ours then has no file.
+    with contextlib.suppress(OSError), beneath.Folder.open(paths.X11_SOCKETS) as sockets:
+        sockets.remove(f"X{host.display_number}")
+    with beneath.Folder.open(paths.X11_LOCKS) as locks:
+        locks.remove(f".X{host.display_number}-lock")
 
 
 def _cookie() -> Path:

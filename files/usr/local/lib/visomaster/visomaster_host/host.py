@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from visomaster_host import paths
-from visomaster_host.choices import VNC_PORT, Access, ModelsAt
+from visomaster_host.choices import VNC_PORT, Access, ModelsAt, Screen
 from visomaster_host.enums import StrEnum
 from visomaster_host.problems import Problem
 
-_SCREEN = re.compile(r"[1-9][0-9]{2,4}x[1-9][0-9]{2,4}x(16|24)")
+_GEOMETRY = re.compile(r"[1-9][0-9]{2,4}x[1-9][0-9]{2,4}x(16|24)")
 _DISPLAY = re.compile(r":[0-9]{1,3}")
 _SERVICE = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -22,7 +22,8 @@ _SERVICE = re.compile(r"[a-z][a-z0-9_]*")
 class Host:
     """One host; its fields are those of host.json, in their order there.
 
-    `commit` is the program's, or "local"; `window_title` begins the title of its window. `port` is the public one.
+    `commit` is the program's, or "local"; `window_title` begins the title of its window. `port` is the public one, and
+    `tls_port` another one on which a portal speaks TLS, 0 without a portal. `geometry` is what the screen begins with.
     `services` names what supervisord runs, in the order it starts; `cuda_libraries` are the sonames that the program
     loads. Raises `Problem` naming the first field that cannot be used. `s-def` and `s-alt` are the same host, so no
     variant is named.
@@ -34,8 +35,10 @@ class Host:
     access: Access
     models: ModelsAt
     port: int
+    tls_port: int = 0
+    screen: Screen = Screen.TIGERVNC
     display: str = ":1"
-    screen: str = "1920x1080x24"
+    geometry: str = "1920x1080x24"
     services: tuple[str, ...]
     cuda_libraries: tuple[str, ...]
 
@@ -44,7 +47,11 @@ class Host:
         _require(self.access in tuple(Access), "access", self.access, '"vnc" or "portal"')
         _require(self.models in tuple(ModelsAt), "models", self.models, '"build" or "start"')
         _require(0 < self.port < 65536, "port", self.port, "a TCP port")
-        _require(_SCREEN.fullmatch(self.screen) is not None, "screen", self.screen, "WIDTHxHEIGHTxDEPTH")
+        portal = self.access == Access.PORTAL
+        _require(portal is (0 < self.tls_port < 65536), "tls_port", self.tls_port, "a TCP port of a portal, else 0")
+        _require(self.tls_port != self.port, "tls_port", self.tls_port, "another port than `port`")
+        _require(self.screen in tuple(Screen), "screen", self.screen, '"tigervnc" or "guide"')
+        _require(_GEOMETRY.fullmatch(self.geometry) is not None, "geometry", self.geometry, "WIDTHxHEIGHTxDEPTH")
         _require(_DISPLAY.fullmatch(self.display) is not None, "display", self.display, 'an X display such as ":1"')
         _require(
             bool(self.window_title.strip()),
@@ -56,9 +63,16 @@ class Host:
         _require(bool(self.services) and named, "services", self.services, "a list of names")
 
     @property
-    def vnc_port(self) -> int:
-        """Where x11vnc listens: the public port, or on loopback behind a portal."""
-        return self.port if self.access == Access.VNC else VNC_PORT
+    def vnc_port(self) -> int | None:
+        """Where the VNC server listens: the public port, or behind a portal on loopback; None for a unix socket."""
+        if self.access == Access.VNC:
+            return self.port
+        return VNC_PORT if self.screen == Screen.GUIDE else None
+
+    @property
+    def public_ports(self) -> tuple[int, ...]:
+        """The TCP ports that are open to everybody."""
+        return tuple(port for port in (self.port, self.tls_port) if port)
 
     @property
     def display_number(self) -> str:
@@ -75,9 +89,16 @@ def _require(good: bool, field: str, value: object, expected: str) -> None:
         raise Problem(f"{paths.HOST}: {field} must be {expected}, got {value!r}")
 
 
-_IN_JSON: dict[str, type] = {"str": str, "Access": str, "ModelsAt": str, "int": int, "tuple[str, ...]": list}
+_IN_JSON: dict[str, type] = {
+    **{"str": str, "Access": str, "ModelsAt": str, "Screen": str},
+    **{"int": int, "tuple[str, ...]": list},
+}
 """What stands in JSON for a field of this type."""
-_CHOICES: dict[str, tuple[StrEnum, ...]] = {"Access": tuple(Access), "ModelsAt": tuple(ModelsAt)}
+_CHOICES: dict[str, tuple[StrEnum, ...]] = {
+    "Access": tuple(Access),
+    "ModelsAt": tuple(ModelsAt),
+    "Screen": tuple(Screen),
+}
 
 
 def read_host(path: Path | None = None) -> Host:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from pathlib import Path
 
 from visomaster_host.problems import NotReady
 
@@ -16,15 +17,15 @@ NO_PASSWORD, PASSWORD = 1, 2
 """Security types (RFC 6143, 7.2)."""
 
 
-def handshake(address: tuple[str, int], security: int) -> str:
+def handshake(address: tuple[str, int] | Path, security: int) -> str:
     """Greet the server at `address` and go as far as one can without a password. Raises `NotReady`.
 
     With `PASSWORD` the server must demand one (and nothing weaker) and send its 16 bytes to encrypt; with
     `NO_PASSWORD` it must let us in and tell the size of its screen.
     """
-    where = f"{address[0]}:{address[1]}"
+    where = str(address) if isinstance(address, Path) else f"{address[0]}:{address[1]}"
     try:
-        with socket.create_connection(address, ANSWER_WITHIN) as connection:
+        with _connected(address) as connection:
             offered = _security_types(connection, where)
             if security not in offered or (security == PASSWORD and NO_PASSWORD in offered):
                 raise NotReady(f"{where} offers the security types {offered}, expected {security}")
@@ -35,6 +36,19 @@ def handshake(address: tuple[str, int], security: int) -> str:
             return f"{where} greets and shows {_screen_size(connection, where)}"
     except (OSError, EOFError) as error:
         raise NotReady(f"{where}: {error or type(error).__name__}") from None
+
+
+def _connected(address: tuple[str, int] | Path) -> socket.socket:
+    if not isinstance(address, Path):
+        return socket.create_connection(address, ANSWER_WITHIN)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(ANSWER_WITHIN)
+    try:
+        connection.connect(str(address))
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def _security_types(connection: socket.socket, where: str) -> list[int]:

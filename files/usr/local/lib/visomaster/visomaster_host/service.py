@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from visomaster_host import paths, users
-from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.choices import Access, ModelsAt, Screen
 from visomaster_host.host import Host
 
 STOP_WITHIN = 10
@@ -81,7 +81,7 @@ class Link:
 class Service:
     """One service. Times in seconds; its file is called as it is.
 
-    Where: `access` and `models` name the only hosts that have it, None for every one.
+    Where: `access`, `models` and `screen` name the only hosts that have it, None for every one.
 
     As supervisord runs it: `priority` orders starting and, backwards, stopping; waiting for one another is the
     services' own matter, by `needs`. `error_log` None sends errors to the same log. `startretries` is about half an
@@ -105,6 +105,7 @@ class Service:
 
     access: Access | None = None
     models: ModelsAt | None = None
+    screen: Screen | None = None
 
     priority: int
     log: Path
@@ -137,6 +138,6 @@ class Service:
         """What supervisord runs: it waits for what the service needs, then becomes its program."""
         return f"{paths.SERVICE} {self.name}"
 
-    def is_on(self, access: Access, models: ModelsAt) -> bool:
-        """Whether a host with this access, whose models arrive then, has the service."""
-        return self.access in (None, access) and self.models in (None, models)
+    def is_on(self, access: Access, models: ModelsAt, screen: Screen) -> bool:
+        """Whether a host with this access and screen, whose models arrive then, has the service."""
+        return self.access in (None, access) and self.models in (None, models) and self.screen in (None, screen)

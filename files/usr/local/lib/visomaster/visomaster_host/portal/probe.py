@@ -19,11 +19,11 @@ _UPGRADE = (
 
 
 def websocket(host: Host, address: tuple[str, int] = _WEBSOCKIFY) -> str:
-    """A websocket through websockify gets x11vnc's greeting. Raises `NotReady`."""
+    """A websocket through websockify gets the VNC server's greeting. Raises `NotReady`."""
     answer = _converse(address, _UPGRADE, until=_GREETING, what="websockify")
     if not answer.startswith(b"HTTP/1.1 101 ") or _GREETING not in answer:
         raise NotReady(f"websockify on port {address[1]} brings no greeting of a VNC server")
-    return f"port {address[1]} brings x11vnc's greeting"
+    return f"port {address[1]} brings the VNC server's greeting"
 
 
 def caddy(host: Host) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from visomaster_host import paths
-from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.choices import Access, ModelsAt, Screen
 from visomaster_host.host import Host
 from visomaster_host.problems import Problem
 from visomaster_host.service import Service
@@ -29,9 +29,9 @@ def known() -> Mapping[str, Service]:
     return MappingProxyType({each.name: each for each in sorted(services, key=lambda each: each.priority)})
 
 
-def services_for(access: Access, models: ModelsAt) -> tuple[Service, ...]:
-    """The services of a host with this access whose models arrive then, in the order they start."""
-    return tuple(service for service in known().values() if service.is_on(access, models))
+def services_for(access: Access, models: ModelsAt, screen: Screen = Screen.TIGERVNC) -> tuple[Service, ...]:
+    """The services of a host with this access and screen whose models arrive then, in the order they start."""
+    return tuple(service for service in known().values() if service.is_on(access, models, screen))
 
 
 def services_of(host: Host) -> tuple[Service, ...]:

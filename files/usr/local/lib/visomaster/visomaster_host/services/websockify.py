@@ -1,4 +1,4 @@
-"""What carries VNC to the browser: a websocket before x11vnc."""
+"""What carries VNC to the browser: a websocket before the VNC server."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from visomaster_host.service import ROOT_FOLDER, Check, Launch, Link, Service
 
 
 def launch(host: Host) -> Launch:
-    """websockify between the portal and x11vnc, both on loopback; its module comes without numpy."""
-    listen, target = f"127.0.0.1:{WEBSOCKET_PORT}", f"127.0.0.1:{host.vnc_port}"
+    """websockify between the portal and the VNC server; its module comes without numpy."""
+    listen = f"127.0.0.1:{WEBSOCKET_PORT}"
+    target = f"127.0.0.1:{host.vnc_port}" if host.vnc_port else f"--unix-target={paths.VNC_SOCKET}"
     return Launch(
         argv=(str(paths.SYSTEM_PYTHON), "-m", "visomaster_host.websockify", listen, target),
         variables={"PYTHONPATH": f"{paths.PACKAGES}:{paths.WEBSOCKIFY}"},

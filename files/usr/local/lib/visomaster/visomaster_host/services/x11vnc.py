@@ -1,17 +1,15 @@
-"""The VNC server: on the public port with a password, or on loopback behind the portal."""
+"""The VNC server of the guide: on the public port with a password, or on loopback behind the portal."""
 
 from __future__ import annotations
 
 from visomaster_host import paths, rfb, users
-from visomaster_host.choices import Access
+from visomaster_host.choices import VNC_PORT, Access, Screen
 from visomaster_host.files import owner_of, write_atomic
 from visomaster_host.host import Host
 from visomaster_host.needs import X_SERVER
 from visomaster_host.problems import Problem
 from visomaster_host.service import Check, Launch, Link, Service
 from visomaster_host.store import VNC_PASSWORD, read_secret
-
-LOG = paths.PORTAL_LOGS / "x11vnc.log"
 
 TUNING = (
     *("-forever", "-shared", "-repeat", "-xkb", "-nolookup"),
@@ -38,7 +36,7 @@ def command(host: Host) -> tuple[str, ...]:
     """x11vnc's command line. It names the password's file, never the password: arguments can be read by
     anyone.
     """
-    attach = ("-display", host.display, "-auth", str(paths.XAUTHORITY), "-rfbport", str(host.vnc_port))
+    attach = ("-display", host.display, "-auth", str(paths.XAUTHORITY), "-rfbport", str(host.vnc_port or VNC_PORT))
     brake = ("-accept", str(paths.VNC_BRAKE), "-afteraccept", str(paths.VNC_BRAKE))
     public = ("-passwdfile", f"rm:{paths.X11VNC_PASSWORD}", *brake)
     access = public if host.access == Access.VNC else ("-localhost", "-nopw")
@@ -56,18 +54,19 @@ def hand_over_password() -> None:
 def serves(host: Host) -> str:
     """x11vnc serves; on a public port it must demand the password. Raises `NotReady`."""
     security = rfb.PASSWORD if host.access == Access.VNC else rfb.NO_PASSWORD
-    return rfb.handshake(("127.0.0.1", host.vnc_port), security)
+    return rfb.handshake(("127.0.0.1", host.vnc_port or VNC_PORT), security)
 
 
 SERVICE = Service(
     name="x11vnc",
     launch=launch,
+    screen=Screen.GUIDE,
     priority=30,
-    log=LOG,
+    log=paths.VNC_LOG,
     reads=(paths.VNC_BRAKE,),
     given_secret=Access.VNC,
     public=Access.VNC,
     needs=(X_SERVER,),
     checks=(Check(name="vnc", probe=serves),),
-    links=(Link(name="VNCLogs", path=f"/logs/{LOG.name}", place=30),),
+    links=(Link(name="VNCLogs", path=f"/logs/{paths.VNC_LOG.name}", place=30),),
 )
