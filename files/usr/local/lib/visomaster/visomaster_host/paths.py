@@ -39,6 +39,8 @@ SYSTEMD = Path("/run/systemd/system")
 """There where systemd is the machine's first process."""
 SYSTEMD_UNIT = Path("/etc/systemd/system/visomaster.service")
 MOUNTS = Path("/proc/self/mountinfo")
+UNIX_SOCKETS = Path("/proc/net/unix")
+"""Every socket with a name, and who is connected to it; see proc(5)."""
 ENGINE_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 """What an engine leaves in a container, to be known by."""
 FIRST_ENVIRONMENT = Path("/proc/1/environ")
