@@ -49,8 +49,8 @@ TIDY_EVERY = 600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """What the pages are made of; `templates` is a folder, `cookie` the name of the sessions' cookie, `stream` the socket
-    of the desktop's stream."""
+    """What the pages are made of; `templates` is a folder, `cookie` the name of the sessions' cookie, `stream` the
+    socket of the desktop's stream."""
 
     sources: Sources
     templates: Path

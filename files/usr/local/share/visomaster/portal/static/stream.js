@@ -104,9 +104,24 @@ async function remember() {
   }
 }
 
+// Selkies takes this word off the picture when the first one was drawn.
+function drawn() {
+  return document.getElementById("status-display")?.classList.contains("hidden");
+}
+
+async function expectPicture() {
+  await sleep(DRAWN);
+  if (drawn() || ended || told() || document.hidden) return;
+  tell(UNDRAWN, otherView, "Open it");
+  const box = told();
+  while (!drawn() && box.isConnected) await sleep(PAUSE);
+  box.remove();
+}
+
 function heard(event) {
   if (event.type === "open") {
     remember();
+    expectPicture();
   } else if (event.type === "close" && !ended) {
     release();
     ready = mayConnect();
