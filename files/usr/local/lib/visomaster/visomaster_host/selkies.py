@@ -11,10 +11,14 @@ Where this release of Selkies is not the one that we know, the screen keeps its 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import operator
 import os
+import select
+import socket
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -153,6 +157,23 @@ def have_followed(kind: Any, screen: Screen) -> None:
     setattr(kind, RECONFIGURE, reconfigure_and_follow)
 
 
+def end_with_screen() -> None:
+    """Have this process end once its X server has: Selkies would go on with a screen that is no more. Started anew, it
+    waits for the next one.
+    """
+    display = importlib.import_module("selkies.Xlib.display").Display()
+    threading.Thread(target=_await_end, args=(display.display.socket,), daemon=True).start()
+
+
+def _await_end(connection: socket.socket) -> None:
+    """End this process when the X server closes `connection`; what it sends before that is of no interest."""
+    with contextlib.suppress(OSError):
+        while select.select([connection], [], [])[0] and connection.recv(4096):
+            pass
+    complain("selkies: the X server is gone")
+    os._exit(1)  # an orderly end would ask it for more, and tell at length what does not answer
+
+
 def main() -> None:
     """Be Selkies until the end of this process."""
     most = size_of(sys.argv.pop(1))
@@ -162,6 +183,7 @@ def main() -> None:
         complain(f"selkies: this release has no {', '.join(gone)}; going on: the desktop keeps its size")
         os.execv(sys.executable, [*sys.orig_argv, FIXED])  # this one has read its options
     take_over(module, Screen(getattr(module, READ_ROOT, always((0, 0))), most))
+    end_with_screen()
     importlib.import_module("selkies.__main__").main()
 
 
