@@ -14,7 +14,8 @@ MOST = "3840x2160"
 STREAMED = (
     *("--mode=websockets", "--enable-dual-mode=false", "--encoder=h264enc", "--framerate=30,8-60"),
     "--use-css-scaling=true",  # no program here draws itself larger for a finer screen, so the browser does
-    *("--ui-title=VisoMaster", "--keyboard-shortcuts=false"),  # Ctrl+Shift+F, M, X and G are the program's
+    *("--ui-title=VisoMaster", "--ui-show-logo=false"),
+    "--keyboard-shortcuts=false",  # Ctrl+Shift+F, M, X and G are the program's
 )
 """How the desktop is shown. NVENC or VA-API encodes where there is one, else x264: Selkies looks by itself."""
 
@@ -27,8 +28,8 @@ OFF = (
 CLOSED = ("command", "printing", "gamepad", "webcam", "microphone")
 """What is turned off as `--…-enabled`."""
 
-NO_PANELS = ("files", "apps", "sharing", "gamepads", "webcam", "gaming-mode", "shortcuts")
-"""Parts of the page's sidebar for what is off."""
+NO_PANELS = ("files", "apps", "sharing", "gamepads", "webcam", "gaming-mode", "shortcuts", "audio-settings")
+"""Parts of the page's sidebar for what is off; the last one asks for the microphone."""
 
 
 def launch(host: Host) -> Launch:
@@ -54,7 +55,7 @@ def options() -> tuple[str, ...]:
         *STREAMED,
         *("--unix-socket", str(paths.STREAM_SOCKET), "--subfolder", STREAM_PATH),
         *(f"--enable-{name}=false" for name in OFF),
-        *(f"--{name}-enabled=false" for name in CLOSED),
+        *(f"--{name}-enabled=false|locked" for name in CLOSED),  # locked: the page has no button for it
         *(f"--ui-sidebar-show-{name}=false" for name in NO_PANELS),
         *("--second-screen=false", "--file-transfers=none", "--publish-input-devices=false"),
         *("--file-manager-path", str(own / "files"), "--print-spool-path", str(own / "print")),

@@ -11,6 +11,7 @@ const LIMIT = 20_000; // ms; a line that went dead says nothing
 const PAUSE = 1000; // ms between two looks
 const PASSING = 400; // ms after which a connection that only looked whether Selkies answers has ended
 const DRAWN = 15_000; // ms after which a picture should be there
+const SMALLEST = [800, 600]; // of a desktop that can be worked in; on a phone it is shown smaller
 const DATA = "data:text/javascript;charset=utf-8,";
 const LOST = "The machine does not answer. This page goes on when it does.";
 const GONE = "The desktop is not there at the moment. This page goes on when it is.";
@@ -137,6 +138,23 @@ function heard(event) {
   }
 }
 
+// The size to ask for in place of `width` and `height`, with the same shape.
+function workable(width, height) {
+  const factor = Math.max(1, SMALLEST[0] / width, SMALLEST[1] / height);
+  return [width, height].map((length) => Math.round((length * factor) / 2) * 2);
+}
+
+// What the page says to Selkies of its window's size.
+function said(text) {
+  const size = text.match(/^r,(\d+)x(\d+)(.*)$/);
+  if (size) return `r,${workable(Number(size[1]), Number(size[2])).join("x")}${size[3]}`;
+  if (!text.startsWith("SETTINGS,")) return text;
+  const settings = JSON.parse(text.slice("SETTINGS,".length));
+  const { initialClientWidth: width, initialClientHeight: height } = settings;
+  if (width && height) [settings.initialClientWidth, settings.initialClientHeight] = workable(width, height);
+  return `SETTINGS,${JSON.stringify(settings)}`;
+}
+
 // Selkies' websocket is in a worker, which is told to open it. A try that was given up while it was held back leaves
 // Selkies' page waiting: that is loaded anew.
 //
@@ -146,7 +164,8 @@ function attend(worker) {
   const post = worker.postMessage.bind(worker);
   let held = false;
   worker.postMessage = async (message, ...rest) => {
-    if (held && message?.type === "close") held = undefined;
+    if (held && message?.type === "close") held = false;
+    if (message?.type === "send" && typeof message.data === "string") message.data = said(message.data);
     if (message?.type !== "open" || !message.url) return post(message, ...rest);
     const url = new URL(message.url);
     url.searchParams.set("page", known);
@@ -172,7 +191,14 @@ AudioWorklet.prototype.addModule = async function (address, ...rest) {
   return add.call(this, file, ...rest).finally(() => URL.revokeObjectURL(file));
 };
 
+// Where Selkies' page keeps what was chosen in it; a screen with finer pixels would first get a desktop of twice the size.
+function chooseOnce(name, value) {
+  const key = `${(location.origin + location.pathname).replace(/[^a-zA-Z0-9._-]/g, "_")}_${name}`;
+  if (localStorage.getItem(key) === null) localStorage.setItem(key, value);
+}
+
 function begin() {
+  chooseOnce("useCssScaling", "true");
   globalThis.__SELKIES_DEFER_INITIALIZATION = true;
   for (const name of script.dataset.then.split(" ")) {
     const made = document.createElement("script");
