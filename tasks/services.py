@@ -118,8 +118,8 @@ def started_from(service: Service, description: Host) -> str:
     """`made_from` of `service` on the host so described. Another public port is nothing to one that is not given it,
     such as the program a person works with."""
     given_port = service.public == description.access
-    usual = {"port": PORT[description.access], "tls_port": TLS_PORT if description.tls_port else 0}
-    given = description if given_port else replace(description, **usual)
+    tls_port = TLS_PORT if description.tls_port else 0
+    given = description if given_port else replace(description, port=PORT[description.access], tls_port=tls_port)
     return made_from(service, given.as_json(), given.public_ports)
 
 

@@ -20,7 +20,7 @@ from visomaster_host.login import Login, TokenError, cookie_pattern, login_for
 from visomaster_host.portal import config, novnc, render, tls
 from visomaster_host.problems import Problem
 from visomaster_host.refusals import refusal
-from visomaster_host.settings import read_settings
+from visomaster_host.settings import outside_port, read_settings
 from visomaster_host.store import PORTAL_TOKEN, read_secret
 
 _INSTANCE = tls.Pair(certificate=Path("/etc/instance.crt"), key=Path("/etc/instance.key"))
@@ -93,9 +93,11 @@ def prepare(wanted: Wanted, places: Places) -> Prepared:
     accepted = login(wanted)
     ensure_directory(places.run, mode=0o750, owner=Owner(uid=places.root.uid, gid=places.caddy.gid))
     nonce = os.urandom(16).hex()
-    write_atomic(places.run / "vnc.html", novnc.page(places.novnc, places.share, places.screen, nonce), mode=0o400, owner=places.caddy)
+    page = novnc.page(places.novnc, places.share, places.screen, nonce)
+    write_atomic(places.run / "vnc.html", page, mode=0o400, owner=places.caddy)
     secure, notices = _certificate(wanted, places)
-    about = {"port": places.port, "tls_port": _outside(places.tls_port, wanted) if secure else None, "notices": notices}
+    tls_port = outside_port(places.tls_port, wanted.outside_ports, wanted.container_label) if secure else None
+    about = {"notices": notices, "port": places.port, "tls_port": tls_port}
     try:
         services = config.parse(wanted.portal_config, wanted.offered, places.port)
         _replace_services(services, accepted, places, wanted, about)
@@ -183,8 +185,8 @@ def _describe(places: Places, description: dict[str, object]) -> None:
 
 
 def _certificate(wanted: Wanted, places: Places) -> tuple[bool, list[str]]:
-    """Give Caddy's user a copy of the pair to serve: whether there is one, and what is to be said of it. Raises `Problem`
-    where there is none and ENABLE_HTTPS wants no answer in the clear.
+    """Give Caddy's user a copy of the pair to serve: whether there is one, and what is to be said of it. Raises
+    `Problem` where there is none and ENABLE_HTTPS wants no answer in the clear.
     """
     try:
         pair, reason = _pair(places)
@@ -208,14 +210,6 @@ def _pair(places: Places) -> tuple[tls.Pair, str | None]:
         pair, reason = tls.usable_pair(places.instance, tls.pair_in(places.run / "tls"))
         kept = f"{refusal(error)}; the self-signed certificate is another one after the next start"
         return pair, "; ".join(filter(None, (reason, kept)))
-
-
-def _outside(port: int, wanted: Wanted) -> int | None:
-    """Under which port others find `port`. Vast tells it of each that it publishes: None for another one there."""
-    if wanted.outside_ports or wanted.container_label:
-        outside = wanted.outside_ports.get(str(port))
-        return int(outside) if outside else None
-    return port
 
 
 def _caddy(places: Places, command: str) -> tuple[str, ...]:

@@ -38,8 +38,8 @@ def command(program: str, configuration: Path) -> tuple[str, ...]:
 
 
 def variables(listeners: tuple[int, int], caddy: tuple[Path, Path]) -> dict[str, str]:
-    """What haproxy.cfg takes from the environment: its sockets, the one for TLS second, where Caddy listens for each, how
-    many may come, when a line is dead. Raises the limit of open files where that is allowed."""
+    """What haproxy.cfg takes from the environment: its sockets, the one for TLS second, where Caddy listens for each,
+    how many may come, when a line is dead. Raises the limit of open files where that is allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = min(hard, 2 * MOST + _SPARE)
     if files > soft:

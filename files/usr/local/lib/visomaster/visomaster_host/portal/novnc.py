@@ -16,7 +16,7 @@ _OF_SCREEN: Mapping[Screen, str] = MappingProxyType({Screen.TIGERVNC: "novnc_siz
 
 
 def resize(screen: Screen) -> str:
-    """noVNC's setting: the desktop follows the window, or is fitted into it where the VNC server refuses to be resized."""
+    """noVNC's setting: the desktop follows the window; is fitted into it where the VNC server refuses to be resized."""
     return _RESIZE[screen]
 
 
@@ -34,6 +34,7 @@ def page(novnc: Path, share: Path, screen: Screen, nonce: str) -> bytes:
         raise Problem(f"{novnc}/vnc.html: expected a page of noVNC, found no script in it")
     again = (share / "templates/again.js").read_text(encoding="utf-8")
     modules = ("novnc.js", _OF_SCREEN[screen])
-    ours = [f"<script>\n{again}</script>", *(f'<script type="module" src="../assets/{name}"></script>' for name in modules)]
+    ours = [f"<script>\n{again}</script>", '<link rel="stylesheet" href="../assets/novnc.css">']
+    ours += [f'<script type="module" src="../assets/{name}"></script>' for name in modules]
     text = text[:first] + "".join(f"{script}\n    " for script in ours) + text[first:]
     return re.sub(r"<script\b", f'<script nonce="{nonce}"', text).encode()

@@ -23,7 +23,7 @@ _COOKIES = (
     'header_down Set-Cookie "(?i); *domain=[^;]*(;|$)" "$1"',
     # `flags` and `sites` are what the Caddyfile has set for this request: the groups found, or what replaces them.
     'header_down Set-Cookie "(?i)((?:; *(?:secure|partitioned))+)(;|$)" "{http.vars.flags}$2"',
-    'header_down Set-Cookie "(?i)(; *samesite=)(none)" "$1{http.vars.sites}"',
+    'header_down Set-Cookie "(?i); *samesite=(none)" "; SameSite={http.vars.sites}"',
 )
 """A service's cookies are for whatever host it was asked by; without TLS a browser refuses `Secure` ones, and with them
 what is for all sites."""

@@ -15,9 +15,7 @@ def launch(host: Host) -> Launch:
     owner = owner_of(users.FRONT)
     plain, secure = (_listener(port, owner) for port in (host.port, host.tls_port))
     argv = front.command("haproxy", paths.FRONT_CONFIGURATION)
-    return Launch(
-        argv=argv, variables=front.variables((plain, secure), (paths.CADDY_SOCKET, paths.CADDY_TLS_SOCKET))
-    )
+    return Launch(argv=argv, variables=front.variables((plain, secure), (paths.CADDY_SOCKET, paths.CADDY_TLS_SOCKET)))
 
 
 def _listener(port: int, owner: Owner) -> int:

@@ -92,27 +92,34 @@ async function beginAnew() {
   }
 }
 
-// At every connection for a moment, later by Shift+Tab from the desktop: how it looks is a matter of its address.
-const SLOW = { quality: "2", compression: "6" }; // measured: 19 pictures a second over 8 Mbit/s, 7 without
+// Fewer colours for a slow line, or all of them again: a link to this page with another address, offered for a moment when
+// the desktop appears, and among noVNC's buttons.
+const SLOW = { quality: "2", compression: "6" }; // over 8 Mbit/s 19 pictures a second, 7 with noVNC's own
 const OFFERED = 10_000; // ms
 
 function offerColours() {
+  const other = new URL(address);
   const slow = Object.entries(SLOW).every(([name, value]) => address.searchParams.get(name) === value);
-  const link = Object.assign(document.createElement("a"), { id: "visomaster_colours" });
   for (const [name, value] of Object.entries(SLOW)) {
-    if (slow) address.searchParams.delete(name);
-    else address.searchParams.set(name, value);
+    if (slow) other.searchParams.delete(name);
+    else other.searchParams.set(name, value);
   }
-  link.href = address;
-  link.textContent = slow ? "Fewer colours, for a slow line. Show all" : "Slow line? Show fewer colours";
-  document.body.append(link);
-  setTimeout(() => link.classList.add("quiet"), OFFERED);
+  const [question, verb] = slow ? ["Fewer colours, for a slow line.", "Show all"] : ["A slow line?", "Show fewer colours"];
+  const offer = Object.assign(document.createElement("p"), { id: "visomaster_colours", textContent: `${question} ` });
+  const link = Object.assign(document.createElement("a"), { href: other, textContent: verb });
+  offer.append(link);
+  document.body.append(offer);
+  document.querySelector("#noVNC_control_bar .noVNC_scroll")?.append(link.cloneNode(true));
+  setTimeout(() => offer.remove(), OFFERED);
 }
+
+let offered = false;
 
 RFB.prototype.dispatchEvent = function (event) {
   if (event.type === "connect") {
     sessionStorage.removeItem(TRIES);
-    if (!document.getElementById("visomaster_colours")) offerColours();
+    if (!offered) offerColours();
+    offered = true;
   }
   if (event.type === "disconnect" && !event.detail.clean) beginAnew();
   return dispatch.call(this, event);
