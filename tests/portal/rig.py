@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from visomaster_host import login as logins
-from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.choices import Access, ModelsAt, Screen
 from visomaster_host.files import Owner
 from visomaster_host.portal import apply, front, pages, tls
 from visomaster_host.portal.config import offered
@@ -34,6 +34,8 @@ from sandbox import tools
 SHARE = Path(__file__).resolve().parents[2] / "files/usr/local/share/visomaster/portal"
 HAPROXY = str(tools.UNPACKED / "usr/sbin/haproxy")
 CADDY = os.environ.get("PORTAL_TEST_CADDY") or str(tools.UNPACKED / "usr/bin/caddy")
+ADDRESS = os.environ.get("PORTAL_TEST_ADDRESS", "127.0.0.1")
+"""Where the portals listen."""
 ME = Owner(uid=os.getuid(), gid=os.getgid())
 TOKEN = "correct-horse-battery-staple"
 READY = (Result(name="x", ok=True, detail="answers"), Result(name="models", ok=True, detail="fetched"))
@@ -132,6 +134,7 @@ class Portal:
     """A running portal and what a test wants to know of it."""
 
     port: int
+    tls_port: int
     folder: Path
     wanted: apply.Wanted
     places: apply.Places
@@ -215,8 +218,8 @@ def sockets(folder: Path) -> Path:
     return Path(tempfile.gettempdir(), "vm-" + hashlib.sha256(str(folder).encode()).hexdigest()[:12])
 
 
-def places(folder: Path, port: int, websockify: int) -> apply.Places:
-    """Everything of a portal below `folder`."""
+def places(folder: Path, port: int, websockify: int, screen: Screen = Screen.TIGERVNC) -> apply.Places:
+    """Everything of a portal below `folder`, which speaks TLS on any other port besides."""
     novnc = folder / "novnc"
     novnc.mkdir(exist_ok=True)
     (novnc / "vnc.html").write_text("<title>noVNC</title><script></script>", encoding="utf-8")
@@ -233,14 +236,19 @@ def places(folder: Path, port: int, websockify: int) -> apply.Places:
         instance=tls.Pair(certificate=folder / "instance.crt", key=folder / "instance.key"),
         program=CADDY,
         port=port,
+        tls_port=free_port(),
+        screen=screen,
         websockify=f"127.0.0.1:{websockify}",
         listen=f"unix/{sockets(folder) / 'caddy.sock'}",
+        tls_listen=f"unix/{sockets(folder) / 'caddy-tls.sock'}",
         pages=f"unix/{sockets(folder) / 'pages.sock'}",
     )
 
 
 @contextmanager
-def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iterator[Portal]:
+def running(
+    folder: Path, wanted: apply.Wanted, port: int | None = None, screen: Screen = Screen.TIGERVNC
+) -> Iterator[Portal]:
     """A portal below `folder` for `wanted`, on `port` or any; everything it started has ended afterwards."""
     with ExitStack() as stack:
         websockify = StandIn()
@@ -260,7 +268,7 @@ def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iter
             ends=lambda: list(ends),
         )
         port = port or free_port()
-        where = places(folder, port, websockify.port)
+        where = places(folder, port, websockify.port, screen)
         where.sessions.mkdir(exist_ok=True)
         login = apply.login(wanted)
         sessions = Sessions(where.sessions / login.sessions, login.path)
@@ -269,9 +277,10 @@ def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iter
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         stack.callback(server.shutdown)
         prepared = apply.prepare(wanted, where)
-        processes = stack.enter_context(serving(prepared, folder, port))
+        processes = stack.enter_context(serving(prepared, folder, port, where.tls_port))
         yield Portal(
             port=port,
+            tls_port=where.tls_port,
             folder=folder,
             wanted=wanted,
             places=where,
@@ -285,17 +294,19 @@ def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iter
 
 
 @contextmanager
-def serving(prepared: apply.Prepared, folder: Path, port: int) -> Iterator[tuple[int, ...]]:
-    """Caddy behind HAProxy, which listens on `port`, as supervisord would run them; gives their process numbers."""
+def serving(prepared: apply.Prepared, folder: Path, port: int, tls_port: int) -> Iterator[tuple[int, ...]]:
+    """Caddy behind HAProxy, which listens on both ports, as supervisord would run them; gives their process numbers."""
     (folder / "log").mkdir(exist_ok=True)
     sockets(folder).mkdir(exist_ok=True)
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, sockets(folder), ignore_errors=True)
-        listener = stack.enter_context(front.listen(port, ME, "127.0.0.1"))
+        plain, secure = (stack.enter_context(front.listen(one, ME, ADDRESS)).fileno() for one in (port, tls_port))
         caddy = stack.enter_context(_program(prepared.command, prepared.environment, folder / "log/caddy.log"))
-        variables = front.variables(listener.fileno(), sockets(folder) / "caddy.sock")
+        variables = front.variables(
+            (plain, secure), (sockets(folder) / "caddy.sock", sockets(folder) / "caddy-tls.sock")
+        )
         command = front.command(HAPROXY, SHARE.parent / "front/haproxy.cfg")
-        haproxy = stack.enter_context(_program(command, variables, folder / "haproxy.log", listener.fileno()))
+        haproxy = stack.enter_context(_program(command, variables, folder / "haproxy.log", plain, secure))
         wait_for_answer(port, (caddy, haproxy))
         yield caddy.pid, haproxy.pid
 

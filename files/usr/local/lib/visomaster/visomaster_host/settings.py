@@ -25,6 +25,15 @@ class Settings:
     enable_https: bool = False
 
 
+def outside_port(port: int, published: Mapping[str, str], container_label: str) -> int | None:
+    """Under which port others find `port`: Vast, which labels its containers, tells it of each port that is `published`
+    there. None for one that is not; elsewhere nobody tells, and it is taken to be the same.
+    """
+    if not published and not container_label:
+        return port
+    return int(published[str(port)]) if str(port) in published else None
+
+
 def read_settings() -> Settings:
     """The settings of the last start; the defaults when there was none. Raises `Problem` when they are
     unreadable.

@@ -9,7 +9,7 @@ from visomaster_host import paths
 from visomaster_host.beneath import Folder
 from visomaster_host.choices import STREAM_PATH, WEBSOCKET_PORT
 from visomaster_host.host import Host
-from visomaster_host.problems import NotReady
+from visomaster_host.problems import NotReady, Warned
 
 _TIMEOUT = 2.0  # seconds
 _WEBSOCKIFY = ("127.0.0.1", WEBSOCKET_PORT)
@@ -31,17 +31,29 @@ def websocket(host: Host, address: tuple[str, int] = _WEBSOCKIFY) -> str:
 
 
 def caddy(host: Host) -> str:
-    """Caddy answers /health on the public port, over TLS where it serves that. Raises `NotReady`."""
-    request = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-    address = ("127.0.0.1", host.port)
-    answer = _converse(address, request, until=b"\r\n\r\nok", what="caddy")
-    secure = not answer.startswith(b"HTTP/1.1 200 ")
-    if secure:
+    """Caddy answers /health on the public port, over TLS where it serves that. Raises `NotReady`; `Warned` when it does
+    not on the port that always speaks TLS.
+    """
+    answered, secure = _health(host.port, secure=False), False
+    if not answered:
         # Caddy says 400 in the clear to plain HTTP on a TLS port, or hangs up.
-        answer = _converse(address, request, until=b"\r\n\r\nok", what="caddy", secure=True)
-    if not answer.startswith(b"HTTP/1.1 200 "):
+        answered = secure = _health(host.port, secure=True)
+    if not answered:
         raise NotReady(f"caddy on port {host.port} does not answer /health")
-    return f"port {host.port} answers{' over TLS' if secure else ''}"
+    try:
+        also = _health(host.tls_port, secure=True)
+    except NotReady:
+        also = False
+    if not also:
+        raise Warned(f"port {host.tls_port} does not answer over TLS; port {host.port} does answer")
+    return f"port {host.port} answers{' over TLS' if secure else ''}, port {host.tls_port} over TLS"
+
+
+def _health(port: int, *, secure: bool) -> bool:
+    """Whether /health is answered there. Raises `NotReady` when nobody is."""
+    request = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    answer = _converse(("127.0.0.1", port), request, until=b"\r\n\r\nok", what="caddy", secure=secure)
+    return answer.startswith(b"HTTP/1.1 200 ")
 
 
 def stream(host: Host) -> str:
