@@ -24,7 +24,12 @@ _MASK = (1 << _BITS) - 1
 
 def now() -> int:
     """Return the present stamp: milliseconds of the machine's clock, modulo four and a half hours."""
-    return time.monotonic_ns() // 1_000_000 & _MASK
+    return stamp_at(time.monotonic())
+
+
+def stamp_at(seconds: float) -> int:
+    """Return the stamp of a moment of the machine's clock."""
+    return int(seconds * 1000) & _MASK
 
 
 def age(stamp: int, at: int) -> int:
