@@ -130,6 +130,7 @@ def abort(storm: Storm) -> None:
         with contextlib.suppress(OSError), storm.websocket() as connection:
             storm.begin(connection)
             storm.say(connection, WHOLE_SCREEN if storm.way.page == "/vnc/" else STREAM_WANTED)
+            connection.settimeout(ABORT_PAUSE)
             connection.recv(4096)
 
 
