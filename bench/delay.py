@@ -17,6 +17,7 @@ import json
 import os
 import socket
 import sys
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -51,20 +52,34 @@ class Line:
         return there
 
 
+async def words(source: asyncio.StreamReader, size: int) -> bytes:
+    """What `source` says next, nothing when it has ended."""
+    with contextlib.suppress(ConnectionError):
+        return await source.read(size)
+    return b""
+
+
 async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter, line: Line) -> None:
     """Bring what `source` says to `sink` over `line`; then close it."""
     loop = asyncio.get_running_loop()
     under = sink.get_extra_info("socket")
     under.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def deliver(piece: bytes) -> None:
-        if not sink.is_closing():  # or asyncio complains of each piece that nobody takes any more
+    on_the_way: deque[bytes] = deque()
+
+    def deliver() -> None:
+        piece = on_the_way.popleft()  # not the timer's own: those of one moment have no order
+        if not piece:
+            sink.close()
+        elif not sink.is_closing():  # or asyncio complains of each piece that nobody takes any more
             sink.write(piece)
 
-    with contextlib.suppress(ConnectionError):
-        while not sink.is_closing() and (piece := await source.read(SMALL_PIECE if line.rate else PIECE)):
-            loop.call_at(await line.arrival(len(piece)), deliver, piece)
-    loop.call_at(await line.arrival(0), sink.close)
+    more = True
+    while more:
+        piece = b"" if sink.is_closing() else await words(source, SMALL_PIECE if line.rate else PIECE)
+        on_the_way.append(piece)
+        loop.call_at(await line.arrival(len(piece)), deliver)
+        more = bool(piece)
 
 
 async def connect(address: str, back: Line) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

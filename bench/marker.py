@@ -57,3 +57,9 @@ def _check(stamp: int) -> int:
 def place_of(width: int, height: int) -> tuple[int, int]:
     """Return where on the screen a picture of this size lies, in pixels from its upper left corner."""
     return (0, 0) if (width, height) == SCREEN else _WINDOW
+
+
+def corners(width: int, height: int) -> list[tuple[int, int]]:
+    """Return where on the screen the two markers of a picture of this size lie: in its first and its last corner."""
+    left, top = place_of(width, height)
+    return [(left, top), (left + width - WIDTH, top + height - HEIGHT)]

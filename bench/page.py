@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench import marker
 
@@ -33,6 +33,7 @@ class Sight:
 
     at: float
     age: int
+    stamp: int
 
 
 class Desktop:
@@ -42,27 +43,30 @@ class Desktop:
         self._page = page
         self._behind = self._clock()
 
+    def run(self, script: str, argument: object = None) -> Any:
+        """What a function of JavaScript returns in the page."""
+        return self._page.evaluate(script, argument)
+
     def _clock(self) -> float:
         """Seconds from the page's clock to this machine's, within a millisecond or so."""
         tries = []
         for _ in range(CLOCKS):
             before = time.monotonic()
-            there: float = self._page.evaluate("performance.now()") / 1000
+            there: float = self.run("() => performance.now()") / 1000
             after = time.monotonic()
             tries.append((after - before, (before + after) / 2 - there))
         return min(tries)[1]
 
     def look_at(self, width: int, height: int) -> None:
         """Watch the stamps of a picture of this size from now on; what was seen before is forgotten."""
-        left, top = marker.place_of(width, height)
-        last = (left + width - marker.WIDTH, top + height - marker.HEIGHT)
-        where = {"places": [(left, top), last], "centres": marker.CENTRES}
-        self._page.evaluate("where => benchLookAt(where)", {**where, "width": marker.WIDTH, "height": marker.HEIGHT})
+        where = {"places": marker.corners(width, height), "centres": marker.CENTRES}
+        self.run("where => benchLookAt(where)", {**where, "width": marker.WIDTH, "height": marker.HEIGHT})
 
     def seen(self) -> list[Sight]:
         """The pictures that were seen whole since the last time, each when it was new."""
-        found, last = [], None
-        for milliseconds, cells in self._page.evaluate("benchTake()"):
+        found: list[Sight] = []
+        last = None
+        for milliseconds, cells in self.run("() => benchTake()"):
             stamps = [marker.stamp_of([cell == "1" for cell in word]) for word in cells.split()]
             known = [stamp for stamp in stamps if stamp is not None]
             if len(known) < len(stamps):
@@ -70,7 +74,7 @@ class Desktop:
             stamp = known[0] if marker.age(known[0], known[-1]) >= 0 else known[-1]
             if last is None or marker.age(last, stamp) > 0:
                 last, at = stamp, milliseconds / 1000 + self._behind
-                found.append(Sight(at=at, age=marker.age(stamp, marker.stamp_at(at))))
+                found.append(Sight(at=at, age=marker.age(stamp, marker.stamp_at(at)), stamp=stamp))
         return found
 
     def wait(self, seconds: float) -> None:
