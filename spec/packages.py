@@ -52,6 +52,15 @@ VNC = ("openssl",)
 
 PORTAL = ("caddy", "haproxy", "openssl")
 
+STREAM = (
+    "libgbm1",
+    "libpixman-1-0",
+    "libpulse0",
+    "libxkbcommon0",
+    "pulseaudio",
+)
+"""What a portal's desktop is streamed with: the libraries that Selkies' wheels leave to the distribution, and sound."""
+
 PORTAL_UNPACKED = ("novnc", "python3-websockify")
 PORTAL_UNPACKED_PATHS = ("usr/lib/python3/dist-packages/websockify", "usr/share/novnc")
 """Packages of which the portal needs these paths alone: `operations.debian_files` says why."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from visomaster_host import paths
-from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.choices import Access, ModelsAt, Screen
 from visomaster_host.host import Host
 from visomaster_host.services import services_for
 
@@ -21,11 +21,13 @@ from spec.packages import (
     PORTAL_UNPACKED,
     PORTAL_UNPACKED_PATHS,
     SCREEN,
+    STREAM,
     SYSTEM,
     VNC,
 )
 from spec.program import GitSource
 from spec.settings import Settings
+from spec.wheels import SELKIES
 
 Slice = Mapping[str, Any]
 """The keyword arguments of a task."""
@@ -57,12 +59,16 @@ def _desktop(settings: Settings, release: Release) -> Slice:
 def _access(settings: Settings, release: Release) -> Slice:
     kind = settings.variant.access
     portal = kind is Access.PORTAL
+    stream = portal and settings.screen is Screen.TIGERVNC
+    wanted = (*(PORTAL if portal else VNC), *(STREAM if stream else ()))
     return {
         "kind": kind,
-        "packages": package_names(PORTAL if portal else VNC, release),
+        "packages": package_names(wanted, release),
         "repository": CADDY if portal and release in LACKS_CADDY else None,
         "unpacked": PORTAL_UNPACKED if portal else (),
         "unpacked_paths": PORTAL_UNPACKED_PATHS if portal else (),
+        "selkies": SELKIES if stream else None,
+        "index": settings.accelerator.index,
         "mirrors": settings.mirrors,
     }
 

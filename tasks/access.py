@@ -11,11 +11,12 @@ from typing_extensions import assert_never
 from visomaster_host import paths, users
 from visomaster_host.choices import Access
 
-from operations import account, debian_files
+from operations import account, debian_files, wheels
 from operations import packages as distribution
 
 if TYPE_CHECKING:
     from spec.packages import Repository
+    from spec.wheels import Wheels
 
 
 @deploy("Access")
@@ -25,10 +26,13 @@ def access(
     repository: Repository | None,
     unpacked: tuple[str, ...],
     unpacked_paths: tuple[str, ...],
+    selkies: Wheels | None,
+    index: str,
     mirrors: Mapping[str, str],
 ) -> None:
     """What `kind` of access needs beside the desktop: the distribution's `packages`, with `repository` where it lacks
-    one of them, and of the packages `unpacked` these paths alone."""
+    one of them, of the packages `unpacked` these paths alone, and `selkies` from `index` where the desktop is streamed.
+    """
     match kind:
         case Access.VNC:
             distribution.installed(name="Install packages", names=packages)
@@ -47,3 +51,13 @@ def access(
             )
         case _:
             assert_never(kind)
+    if selkies:
+        wheels.unpacked(
+            name="Install Selkies",
+            wanted=selkies,
+            dest=str(paths.SELKIES),
+            index=index,
+            mirrors=mirrors,
+        )
+    else:
+        files.directory(name="Remove Selkies", path=str(paths.SELKIES), present=False)

@@ -17,8 +17,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from visomaster_host.refusals import FULL
+
+if TYPE_CHECKING:
+    import socket
 
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # a FIFO laid in the way must not hold us up
@@ -196,20 +200,33 @@ class Folder:
 
     def answers(self, name: str) -> bool:
         """Whether somebody accepts connections on the unix socket `name`. Raises OSError."""
-        import socket  # 3 ms, for one caller
-
         try:
-            descriptor = os.open(name, os.O_PATH | _FILE, dir_fd=self.descriptor)
-        except FileNotFoundError:
+            self.connected(name).close()
+        except (BlockingIOError, TimeoutError):  # its queue is full: it is there, too
+            return True
+        except (FileNotFoundError, ConnectionRefusedError):
             return False
+        return True
+
+    def connected(self, name: str) -> socket.socket:
+        """A connection to the unix socket `name`, which waits two seconds for each step. Raises OSError, also where
+        `name` is something else.
+        """
+        import socket  # 3 ms, for few callers
+
+        descriptor = os.open(name, os.O_PATH | _FILE, dir_fd=self.descriptor)
+        connection = socket.socket(socket.AF_UNIX)
         try:
             if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                return False
-            with socket.socket(socket.AF_UNIX) as probe:
-                probe.settimeout(_ACCEPTS_WITHIN)  # one whose queue is full is there, too
-                return probe.connect_ex(f"/proc/self/fd/{descriptor}") in (0, errno.EAGAIN)
+                raise ConnectionRefusedError(errno.ECONNREFUSED, "is no socket", self._at(name))
+            connection.settimeout(_ACCEPTS_WITHIN)
+            connection.connect(f"/proc/self/fd/{descriptor}")
+        except BaseException:
+            connection.close()
+            raise
         finally:
             os.close(descriptor)
+        return connection
 
     def rename(self, old: str, new: str) -> None:
         """Give `old` the name `new`, whatever file stood there. Raises OSError."""

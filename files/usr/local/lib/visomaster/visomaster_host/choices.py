@@ -38,6 +38,9 @@ TLS_PORT = 11443
 VNC_PORT, WEBSOCKET_PORT = 5900, 6080
 """Where x11vnc and websockify listen behind a portal, on loopback. Xtigervnc listens on a unix socket there."""
 
+STREAM_PATH = "/desktop"
+"""Where the portal has Selkies' page, and below it what that asks for: its web socket is at `/api/websockets`."""
+
 
 def internal_ports(access: Access, screen: Screen) -> tuple[int, ...]:
     """The ports that a host uses besides its public ones, on loopback."""

@@ -39,8 +39,12 @@ SYSTEMD = Path("/run/systemd/system")
 """There where systemd is the machine's first process."""
 SYSTEMD_UNIT = Path("/etc/systemd/system/visomaster.service")
 MOUNTS = Path("/proc/self/mountinfo")
+UNIX_SOCKETS = Path("/proc/net/unix")
+"""Every socket with a name, and who is connected to it; see proc(5)."""
 ENGINE_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 """What an engine leaves in a container, to be known by."""
+UNIX_SOCKETS = Path("/proc/net/unix")
+"""All of this network, for everybody to read; see proc_net_unix(5)."""
 FIRST_ENVIRONMENT = Path("/proc/1/environ")
 OWN_STATUS = Path("/proc/self/status")
 """Which capabilities a process has; see proc(5)."""
@@ -95,6 +99,9 @@ VNC_PASSWORD = DESKTOP / "vnc-password"
 STREAM = RUN / "stream"
 STREAM_SOCKET = STREAM / "selkies.sock"
 """Where Selkies listens, for Caddy alone."""
+SOUND_SOCKET = DESKTOP / "pulse/native"
+"""Where PulseAudio listens, for the desktop's user."""
+SOUND_COOKIE = DESKTOP / "pulse-cookie"
 X11VNC_PASSWORD = DESKTOP / "x11vnc-password"
 VNC_VISITS = DESKTOP / "vnc-visits"
 """What begins the names of the files in which visits to a public VNC server are counted."""
@@ -123,6 +130,12 @@ UNPACKED = PACKAGES / "debian"
 """Files of distribution packages that are not installed."""
 NOVNC = UNPACKED / "usr/share/novnc"
 WEBSOCKIFY = UNPACKED / "usr/lib/python3/dist-packages"
+SELKIES = PACKAGES / "stream"
+"""Selkies and the Python packages it is made of, as wheels hold them: root's, read-only, without pip."""
+SELKIES_LOCK = SELKIES / "selkies.txt"
+"""The requirement set that they are of."""
+SELKIES_WEB = SELKIES / "selkies/selkies_web"
+"""Its page: files alone, for Caddy to serve."""
 SHARE = Path("/usr/local/share/visomaster")
 FRONT_SHARE = SHARE / "front"
 FRONT_CONFIGURATION = FRONT_SHARE / "haproxy.cfg"

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from visomaster_host import paths
+from visomaster_host.beneath import Folder
 from visomaster_host.choices import PORT, WEBSOCKET_PORT, Access
 from visomaster_host.files import ROOT, Owner, ensure_directory, write_atomic
 from visomaster_host.login import Login, TokenError, login_for
 from visomaster_host.portal import config, render, tls
+from visomaster_host.portal.stream_page import stream_page
 from visomaster_host.problems import Problem
 from visomaster_host.refusals import refusal
 from visomaster_host.settings import read_settings
@@ -45,12 +47,14 @@ class Places:
     description: Path = paths.PORTAL_DESCRIPTION
     share: Path = paths.PORTAL_SHARE
     novnc: Path = paths.NOVNC
+    stream_web: Path = paths.SELKIES_WEB
     certificates: Path = paths.CERTIFICATES
     instance: tls.Pair = _INSTANCE
     program: str = "caddy"
     port: int = PORT[Access.PORTAL]
     listen: str = f"unix/{paths.CADDY_SOCKET}"
     websockify: str = f"127.0.0.1:{WEBSOCKET_PORT}"
+    stream: str = f"unix/{paths.STREAM_SOCKET}"
     pages: str = f"unix/{paths.PAGES_SOCKET}"
 
 
@@ -90,6 +94,7 @@ def prepare(wanted: Wanted, places: Places) -> Prepared:
     ensure_directory(places.run, mode=0o750, owner=Owner(uid=places.root.uid, gid=places.caddy.gid))
     nonce = os.urandom(16).hex()
     _install_desktop_page(places, nonce)
+    _install_stream_page(places, nonce)
     notices = [notice for notice in [_install_certificate(places) if wanted.enable_https else None] if notice]
     try:
         _replace_services(
@@ -200,6 +205,17 @@ def _install_desktop_page(places: Places, nonce: str) -> None:
     write_atomic(places.run / "vnc.html", page.encode(), mode=0o400, owner=places.caddy)
 
 
+def _install_stream_page(places: Places, nonce: str) -> None:
+    """Selkies' page with our scripts and the `nonce`, or none where Selkies is not. Raises `Problem`."""
+    again = (places.share / "templates/again.js").read_text(encoding="utf-8")
+    page = stream_page(places.stream_web, again, nonce)
+    if page is None:
+        with Folder.open(places.run) as folder:
+            folder.remove("stream.html")  # of a start before this one
+    else:
+        write_atomic(places.run / "stream.html", page, mode=0o400, owner=places.caddy)
+
+
 def _install_certificate(places: Places) -> str | None:
     """Give Caddy's user a copy of the pair to serve; why it is not the instance's own is the result. Raises
     `Problem`.
@@ -251,6 +267,8 @@ def _environment(login: Login, places: Places, wanted: Wanted, services: Path) -
         "PORTAL_SHARE": str(places.share),
         "PORTAL_NOVNC": str(places.novnc),
         "PORTAL_WEBSOCKIFY": places.websockify,
+        "PORTAL_STREAM": places.stream,
+        "PORTAL_STREAM_WEB": str(places.stream_web),
         "PORTAL_PAGES": places.pages,
     }
 

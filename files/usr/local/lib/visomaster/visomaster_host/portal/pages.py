@@ -24,9 +24,11 @@ from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
+from visomaster_host import paths
 from visomaster_host.portal import logs
 from visomaster_host.portal.report import Sources, ready, report
 from visomaster_host.portal.sessions import LASTS, Sessions
+from visomaster_host.portal.viewers import viewers
 from visomaster_host.problems import going_on, say
 from visomaster_host.refusals import refusal
 
@@ -47,12 +49,14 @@ TIDY_EVERY = 600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """What the pages are made of; `templates` is a folder, `cookie` the name of the sessions' cookie."""
+    """What the pages are made of; `templates` is a folder, `cookie` the name of the sessions' cookie, `stream` the
+    socket of the desktop's stream."""
 
     sources: Sources
     templates: Path
     sessions: Sessions
     cookie: str
+    stream: Path = paths.STREAM_SOCKET
 
 
 @cache
@@ -151,6 +155,7 @@ class Handler(BaseHTTPRequestHandler):
             "/": lambda: self._page("index.html.j2", root=".", report=self._report()),
             "/status/": lambda: self._page("status.html.j2", root="..", report=self._report()),
             "/status/status.json": lambda: self._json(self._report()),
+            "/desktop/viewers": lambda: self._json({**viewers(self.server.site.stream)}),
             "/ready": self._ready,
             "/session/new": self._begin_session,
             "/session/end": self._end_session,

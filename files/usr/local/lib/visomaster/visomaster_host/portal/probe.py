@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 
-from visomaster_host.choices import WEBSOCKET_PORT
+from visomaster_host import paths
+from visomaster_host.beneath import Folder
+from visomaster_host.choices import STREAM_PATH, WEBSOCKET_PORT
 from visomaster_host.host import Host
 from visomaster_host.problems import NotReady
 
@@ -16,6 +18,8 @@ _UPGRADE = (
     b"GET /websockify HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dmlzb21hc3RlciBwcm9iZQ==\r\n\r\n"
 )
+_LISTENS = 0x10000
+"""`__SO_ACCEPTCON` among the flags in /proc/net/unix (Linux, net/unix/af_unix.c)."""
 
 
 def websocket(host: Host, address: tuple[str, int] = _WEBSOCKIFY) -> str:
@@ -40,19 +44,50 @@ def caddy(host: Host) -> str:
     return f"port {host.port} answers{' over TLS' if secure else ''}"
 
 
+def stream(host: Host) -> str:
+    """Selkies answers on its socket; who may not connect there, as the pages, is told that it listens. Raises
+    `NotReady`.
+    """
+    request = f"GET {STREAM_PATH}/api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    try:
+        with Folder.open(paths.STREAM) as folder, folder.connected(paths.STREAM_SOCKET.name) as connection:
+            answer = _exchange(connection, request.encode(), b"\r\n\r\n")
+    except PermissionError:
+        if not _is_listed(str(paths.STREAM_SOCKET)):
+            raise NotReady(f"Selkies does not listen on {paths.STREAM_SOCKET}") from None
+        return "Selkies listens"
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise NotReady(f"Selkies on {paths.STREAM_SOCKET}: {reason}") from None
+    if not answer.startswith(b"HTTP/1.1 200 "):
+        raise NotReady(f"Selkies on {paths.STREAM_SOCKET} does not answer {STREAM_PATH}/api/health")
+    return "Selkies answers"
+
+
+def _is_listed(path: str) -> bool:
+    """Whether somebody in this network listens on a unix socket that was made at `path`."""
+    with paths.UNIX_SOCKETS.open(encoding="utf-8", errors="replace") as listed:
+        fields = (line.split(maxsplit=7) for line in listed)
+        return any(int(each[3], 16) & _LISTENS for each in fields if each[7:] == [f"{path}\n"])
+
+
 def _converse(address: tuple[str, int], request: bytes, *, until: bytes, what: str, secure: bool = False) -> bytes:
     """What comes back for `request`, up to `until` or the end. Raises `NotReady` when there is nobody."""
     try:
         with socket.create_connection(address, timeout=_TIMEOUT) as connection:
-            stream = _over_tls(connection) if secure else connection
-            stream.sendall(request)
-            answer = b""
-            while until not in answer and len(answer) < 65536 and (more := stream.recv(4096)):
-                answer += more
-            return answer
+            return _exchange(_over_tls(connection) if secure else connection, request, until)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise NotReady(f"{what} on port {address[1]}: {reason}") from None
+
+
+def _exchange(connection: socket.socket, request: bytes, until: bytes) -> bytes:
+    """What comes back for `request`, up to `until` or the end. Raises OSError."""
+    connection.sendall(request)
+    answer = b""
+    while until not in answer and len(answer) < 65536 and (more := connection.recv(4096)):
+        answer += more
+    return answer
 
 
 def _over_tls(connection: socket.socket) -> socket.socket:

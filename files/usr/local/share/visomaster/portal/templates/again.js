@@ -10,7 +10,7 @@
   let missing = false;
 
   // Styles are set one by one: the page's own may be what is missing, and its policy allows no others.
-  function tell(text, again) {
+  function tell(text, again, label = "Try again") {
     document.getElementById("told")?.remove();
     const box = document.createElement("div");
     Object.assign(box, { id: "told", textContent: text });
@@ -21,13 +21,13 @@
       border: "1px solid #303642", background: "#1c2029", color: "#e7eaf0", overflowWrap: "anywhere",
       font: "16px/1.5 system-ui, 'Segoe UI', Roboto, Arial, sans-serif", boxShadow: "0 .5rem 2rem #0008",
     });
-    if (again) box.append(button(again));
+    if (again) box.append(button(again, label));
     (document.body ?? document.documentElement).append(box);
   }
 
-  function button(again) {
+  function button(again, label) {
     const made = document.createElement("button");
-    made.textContent = "Try again";
+    made.textContent = label;
     Object.assign(made.style, {
       display: "block", marginTop: ".75rem", padding: ".4rem 1rem", font: "inherit", fontWeight: 600, color: "#fff",
       background: "#2459c4", border: 0, borderRadius: ".4rem", cursor: "pointer",
