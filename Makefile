@@ -129,7 +129,7 @@ pin: .venv/.installed ## Renew the digests of the images that a build fetches, w
 manifest: .venv/.installed ## The model manifest of an application's checkout: APP=NAME CHECKOUT=FOLDER
 	$(BIN)/python -m spec.manifest $(CHECKOUT) --output VisoMaster/models/$(APP).json
 
-bench-desktop: .venv/.installed ## x11vnc beside Xtigervnc: frames, latency, processor time
+bench-desktop: .venv/.installed ## The desktop in a browser by Selkies, Xtigervnc and x11vnc: pictures, age, Mbit/s, cores; fast and slow lines
 	$(BIN)/python -m bench.desktop
 
 bench-fetch: .venv/.installed ## visomaster-fetch beside aria2, curl, wget and a plain loop

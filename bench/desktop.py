@@ -1,140 +1,41 @@
-"""Measure x11vnc beside Xtigervnc, with what noVNC asks of a server: `make bench-desktop`, or
+"""Measure three ways of seeing the desktop in a browser: `make bench-desktop`, or
 
-    python -m bench.desktop [--quick] [--rounds 4] [--try="-wait 5 -defer 0"] [--storm SECONDS]
+    python -m bench.desktop [--quick] [--rounds 3] [--storm SECONDS] [--image IMAGE --guide IMAGE]
 
-A throw-away container of the image that `make up` bakes runs Xvfb with x11vnc, and Xtigervnc; a Qt window draws a
-moving picture that carries the time; a viewer on loopback reads the time back. Servers take turns in every round, so
-that a busy machine is equally unfair to all; the table shows medians. `--storm` asks instead which server survives
-viewers that are killed in the middle of an update or stop reading, and what a good viewer sees meanwhile.
+Selkies, Xtigervnc with noVNC, and the guide's Xvfb and x11vnc with noVNC, each through the portal, in containers of
+what `make up` bakes. A Qt window on the desktop draws a moving picture that carries the time; headless Chromium, over
+lines that a relay makes slow and long, reads it back from what the page shows. All take turns in every round, so that a
+busy machine is equally unfair to them; the tables show medians. `--storm` asks instead what the page of a good visitor
+shows while others misbehave.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import os
 import platform
 import shlex
-import statistics
-import subprocess
+import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from visomaster_host import paths
+from visomaster_host.choices import Screen
 
+from bench import report, storm
+from bench.page import NothingSeenError
+from bench.rounds import SCENES, Rounds, Sample
+from bench.stage import LINKS, Link, stage
 from sandbox.desktop import bake
-from sandbox.engine import docker, docker_command, ensure_engine
-from sandbox.shell import LABEL, SandboxError, say, step
+from sandbox.engine import ensure_engine
+from sandbox.shell import SandboxError, apt_install, say
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "desktop.md"
 STORM_RESULTS = HERE / "results" / "desktop-storm.md"
-PACKAGES = ("tigervnc-standalone-server", "python3-pil")
-LIMIT = 900
-"""Seconds after which a run counts as stuck."""
-QUICK = ("--quick", "--rounds", "2", "--seconds", "2.5")
-
-CASES = {
-    "full": "1920x1080, 30 pictures a second, Tight",
-    "window": "960x540, 30 pictures a second, Tight",
-    "zrle": "960x540, 30 pictures a second, ZRLE",
-    "keys": "from a key to its picture, 640x96, Tight",
-}
-STORM_COLUMNS = {
-    "server": "server",
-    "seconds": "seconds",
-    "survived": "survived",
-    "killed": "killed viewers",
-    "refused": "refused",
-    "reconnected": "good viewer lost",
-    "fps": "its pictures/s",
-    "longest_gap_ms": "its longest wait, ms",
-    "memory": "memory",
-    "threads": "threads",
-    "files": "open files",
-}
-Line = Mapping[str, Any]
-
-
-@contextlib.contextmanager
-def container(image: str) -> Iterator[str]:
-    """Run a container of `image` that holds the servers, and yield its name; it is removed in any case."""
-    name = f"vm-bench-desktop-{os.getpid()}"
-    mount = f"--volume={HERE}:/srv/bench:ro"
-    options = ["--detach", "--init", f"--name={name}", f"--label={LABEL}=1", mount, "--entrypoint=sleep"]
-    docker("run", *options, image, str(LIMIT))
-    try:
-        with step(f"installing {', '.join(PACKAGES)} in {name}"):
-            apt = f"apt-get -qq update && apt-get -qq install -y --no-install-recommends {' '.join(PACKAGES)}"
-            docker("exec", "--env=DEBIAN_FRONTEND=noninteractive", name, "sh", "-c", apt, timeout=300)
-        yield name
-    finally:
-        docker("rm", "--force", "--volumes", name)
-
-
-def lines_of(name: str, module: str, arguments: Sequence[str]) -> Iterator[Line]:
-    """Run a module of the bench in the container and yield each line of JSON as it is printed.
-
-    Raises SandboxError when it fails.
-    """
-    options = [f"--env=PYTHONPATH=/srv:{paths.PACKAGES}", "--env=PYTHONDONTWRITEBYTECODE=1"]
-    command = [docker_command(), "exec", *options, name, "python3", "-m", module, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        if process.stdout is None:
-            raise ValueError("a pipe was asked for")
-        for line in process.stdout:
-            yield json.loads(line)
-    if process.returncode:
-        raise SandboxError(f"{module} ended with status {process.returncode}, see above")
-
-
-def measured(name: str, arguments: Sequence[str]) -> list[Line]:
-    """Measure and say what came out while it goes on."""
-    lines = []
-    for line in lines_of(name, "bench.vnc_rounds", arguments):
-        lines.append(line)
-        figures = f"{line['fps']:5.1f} pictures/s, {line['p50']:.0f}/{line['p95']:.0f} ms, {line['cpu']:.2f} cores"
-        figures += f" (others {line['others']:.2f})"
-        say(f"round {line['round']}  {line['case']:6}  {line['server']:28}  {figures}")
-    return lines
-
-
-def table(lines: Sequence[Line]) -> str:
-    """Return the medians as Markdown, one table for each case, each server beside Xtigervnc."""
-    parts = []
-    for case, title in CASES.items():
-        of_case = [line for line in lines if line["case"] == case]
-        if not of_case:
-            continue
-        parts.append(f"\n### {title}\n\n{_header(case)}")
-        reference = _medians(of_case, "Xtigervnc")
-        for server in dict.fromkeys(line["server"] for line in of_case):
-            parts.append(_row(case, server, _medians(of_case, server), reference))
-    return "\n".join(parts)
-
-
-def _header(case: str) -> str:
-    names = ["server", "ms p50", "ms p95", "cores"]
-    if case != "keys":
-        names = ["server", "pictures/s", "of Xtigervnc", "MB/s", *names[1:]]
-    return f"| {' | '.join(names)} |\n|{' --- |' * len(names)}"
-
-
-def _row(case: str, server: str, own: Line, reference: Line) -> str:
-    figures = [f"{own['p50']:.0f}", f"{own['p95']:.0f}", f"{own['cpu']:.2f}"]
-    if case != "keys":
-        share = own["fps"] / reference["fps"]
-        figures = [f"{own['fps']:.1f}", f"{share:.0%}", f"{own['rate']:.1f}", *figures]
-    return f"| {server} | {' | '.join(figures)} |"
-
-
-def _medians(lines: Sequence[Line], server: str) -> Line:
-    own = [line for line in lines if line["server"] == server]
-    return {key: statistics.median(line[key] for line in own) for key in ("fps", "rate", "p50", "p95", "cpu")}
+ROUNDS, SECONDS = 3, 5.0
+QUICK_ROUNDS, QUICK_SECONDS = 1, 3.0
 
 
 def machine() -> str:
@@ -150,79 +51,73 @@ def machine() -> str:
     return f"{os.cpu_count()} cores of {model}, Linux {platform.release()}"
 
 
-def heading(title: str, arguments: Sequence[str]) -> list[str]:
+def heading(title: str) -> list[str]:
     """Return how a page of results begins: what was run, when and where."""
-    command = shlex.join(["python", "-m", "bench.desktop", *arguments])
+    command = shlex.join(["python", "-m", "bench.desktop", *sys.argv[1:]])
     return [f"# {title}\n", f"- Command: `{command}`, {time.strftime('%Y-%m-%d')}", f"- Machine: {machine()}"]
 
 
-def report(lines: Sequence[Line], arguments: Sequence[str]) -> str:
-    """Return the page of measurements: how they were made, and the tables."""
-    others = sorted(line["others"] for line in lines)
-    options = {line["server"]: line["options"] for line in lines if line["options"]}
-    rounds = max(line["round"] for line in lines)
-    return "\n".join(
-        [
-            *heading("x11vnc beside Xtigervnc", arguments),
-            f"- Everything else on the machine used {statistics.median(others):.2f} cores meanwhile"
-            f" (median; {others[0]:.2f} to {others[-1]:.2f}).",
-            f"- Medians of {rounds} interleaved rounds. Milliseconds: from painting to the moment a viewer has the"
-            " whole picture. Cores: all processes of the server, Xvfb included.",
-            "- The viewer asks for what noVNC asks for: JPEG quality 6, compression 2, continuous updates.",
-            table(lines),
-            "\n### Options\n",
-            *(f"- {server}: `{words}`" for server, words in options.items()),
-            "",
-        ]
-    )
+def tell(sample: Sample) -> None:
+    """Say what came out while it goes on."""
+    seen = f"{sample.fps:5.1f} pictures/s, {sample.p50:.0f}/{sample.p95:.0f} ms, {sample.mbit:.1f} Mbit/s, "
+    figures = (seen if sample.fps else "") + f"{sample.cores:.2f} cores (others {sample.others:.2f})"
+    say(f"round {sample.round}  {sample.link:17} {sample.scene:21} {sample.way:9}  {figures}")
 
 
-def storm_report(lines: Sequence[Line], arguments: Sequence[str]) -> str:
-    """Return the page of the storm: one row for each server."""
-    names = list(STORM_COLUMNS.values())
-    rows = [" | ".join(str(line[key]) for key in STORM_COLUMNS) for line in lines]
-    return "\n".join(
-        [
-            *heading("Bad viewers", arguments),
-            "- Three viewers are killed again and again, one reads nothing, one stops after the handshake's first byte;"
-            " a good viewer watches 960x540, 30 pictures a second. The status is before the storm → after it.\n",
-            f"| {' | '.join(names)} |\n|{' --- |' * len(names)}",
-            *(f"| {row} |" for row in rows),
-            "",
-        ]
-    )
+def measured(images: Mapping[Screen, str], options: argparse.Namespace) -> str:
+    """Measure; the page of results."""
+    links: Sequence[Link] = [LINKS[0], LINKS[-1]] if options.quick else LINKS
+    with stage(images, links, chromium()) as everything:
+        rounds = Rounds(stage=everything, links=links, seconds=options.seconds, scenes=tuple(SCENES), say=tell)
+        samples = rounds.all(options.rounds)
+    return report.rounds(heading("Three ways of seeing the desktop"), samples)
+
+
+def stormed(images: Mapping[Screen, str], options: argparse.Namespace) -> str:
+    """Let the bad visitors come; the page of results."""
+    with stage(images, LINKS[:1], chromium()) as everything:
+        outcomes = storm.all_ways(everything, options.storm, say)
+    return report.storm(heading("Bad visitors"), outcomes)
+
+
+def chromium() -> str:
+    """Debian's Chromium, installed when it is missing. Raises SandboxError when it cannot be."""
+    if shutil.which("chromium") is None:
+        apt_install(["chromium"])
+    return shutil.which("chromium") or "chromium"
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
     options = argparse.ArgumentParser(prog="python -m bench.desktop", description=__doc__)
-    options.add_argument("--quick", action="store_true", help="two rounds of what is shipped beside Xtigervnc")
-    options.add_argument("--rounds", type=int, default=4)
-    options.add_argument("--try", dest="extra", action="append", default=[], help="further options of x11vnc")
-    options.add_argument("--storm", type=int, metavar="SECONDS", help="bad viewers instead of measurements")
-    options.add_argument("--image", help="an image of the default variant, instead of the one `make up` bakes")
+    options.add_argument("--quick", action="store_true", help="one short round without the line in between")
+    options.add_argument("--rounds", type=int, help=f"how often all take turns ({ROUNDS})")
+    options.add_argument("--seconds", type=float, help=f"of each measurement ({SECONDS:.0f})")
+    options.add_argument("--storm", type=float, metavar="SECONDS", help="bad visitors, so long each, instead")
+    options.add_argument("--image", help="an image of the variant alt, instead of the one `make up` bakes")
+    options.add_argument("--guide", metavar="IMAGE", help="the same with screen=guide")
+    options.add_argument("--write", type=Path, help="where the tables go, instead of bench/results (or nowhere)")
     return options
 
 
 def main() -> int:
     """Run the bench, print the tables and write them down (a quick look is only printed)."""
     options = parser().parse_args()
-    extra = [f"--try={words}" for words in options.extra]
+    options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
+    options.seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
     try:
         ensure_engine()
-        with container(options.image or bake("default")) as name:
-            if options.storm:
-                lines = list(lines_of(name, "bench.vnc_storm", ["--seconds", str(options.storm), *extra]))
-                page, place = storm_report(lines, sys.argv[1:]), STORM_RESULTS
-            else:
-                rounds = QUICK if options.quick else ("--rounds", str(options.rounds))
-                page, place = report(measured(name, [*rounds, *extra]), sys.argv[1:]), RESULTS
-    except SandboxError as error:
+        images = {
+            Screen.TIGERVNC: options.image or bake("alt"),
+            Screen.GUIDE: options.guide or bake("alt", screen=Screen.GUIDE),
+        }
+        text = stormed(images, options) if options.storm else measured(images, options)
+    except (SandboxError, NothingSeenError) as error:
         say(f"error: {error}")
         return 1
-    print(page)
-    if not options.quick:
-        place.write_text(page)
+    print(text)
+    if not options.quick or options.write:
+        (options.write or (STORM_RESULTS if options.storm else RESULTS)).write_text(text)
     return 0
 
 

@@ -24,7 +24,12 @@ _MASK = (1 << _BITS) - 1
 
 def now() -> int:
     """Return the present stamp: milliseconds of the machine's clock, modulo four and a half hours."""
-    return time.monotonic_ns() // 1_000_000 & _MASK
+    return stamp_at(time.monotonic())
+
+
+def stamp_at(seconds: float) -> int:
+    """Return the stamp of a moment of the machine's clock."""
+    return int(seconds * 1000) & _MASK
 
 
 def age(stamp: int, at: int) -> int:
@@ -52,3 +57,9 @@ def _check(stamp: int) -> int:
 def place_of(width: int, height: int) -> tuple[int, int]:
     """Return where on the screen a picture of this size lies, in pixels from its upper left corner."""
     return (0, 0) if (width, height) == SCREEN else _WINDOW
+
+
+def corners(width: int, height: int) -> list[tuple[int, int]]:
+    """Return where on the screen the two markers of a picture of this size lie: in its first and its last corner."""
+    left, top = place_of(width, height)
+    return [(left, top), (left + width - WIDTH, top + height - HEIGHT)]

@@ -1,11 +1,12 @@
 """Measure how long a container takes until its desktop can be used: `make bench-start`, or
 
-    python -m bench.start [--runs 10] [--image IMAGE]
+    python -m bench.start [--runs 10] [--image IMAGE] [--beside IMAGE]
 
-Beside the desktop as it is shipped runs the bare minimum: the same Xvfb, x11vnc, websockify, Caddy, Fluxbox and program
-of the same image, started by a shell script that checks nothing, keeps no log, asks nobody for a token and restarts
-nothing. Both take turns, so that a busy machine is equally unfair to them. Times are from `docker run` until this
-machine gets the answer through the container's published port; the table shows medians.
+Beside the desktop as it is shipped runs the bare minimum: the same X server, VNC server, websockify, Caddy, Fluxbox and
+program of the same image, started by a shell script that checks nothing, keeps no log, asks nobody for a token and
+restarts nothing; with `--beside` also another image as it is, of the commit before. All take turns, so that a busy
+machine is equally unfair to them. Times are from `docker run` until this machine gets the answer through the
+container's published port; the table shows medians.
 """
 
 from __future__ import annotations
@@ -46,13 +47,17 @@ STEPS = {
     "vnc": "VNC greets, through the portal",
     "ready": "program on the screen (`/ready` 200)",
 }
-WAYS = {"shipped": (), "by hand": (f"--volume={BY_HAND}:/srv/by-hand.sh:ro", "--entrypoint=/srv/by-hand.sh")}
+SLOWER = {"health": 0.0, "vnc": 0.0, "ready": 0.2}
+"""Seconds by which a step may be later than in the image beside; differences within NOISE are none."""
+NOISE = 0.03
+SHIPPED, BARE, BESIDE = "shipped", "by hand", "beside"
+BARE_OPTIONS = (f"--volume={BY_HAND}:/srv/by-hand.sh:ro", "--entrypoint=/srv/by-hand.sh")
 UPGRADE = (
     "GET /vnc/websockify HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
 ).encode()
 REFUSED = re.compile(rb"HTTP/1.1 (?!101)\d|.*\r\n\r\n\x88", re.DOTALL)
-"""No websocket: websockify is not there; or one that it closes at once (and keeps open until we do): x11vnc is not."""
+"""No websocket: websockify is not there; or one that it closes at once (and keeps open until we do): VNC is not."""
 Times = Mapping[str, float]
 
 
@@ -108,9 +113,9 @@ def seconds_until(condition: Callable[[], bool], begun: float) -> float:
     raise SandboxError(f"a container was not ready after {LIMIT:.0f} s")
 
 
-def measured(image: str, way: str) -> Times:
+def measured(image: str, options: tuple[str, ...]) -> Times:
     """The times of one start, asked for one after another: each question costs the processors something, too."""
-    with started(image, WAYS[way]) as (port, begun):
+    with started(image, options) as (port, begun):
         return {
             "health": seconds_until(lambda: status_of(port, "/health") == 200, begun),
             "vnc": seconds_until(lambda: greets(port), begun),
@@ -119,17 +124,27 @@ def measured(image: str, way: str) -> Times:
 
 
 def table(lines: Mapping[str, list[Times]]) -> str:
-    """The medians as Markdown, the least and the most in brackets."""
-    rows = [f"| seconds until | shipped | by hand | ratio |\n|{' --- |' * 4}"]
+    """The medians as Markdown, the least and the most in brackets; against the image beside, what is later and met."""
+    columns = [*lines, "ratio", *(["later than beside", "met"] if BESIDE in lines else [])]
+    rows = [f"| seconds until | {' | '.join(columns)} |\n|{' --- |' * (len(columns) + 1)}"]
     for step, title in STEPS.items():
-        own, bare = ([line[step] for line in lines[way]] for way in WAYS)
-        ratio = statistics.median(own) / statistics.median(bare)
-        rows.append(f"| {title} | {_figures(own)} | {_figures(bare)} | {ratio:.2f} |")
+        values = {way: [line[step] for line in own] for way, own in lines.items()}
+        medians = {way: statistics.median(own) for way, own in values.items()}
+        figures = [*map(_figures, values.values()), f"{medians[SHIPPED] / medians[BARE]:.2f}"]
+        if BESIDE in lines:
+            later = medians[SHIPPED] - medians[BESIDE]
+            figures += [f"{later:+.2f}", "yes" if later <= SLOWER[step] + NOISE else "**no**"]
+        rows.append(f"| {title} | {' | '.join(figures)} |")
     return "\n".join(rows)
 
 
 def _figures(values: list[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def _allowed() -> str:
+    words = ", ".join(f"{STEPS[step]} {seconds} s" for step, seconds in SLOWER.items())
+    return f"later than it by {words} at most, and {NOISE} s for noise"
 
 
 def report(lines: Mapping[str, list[Times]], load: float) -> str:
@@ -140,8 +155,9 @@ def report(lines: Mapping[str, list[Times]], load: float) -> str:
             "# From `docker run` to a desktop, beside the bare minimum\n",
             f"- Command: `{command}`, {time.strftime('%Y-%m-%d')}",
             f"- Machine: {machine()}; load before the first run {load:.1f}",
-            f"- Medians of {len(lines['shipped'])} starts each, in turns; the least and the most in brackets."
+            f"- Medians of {len(lines[SHIPPED])} starts each, in turns; the least and the most in brackets."
             f" Goal: a ratio of {GOAL} at most.",
+            *([f"- Beside: another image as it is; {_allowed()}."] if BESIDE in lines else []),
             "- By hand: `bench/start_by_hand.sh`, the same programs of the same image without supervision, logs,"
             " login or checks.\n",
             table(lines),
@@ -155,23 +171,33 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="python -m bench.start", description=__doc__)
     options.add_argument("--runs", type=int, default=10)
     options.add_argument("--image", help="an image of the variant alt, instead of the one `make up` bakes")
+    options.add_argument("--beside", metavar="IMAGE", help="another image, as that of the commit before")
     options.add_argument("--write", type=Path, help=f"where the table goes ({RESULTS.relative_to(HERE.parent)})")
     return options
+
+
+def all_measured(ways: Mapping[str, tuple[str, tuple[str, ...]]], runs: int) -> Mapping[str, list[Times]]:
+    """Start every way, an image with options, so often, in turns; say what came out while it goes on."""
+    lines: dict[str, list[Times]] = {way: [] for way in ways}
+    for number in range(runs):
+        for way, (image, options) in ways.items():
+            lines[way].append(measured(image, options))
+            figures = ", ".join(f"{step} {seconds:.2f}" for step, seconds in lines[way][-1].items())
+            say(f"run {number + 1}  {way:8}  {figures}")
+    return lines
 
 
 def main() -> int:
     """Run the bench, print the table and write it down."""
     options = parser().parse_args()
-    lines: dict[str, list[Times]] = {way: [] for way in WAYS}
     try:
         ensure_engine()
         image = options.image or bake("alt")
         load = os.getloadavg()[0]
-        for number in range(options.runs):
-            for way, own in lines.items():
-                own.append(measured(image, way))
-                figures = ", ".join(f"{step} {seconds:.2f}" for step, seconds in own[-1].items())
-                say(f"run {number + 1}  {way:8}  {figures}")
+        ways: dict[str, tuple[str, tuple[str, ...]]] = {SHIPPED: (image, ()), BARE: (image, BARE_OPTIONS)}
+        if options.beside:
+            ways[BESIDE] = (options.beside, ())
+        lines = all_measured(ways, options.runs)
     except SandboxError as error:
         say(f"error: {error}")
         return 1

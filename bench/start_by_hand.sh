@@ -22,12 +22,16 @@ cat >/tmp/Caddyfile <<END
 	file_server
 }
 END
-Xvfb $DISPLAY -screen 0 1920x1080x24 -nolisten tcp &
+if command -v Xtigervnc >/dev/null; then
+	Xtigervnc $DISPLAY -geometry 1920x1080 -depth 24 -nolisten tcp -rfbport 5900 -localhost -SecurityTypes None -ac &
+else
+	Xvfb $DISPLAY -screen 0 1920x1080x24 -nolisten tcp &
+fi
 caddy run --config /tmp/Caddyfile --adapter caddyfile &
 PYTHONPATH=$unpacked/usr/lib/python3/dist-packages python3 -m websockify 127.0.0.1:6080 127.0.0.1:5900 &
 until xdpyinfo -queryExtensions >/dev/null 2>&1; do sleep 0.02; done
 fluxbox -rc /etc/visomaster/fluxbox/init &
-x11vnc -forever -shared -localhost -nopw -rfbport 5900 -noipv6 -rfbportv6 -1 -q &
+command -v Xtigervnc >/dev/null || x11vnc -forever -shared -localhost -nopw -rfbport 5900 -noipv6 -rfbportv6 -1 -q &
 (cd /app/VisoMaster && exec /opt/conda/envs/visomaster/bin/python main.py) &
 until xwininfo -name 'VisoMaster Sandbox' >/dev/null 2>&1; do sleep 0.05; done
 touch $www/ready

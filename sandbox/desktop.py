@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from visomaster_host.choices import Access
+from visomaster_host.choices import Access, Screen
 from visomaster_host.text import lines, printable
 
 from sandbox import assets
@@ -48,28 +48,29 @@ def mirrors(address: str) -> str:
     return f"{ORIGIN}={address}"
 
 
-def data(variant: str, address: str) -> list[str]:
-    """pyinfra's arguments for `variant` with the sandbox's application."""
-    values = {"variant": variant, "application": "sandbox", "mirrors": mirrors(address)}
+def data(variant: str, address: str, **settings: str) -> list[str]:
+    """pyinfra's arguments for `variant` with the sandbox's application and further settings."""
+    values = {"variant": variant, "application": "sandbox", "mirrors": mirrors(address), **settings}
     return [word for key, value in values.items() for word in ("--data", f"{key}={value}")]
 
 
-def bake(variant: str, release: str = "bookworm") -> str:
-    """Bake `variant` on the base image of `release` unless the same was baked before; return the image's tag.
+def bake(variant: str, release: str = "bookworm", screen: Screen = Screen.TIGERVNC) -> str:
+    """Bake `variant` with `screen` on the base image of `release` unless the same was baked before; return the image's
+    tag.
 
     pyinfra's own output is shown. Raises SandboxError when it fails.
     """
+    repository = REPOSITORY_NAME if screen == Screen.TIGERVNC else f"{REPOSITORY_NAME}-{screen}"
     base = base_image(release)
     assets.up()
     inputs = fingerprint(label_of("image", base, INPUTS_LABEL), *(REPOSITORY / name for name in INPUTS))
-    tag = f"{REPOSITORY_NAME}:{release}-{variant}-{inputs}"
+    tag = f"{repository}:{release}-{variant}-{inputs}"
     if docker("images", "--quiet", tag).strip():
         return tag
     say(f"baking {variant} on {base} with pyinfra")
-    repository = ["--data", f"repository={REPOSITORY_NAME}"]
-    command = [f"@bake/{base}", "deploy.py", "-y", *data(variant, assets.bridge_url()), *repository]
-    pyinfra(command)
-    docker("tag", f"{REPOSITORY_NAME}:{VARIANTS[variant].tags()[0]}", tag)
+    settings = data(variant, assets.bridge_url(), screen=screen, repository=repository)
+    pyinfra([f"@bake/{base}", "deploy.py", "-y", *settings])
+    docker("tag", f"{repository}:{VARIANTS[variant].tags()[0]}", tag)
     return tag
 
 

@@ -1,0 +1,48 @@
+// What the page shows of the test picture's two time stamps, read at every frame of the browser. Runs in the page that
+// is measured, before its own scripts; bench/page.py says where to look and takes what was seen.
+(() => {
+  const seen = [];
+  let marks;
+  let paper;
+  let last = "";
+
+  // The 32 cells of a stamp as text; 0 is black. `top` is its row in `pixels`.
+  function cells(pixels, top) {
+    let found = "";
+    for (const [x, y] of marks.centres) found += pixels[((top + y) * marks.width + x) * 4] > 127 ? 1 : 0;
+    return found;
+  }
+
+  function read(source) {
+    marks.places.forEach(([x, y], number) => {
+      paper.drawImage(source, x, y, marks.width, marks.height, 0, number * marks.height, marks.width, marks.height);
+    });
+    const pixels = paper.getImageData(0, 0, marks.width, 2 * marks.height).data;
+    return `${cells(pixels, 0)} ${cells(pixels, marks.height)}`;
+  }
+
+  // The desktop is on the page's largest canvas or film.
+  function desktop() {
+    const size = (one) => (one.videoWidth ?? one.width) * one.getClientRects().length;
+    return [...document.querySelectorAll("canvas, video")].sort((one, other) => size(other) - size(one))[0];
+  }
+
+  function look() {
+    requestAnimationFrame(look);
+    const source = desktop();
+    if (!marks || !source || (source.videoWidth ?? source.width) === 0) return;
+    const found = read(source);
+    if (found !== last) seen.push([performance.now(), found]);
+    last = found;
+  }
+
+  globalThis.benchLookAt = (where) => {
+    marks = where;
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [marks.width, 2 * marks.height];
+    paper = canvas.getContext("2d", { willReadFrequently: true });
+    seen.length = 0;
+  };
+  globalThis.benchTake = () => seen.splice(0);
+  requestAnimationFrame(look);
+})();
