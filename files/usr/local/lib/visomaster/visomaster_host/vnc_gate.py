@@ -82,7 +82,7 @@ class Gate:
 
     def __init__(self, listener: socket.socket, port: int, most: int = MOST) -> None:
         self.listener, self.port, self.most = listener, port, most
-        self.lines: list[Line] = []
+        self.lines: dict[Line, None] = {}
         """The longest there first."""
         self._salt = secrets.token_bytes(16)
         self._checks = itertools.count()
@@ -120,7 +120,7 @@ class Gate:
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         let_go_when_dead(visitor)
         line = Line(address, visitor, server, time.monotonic())
-        self.lines.append(line)
+        self.lines[line] = None
         server.bind((self.shown_as(address), 0))
         server.connect_ex(("127.0.0.1", self.port))  # under way: how it ends is seen when something is to be carried
         for end in (visitor, server):
@@ -129,7 +129,7 @@ class Gate:
     def _room(self, address: str) -> bool:
         """Whether there is room for a visitor from `address`, who may take the place of one that has not logged in."""
         neighbours = [line for line in self.lines if line.address == address]
-        for crowd, most in ((neighbours, MOST_OF_ONE), (self.lines, self.most)):
+        for crowd, most in ((neighbours, MOST_OF_ONE), (list(self.lines), self.most)):
             if len(crowd) < most:
                 continue
             oldest = next((line for line in crowd if line.shown < _SHOWN and line.age() > GRACE), None)
@@ -195,7 +195,7 @@ class Gate:
     def _drop(self, line: Line, why: str = "") -> None:
         if why:
             say(f"{line.address} (the server knows it as {self.shown_as(line.address)}): {why}")
-        self.lines.remove(line)
+        del self.lines[line]
         for end in (line.visitor, line.server):
             if end in self._selector.get_map():
                 self._selector.unregister(end)
@@ -228,7 +228,7 @@ def serve(descriptor: int, port: int) -> NoReturn:
 
 def main() -> int:
     """Serve as the arguments say."""
-    return reporting("vnc_gate", lambda: serve(int(sys.argv[1]), int(sys.argv[2])))
+    return reporting("the gate of VNC", lambda: serve(int(sys.argv[1]), int(sys.argv[2])))
 
 
 if __name__ == "__main__":
