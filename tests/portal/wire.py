@@ -20,6 +20,13 @@ _DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)
 _SO_ATTACH_FILTER = 26
 
 
+def cut(connection: socket.socket) -> None:
+    """From now on nothing arrives here, and nothing is acknowledged: what a dead line looks like to the other side."""
+    program = ctypes.create_string_buffer(_DROP_ALL, len(_DROP_ALL))
+    described = struct.pack("HP", 1, ctypes.addressof(program))
+    connection.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, described)
+
+
 class Viewer:
     """A viewer's end of a websocket to the desktop; answers no ping unless told to."""
 
@@ -39,10 +46,8 @@ class Viewer:
         self.connection.sendall(bytes([0x80 | kind, 0x80 | len(content)]) + bytes(4) + content)
 
     def cut(self) -> None:
-        """From now on nothing arrives here, and nothing is acknowledged: what a dead line looks like to the other."""
-        program = ctypes.create_string_buffer(_DROP_ALL, len(_DROP_ALL))
-        described = struct.pack("HP", 1, ctypes.addressof(program))
-        self.connection.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, described)
+        """`cut` the line."""
+        cut(self.connection)
 
     def _read(self, count: int, seconds: float) -> bytes:
         self.connection.settimeout(seconds)

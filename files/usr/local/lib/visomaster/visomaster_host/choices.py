@@ -36,7 +36,8 @@ TLS_PORT = 11443
 """The public TCP port on which a portal always speaks TLS; a host may be given another one."""
 
 VNC_PORT, WEBSOCKET_PORT = 5900, 6080
-"""Where x11vnc and websockify listen behind a portal, on loopback. Xtigervnc listens on a unix socket there."""
+"""Where the VNC server, behind the gate of its public port or behind a portal, and websockify listen, on loopback.
+Xtigervnc listens on a unix socket behind a portal."""
 
 STREAM_PATH = "/desktop"
 """Where the portal has Selkies' page, and below it what that asks for: its web socket is at `/api/websockets`."""
@@ -45,5 +46,5 @@ STREAM_PATH = "/desktop"
 def internal_ports(access: Access, screen: Screen) -> tuple[int, ...]:
     """The ports that a host uses besides its public ones, on loopback."""
     if access == Access.VNC:
-        return ()
+        return (VNC_PORT,) if screen == Screen.TIGERVNC else ()
     return (WEBSOCKET_PORT,) if screen == Screen.TIGERVNC else (VNC_PORT, WEBSOCKET_PORT)

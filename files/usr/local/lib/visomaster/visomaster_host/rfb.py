@@ -13,19 +13,22 @@ from visomaster_host.problems import NotReady
 ANSWER_WITHIN = 2.0
 """Seconds for each step."""
 
+ASKING = "127.0.0.2"
+"""The host's own checks of a public port come from here: they end before the login, and must not be locked out."""
+
 NO_PASSWORD, PASSWORD = 1, 2
 """Security types (RFC 6143, 7.2)."""
 
 
-def handshake(address: tuple[str, int] | Path, security: int) -> str:
+def handshake(address: tuple[str, int] | Path, security: int, source: str = "") -> str:
     """Greet the server at `address` and go as far as one can without a password. Raises `NotReady`.
 
     With `PASSWORD` the server must demand one (and nothing weaker) and send its 16 bytes to encrypt; with
-    `NO_PASSWORD` it must let us in and tell the size of its screen.
+    `NO_PASSWORD` it must let us in and tell the size of its screen. `source` is the address it is asked from.
     """
     where = str(address) if isinstance(address, Path) else f"{address[0]}:{address[1]}"
     try:
-        with connected(address) as connection:
+        with connected(address, source) as connection:
             if security == PASSWORD:
                 _choose(connection, where, PASSWORD)
                 receive(connection, 16)
@@ -37,10 +40,13 @@ def handshake(address: tuple[str, int] | Path, security: int) -> str:
         raise NotReady(f"{where}: {error or type(error).__name__}") from None
 
 
-def connected(address: tuple[str, int] | Path) -> socket.socket:
-    """A connection to `address`, TCP or a unix socket, that waits `ANSWER_WITHIN` for each step. Raises OSError."""
+def connected(address: tuple[str, int] | Path, source: str = "") -> socket.socket:
+    """A connection to `address`, TCP or a unix socket, that waits `ANSWER_WITHIN` for each step. Raises OSError.
+
+    `source` is the address it is made from, for TCP.
+    """
     if not isinstance(address, Path):
-        return socket.create_connection(address, ANSWER_WITHIN)
+        return socket.create_connection(address, ANSWER_WITHIN, (source, 0))
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(ANSWER_WITHIN)
     try:

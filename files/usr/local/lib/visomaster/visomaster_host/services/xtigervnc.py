@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from visomaster_host import display, paths, rfb, users
-from visomaster_host.choices import Access, Screen
+from visomaster_host.choices import VNC_PORT, Access, Screen
 from visomaster_host.files import owner_of, write_atomic
 from visomaster_host.host import Host
 from visomaster_host.problems import Problem
@@ -13,10 +13,14 @@ from visomaster_host.store import VNC_PASSWORD, read_secret
 CLOSED = ("-rfbport", "-1", "-rfbunixpath", str(paths.VNC_SOCKET), "-rfbunixmode", "0666")
 """Who may enter the socket's folder may connect."""
 
+FILES = ("-lf", "1024")
+"""Its limit of open files: it aborts when a viewer has a higher descriptor (`select`), and otherwise raises the limit
+to what it may, which engines set to a million."""
+
 
 def launch(host: Host) -> Launch:
-    """Xtigervnc for X clients that hold the cookie, and for viewers: on the public port with a password, or on a unix
-    socket without one, behind the portal."""
+    """Xtigervnc for X clients that hold the cookie, and for viewers: with a password behind the gate, which has the
+    public port, or on a unix socket without one, behind the portal."""
     display.make_room(host)
     if host.access == Access.VNC:
         hand_over_password()
@@ -30,9 +34,9 @@ def command(host: Host) -> tuple[str, ...]:
     # "local" is the socket without a file, which all containers of a network share.
     closed = ("-nolisten", "local" if display.has_file() else "unix", "-nolisten", "tcp")
     x = (host.display, *screen, *closed, "-auth", str(paths.XAUTHORITY), "-noreset")
-    shared = ("-AlwaysShared", "-AcceptSetDesktopSize")
+    shared = ("-AlwaysShared", "-AcceptSetDesktopSize", *FILES)
     if host.access == Access.VNC:
-        port = ("-rfbport", str(host.port), "-UseIPv6=0", "-SecurityTypes", "VncAuth")
+        port = ("-rfbport", str(VNC_PORT), "-localhost", "-UseIPv6=0", "-SecurityTypes", "VncAuth")
         return ("Xtigervnc", *x, *shared, *port, "-PasswordFile", str(paths.VNC_PASSWORD))
     return ("Xtigervnc", *x, *shared, *CLOSED, "-SecurityTypes", "None", "-UseBlacklist=0")
 
@@ -52,7 +56,7 @@ def serves(host: Host) -> str:
     """The VNC server serves; on a public port it must demand the password. Raises `NotReady`."""
     if host.vnc_port is None:
         return rfb.handshake(paths.VNC_SOCKET, rfb.NO_PASSWORD)
-    return rfb.handshake(("127.0.0.1", host.vnc_port), rfb.PASSWORD)
+    return rfb.handshake(("127.0.0.1", host.vnc_port), rfb.PASSWORD, rfb.ASKING)
 
 
 SERVICE = Service(
@@ -62,7 +66,6 @@ SERVICE = Service(
     priority=10,
     log=paths.VNC_LOG,
     given_secret=Access.VNC,
-    public=Access.VNC,
     holds_work=True,  # no program outlives its X server
     checks=(Check(name="x", probe=display.server), Check(name="vnc", probe=serves)),
     links=(Link(name="VNCLogs", path=f"/logs/{paths.VNC_LOG.name}", place=30),),
