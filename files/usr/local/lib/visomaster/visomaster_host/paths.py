@@ -134,6 +134,7 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 
 X11_LOCKS = Path("/tmp")  # noqa: S108 - fixed by X
 X11_SOCKETS = X11_LOCKS / ".X11-unix"
+XKBCOMP = Path("/usr/bin/xkbcomp")
 MESA_EGL = Path("/usr/share/glvnd/egl_vendor.d/50_mesa.json")
 
 ZONES = Path("/usr/share/zoneinfo")
