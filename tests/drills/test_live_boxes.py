@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from visomaster_host import paths, users
-from visomaster_host.choices import Access
+from visomaster_host.choices import Access, Screen
 from visomaster_host.services import services_for
 
 from sandbox import base, desktop
@@ -37,9 +37,9 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return new_key(tmp_path_factory.mktemp("key"))
 
 
-def names_of(variant: str) -> set[str]:
-    """The services of `variant`."""
-    return {service.name for service in services_for(VARIANTS[variant].access, VARIANTS[variant].models)}
+def names_of(variant: str, screen: Screen = Screen.TIGERVNC) -> set[str]:
+    """The services of `variant` with `screen`."""
+    return {service.name for service in services_for(VARIANTS[variant].access, VARIANTS[variant].models, screen)}
 
 
 def public(box: LiveBox) -> set[str]:
@@ -349,7 +349,7 @@ def kill_in(box: LiveBox, arguments: list[str], log: Path, begun: Callable[[], b
 
 UNPACKED_IN_PART = """
 mkdir /tmp/broken; cd /tmp/broken
-apt-get -qq update; apt-get -qq download fluxbox x11vnc caddy 2>/dev/null
+apt-get -qq update; apt-get -qq download fluxbox tigervnc-tools caddy 2>/dev/null
 dpkg --unpack caddy_*.deb fluxbox_*.deb
 sed -i '/^Package: fluxbox$/,/^Status:/s/^Status:.*/Status: install reinstreq unpacked/' /var/lib/dpkg/status
 mv /usr/bin/dpkg-deb dpkg-deb
@@ -359,9 +359,9 @@ case "$1" in --fsys-tarfile) /tmp/broken/dpkg-deb "$@" | head -c 30000; kill -9 
 exec /tmp/broken/dpkg-deb "$@"
 END
 chmod 755 /usr/bin/dpkg-deb
-dpkg --unpack x11vnc_*.deb || true
+dpkg --unpack tigervnc-tools_*.deb || true
 mv dpkg-deb /usr/bin/dpkg-deb; rm -r /tmp/broken
-dpkg-query -W -f '${db:Status-Abbrev} ${Package}\\n' caddy fluxbox x11vnc
+dpkg-query -W -f '${db:Status-Abbrev} ${Package}\\n' caddy fluxbox tigervnc-tools
 """
 """What a killed dpkg can leave, by dpkg itself: a package that lacks what it needs, and one killed at half its files.
 
@@ -385,7 +385,7 @@ def test_a_half_provisioned_box_is_completed(changing: LiveBox, asset_server: st
     changing.output("sh", "-c", "command -v pkill || { apt-get -qq update && apt-get -qq install -y procps; }")
     kill_in(changing, arguments, tmp_path / "first", unpacking, "dpkg|apt-get")
     states = changing.output("sh", "-euc", UNPACKED_IN_PART).splitlines()[-3:]
-    assert [state.split() for state in states] == [["iU", "caddy"], ["iUR", "fluxbox"], ["iHR", "x11vnc"]]
+    assert [state.split() for state in states] == [["iU", "caddy"], ["iUR", "fluxbox"], ["iHR", "tigervnc-tools"]]
     kill_in(changing, arguments, tmp_path / "second", linking, "conda|rattler|python")
     completed = pyinfra(*arguments, timeout=APPLY_WITHIN)
     assert completed.returncode == 0, completed.stderr
@@ -415,31 +415,33 @@ def test_an_older_playbooks_services_and_files_go(changing: LiveBox, asset_serve
     changing.output(
         "sh", "-euc", f"sed -i s/MADE_FROM=.*/MADE_FROM=old/ {paths.SUPERVISOR_PROGRAMS}/visomaster-x*.conf"
     )
-    changing.output("sh", "-euc", "supervisorctl stop x11vnc xvfb; supervisorctl update")
-    old = {name: changing.output("supervisorctl", "pid", name) for name in ("xvfb", "x11vnc")}
+    changing.output("sh", "-euc", "supervisorctl stop xtigervnc; supervisorctl update")
+    old = changing.output("supervisorctl", "pid", "xtigervnc")
     patient = ("--retry", "20", "--retry-delay", "1", "--retry-connrefused")
     changing.output("curl", "--silent", "--output", "/dev/null", *patient, "http://127.0.0.1:17777/")
     assert public(changing) == {"5901", "17777"}
     upgraded = pyinfra(*changing.arguments(asset_server, "variant=default"))
     assert upgraded.returncode == 0, upgraded.stderr
     assert changing.services() == names_of("default")
-    assert all(changing.output("supervisorctl", "pid", name) != pid for name, pid in old.items())
+    assert changing.output("supervisorctl", "pid", "xtigervnc") != old
     for path in LEFT_BY_OLDER:
         assert changing.run("test", "-e", path).returncode != 0, path
     assert changing.run("test", "-e", "/usr/local/bin/own").returncode == 0, "files of others stay"
     changing.host_suite()
 
 
-@pytest.mark.parametrize("variant", ["alt", "s-def", "default"])
-def test_a_box_becomes_another_variant(changing: LiveBox, asset_server: str, variant: str) -> None:
+@pytest.mark.parametrize(
+    ("variant", "screen"), [("alt", Screen.TIGERVNC), ("s-def", Screen.GUIDE), ("default", Screen.TIGERVNC)]
+)
+def test_a_box_becomes_another_variant(changing: LiveBox, asset_server: str, variant: str, screen: Screen) -> None:
     """Services, listeners and files of the one before are gone, and the host tests of the new one pass."""
-    arguments = changing.arguments(asset_server, f"variant={variant}")
+    arguments = changing.arguments(asset_server, f"variant={variant}", f"screen={screen}")
     result = pyinfra(*arguments)
     assert result.returncode == 0, result.stderr
-    assert changing.services() == names_of(variant)
+    assert changing.services() == names_of(variant, screen)
     configured = changing.output("ls", str(paths.SUPERVISOR_PROGRAMS)).split()
-    assert set(configured) == {f"visomaster-{name}.conf" for name in names_of(variant)}
-    assert public(changing) == {str(VARIANTS[variant].port)}
+    assert set(configured) == {f"visomaster-{name}.conf" for name in names_of(variant, screen)}
+    assert public(changing) == {str(port) for port in VARIANTS[variant].ports}
     portal = VARIANTS[variant].access is Access.PORTAL
     assert bool(changing.processes("caddy")) is portal
     for path in ("/run/visomaster/portal", str(paths.UNPACKED)):

@@ -56,7 +56,7 @@ def page(desk: Portal) -> Iterator[Page]:
         yield opened
 
 
-@pytest.mark.parametrize("service", ["visomaster_caddy", "websockify", "x11vnc", "xvfb"])
+@pytest.mark.parametrize("service", ["visomaster_caddy", "websockify", "xtigervnc"])
 def test_the_page_reconnects_by_itself(
     desk: Portal, page: Page, service: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 from visomaster_host import paths, users
-from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.choices import Access, ModelsAt, Screen
 from visomaster_host.services import services_for
 
 from spec.application import load_application
 from spec.distribution import Release, package_names
 from spec.layer import IMAGE_LAYERS, Layer
-from spec.packages import DESKTOP, PORTAL, SYSTEM, VNC
+from spec.packages import DESKTOP, PORTAL, SCREEN, SYSTEM, VNC
 from spec.program import GitSource
 from spec.variant import VARIANTS, Variant
 from tests.plan.fake import CANARY, Operation, on, plan
@@ -165,7 +165,11 @@ def test_every_file_states_owner_group_and_mode(plans: Plans, variant: Variant) 
 def test_packages_have_the_names_of_the_release(plans: Plans, variant: Variant, release: Release) -> None:
     """An old name resolves through Provides, and would be installed again by each run."""
     access = VNC if variant.access is Access.VNC else PORTAL
-    parts = {Layer.SYSTEM: (*SYSTEM, *SANDBOX.system), Layer.DESKTOP: DESKTOP, Layer.ACCESS: access}
+    parts = {
+        Layer.SYSTEM: (*SYSTEM, *SANDBOX.system),
+        Layer.DESKTOP: (*DESKTOP, *SCREEN[Screen.TIGERVNC]),
+        Layer.ACCESS: access,
+    }
     for layer, names in parts.items():
         (operation,) = (one for one in plans[release.name] if one.name == f"{layer.title()} | Install packages")
         wanted = set(package_names(names, release))

@@ -71,7 +71,7 @@ MISTAKES = {
     ),
     "data key": Mistake(
         arguments=data("varriant=alt"),
-        said="data: unknown field 'varriant', expected one of: variant, port, layers, .*",
+        said="data: unknown field 'varriant', expected one of: variant, port, tls_port, screen, layers, .*",
     ),
     "data key of an inventory": Mistake(host_data={"aplication": "x"}, said="data: unknown field 'aplication', "),
     "source that is a branch": Mistake(

@@ -22,6 +22,7 @@ HOST = Host(
     access="portal",
     models="build",
     port=11111,
+    tls_port=11443,
     screen="1920x1080x24",
     display=":1",
     commit="0",

@@ -37,7 +37,7 @@ for name, value in list(vars(paths).items()):
         setattr(paths, name, Path(f"{FILES if name in SHIPPED else ROOT}{value}"))
 
 from visomaster_host import reserve, run_service, start, supervisor  # noqa: E402
-from visomaster_host.choices import Access, ModelsAt  # noqa: E402
+from visomaster_host.choices import Access, ModelsAt, Screen  # noqa: E402
 from visomaster_host.fetch import cli  # noqa: E402
 from visomaster_host.fetch.schedule import Policy  # noqa: E402
 from visomaster_host.portal import front, pages  # noqa: E402
@@ -137,13 +137,15 @@ def canonical(path: Any, folder: int | None) -> Path:
 system = System()
 
 
-def begin(access: str, port: int) -> None:
+def begin(access: str, port: int, screen: str) -> None:
     """A new tree, as a deploy leaves it."""
     shutil.rmtree(ROOT, ignore_errors=True)
     chosen, models = Access(access), ModelsAt.START
     facts = {"application": "x", "window_title": "x", "access": access, "models": "start", "port": port}
-    more = {"screen": "1920x1080x24", "display": ":77", "commit": "0" * 40, "cuda_libraries": []}
-    services = [service.name for service in services_for(chosen, models)]
+    tls_port = 11443 if access == "portal" else 0
+    more = {"tls_port": tls_port, "screen": screen, "geometry": "1920x1080x24", "display": ":77"}
+    more |= {"commit": "0" * 40, "cuda_libraries": []}
+    services = [service.name for service in services_for(chosen, models, Screen(screen))]
     for folder in (paths.ETC, paths.PROGRAM, paths.NOVNC, paths.SUPERVISOR_LOGS, paths.PORTAL_LOGS, paths.X11_LOCKS):
         folder.mkdir(parents=True)
     paths.X11_LOCKS.chmod(0o1777)
@@ -189,16 +191,17 @@ def fetching() -> int:
 
 
 QUICK = Policy(tries=1, backoff=0.01)
-PROGRAMS: dict[str, tuple[str, Callable[[], int]]] = {
-    "start-vnc": ("vnc", starting),
-    "start-portal": ("portal", starting),
+PROGRAMS: dict[str, tuple[str, str, Callable[[], int]]] = {
+    "start-vnc": ("vnc", "tigervnc", starting),
+    "start-portal": ("portal", "tigervnc", starting),
     **{
-        f"service-{each.name}": (access.value, service(each.name))
+        f"service-{each.name}": (access.value, screen.value, service(each.name))
+        for screen in (Screen.GUIDE, Screen.TIGERVNC)
         for access in (Access.PORTAL, Access.VNC)
-        for each in services_for(access, ModelsAt.START)
+        for each in services_for(access, ModelsAt.START, screen)
     },
-    "pages": ("portal", logging_in),
-    "fetch": ("portal", fetching),
+    "pages": ("portal", "tigervnc", logging_in),
+    "fetch": ("portal", "tigervnc", fetching),
 }
 
 
@@ -268,12 +271,12 @@ def sockets(folder: str, names: list[str]) -> list[str]:
 
 def main() -> None:
     """Print one JSON object a run."""
-    access, act = PROGRAMS[sys.argv[2]]
+    access, screen, act = PROGRAMS[sys.argv[2]]
     stand_in_for_the_world()
     os.environ.clear()
     os.environ.update({"PATH": "/usr/bin:/bin", "ENABLE_HTTPS": "false", "OPEN_BUTTON_TOKEN": TOKEN})
     before, after = Path(f"{ROOT}.before"), Path(f"{ROOT}.after")
-    begin(access, 11111)
+    begin(access, 11111, screen)
     if act is not starting:
         assert run(starting)["status"] == 0
     if act is fetching:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from visomaster_host import beneath, paths, prepare
+from visomaster_host import beneath, display, paths, prepare
 from visomaster_host.beneath import Folder
 from visomaster_host.environment import read_environment
 from visomaster_host.files import Owner, ensure_directory, write_atomic
 from visomaster_host.problems import Problem
-from visomaster_host.services import visomaster_app, xvfb
+from visomaster_host.services import visomaster_app
 
 from tests.unit.hostile import UID, exchanging, give
 from tests.unit.test_host_facts import host
@@ -173,6 +173,7 @@ def test_a_display_that_is_gone_leaves_nothing(tmp_path: Path, victim: Path, mon
 
     sockets = tmp_path / ".X11-unix"
     sockets.mkdir(mode=0o1777)
+    tmp_path.chmod(0o1777)
     monkeypatch.setattr(paths, "X11_LOCKS", tmp_path)
     monkeypatch.setattr(paths, "X11_SOCKETS", sockets)
     with socket.socket(socket.AF_UNIX) as listening:
@@ -180,7 +181,7 @@ def test_a_display_that_is_gone_leaves_nothing(tmp_path: Path, victim: Path, mon
         listening.listen()
         (sockets / "X1").symlink_to(victim / "socket")
         (tmp_path / ".X1-lock").symlink_to(victim / "precious")
-        xvfb.remove_stale_display(host())
+        display.make_room(host())
         assert sorted(path.name for path in victim.iterdir()) == ["inner", "precious", "socket"]
         assert list(sockets.iterdir()) == [] and not (tmp_path / ".X1-lock").is_symlink()
         listening.setblocking(False)

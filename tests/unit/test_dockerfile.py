@@ -26,7 +26,9 @@ def test_every_variant_is_a_target_with_its_port() -> None:
     ports = {
         stage.split("\n")[0].split(" AS ")[1]: re.findall(r"^EXPOSE (\d+)", stage, re.MULTILINE) for stage in stages[1:]
     }
-    assert {name: ports[name] for name in VARIANTS} == {name: [str(v.port)] for name, v in VARIANTS.items()}
+    assert {name: ports[name] for name in VARIANTS} == {
+        name: [str(port) for port in v.ports] for name, v in VARIANTS.items()
+    }
 
 
 def test_s_alt_shares_every_layer_of_s_def() -> None:

@@ -121,9 +121,9 @@ def test_who_is_in_the_way(text: str) -> None:
     """A process's command line, and the name of a supervisor's file."""
     found = Neighbours(programs={"x11vnc": text}, owners={5901: PortOwner(process=7, command=text)})
     with pytest.raises(ValueError) as port:
-        found.refuse(port=5901, internal=(), services=())
+        found.refuse(public=(5901,), internal=(), services=())
     with pytest.raises(ValueError) as program:
-        found.refuse(port=1, internal=(), services=("x11vnc",))
+        found.refuse(public=(1,), internal=(), services=("x11vnc",))
     one_line(str(port.value))
     one_line(str(program.value))
 

@@ -22,6 +22,7 @@ FETCHES = host(
     access="portal",
     models="start",
     port=11111,
+    tls_port=11443,
     services=tuple(service.name for service in services_for(Access.PORTAL, ModelsAt.START)),
 )
 ARRIVING = {"schema": 1, "status": "running", "bytes_done": 5_000_000, "progressed": NOW - 20, "updated": NOW - 1}

@@ -22,15 +22,18 @@ FACTS = {
     "access": "vnc",
     "models": "build",
     "port": 5901,
-    "screen": "1920x1080x24",
+    "tls_port": 0,
+    "screen": "tigervnc",
     "display": ":1",
+    "geometry": "1920x1080x24",
     "commit": "0" * 40,
-    "services": ["xvfb", "fluxbox", "x11vnc", "visomaster_app"],
+    "services": ["xtigervnc", "fluxbox", "visomaster_app"],
     "cuda_libraries": ["libcudart.so.12"],
 }
 
 
 def host(**changes: object) -> Host:
+    changes = {"tls_port": 11443 if changes.get("access") == "portal" else 0, **changes}
     return Host(**{**FACTS, **{name: tuple(FACTS[name]) for name in ("services", "cuda_libraries")}, **changes})
 
 
@@ -47,7 +50,9 @@ def test_host_facts_are_read_back(tmp_path: Path) -> None:
         ("port", 0),
         ("port", "5901"),
         ("port", True),
-        ("screen", "1920x1080"),
+        ("tls_port", 11443),
+        ("screen", "xvfb"),
+        ("geometry", "1920x1080"),
         ("display", "1"),
         ("window_title", " "),
         ("services", []),

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from visomaster_host import limits, needs, paths, prepared, run_service
-from visomaster_host.choices import Access, ModelsAt
+from visomaster_host import display, limits, needs, paths, prepared, run_service
+from visomaster_host.choices import Access, ModelsAt, Screen
 from visomaster_host.host import Host
 from visomaster_host.problems import NotReady, Problem
 from visomaster_host.service import STOP_WITHIN, Need
@@ -25,21 +25,24 @@ def text(argv: tuple[str, ...]) -> str:
 
 @pytest.mark.parametrize("access", Access)
 @pytest.mark.parametrize("models", ModelsAt)
-def test_every_service_of_a_host_can_be_run(access: Access, models: ModelsAt) -> None:
-    services = services_for(access, models)
+@pytest.mark.parametrize("screen", Screen)
+def test_every_service_of_a_host_can_be_run(access: Access, models: ModelsAt, screen: Screen) -> None:
+    services = services_for(access, models, screen)
     assert {each.name for each in services} <= set(known())
     assert [each.priority for each in services] == sorted(each.priority for each in services)
     assert ("visomaster_caddy" in {each.name for each in services}) == (access is Access.PORTAL)
+    assert ("xvfb" in {each.name for each in services}) == (screen is Screen.GUIDE)
     assert ("visomaster_fetch" in {each.name for each in services}) == (models is ModelsAt.START)
 
 
 @pytest.mark.parametrize("access", Access)
-def test_all_services_stop_within_what_docker_gives(access: Access) -> None:
-    assert sum(each.stopwaitsecs for each in services_for(access, ModelsAt.START)) < STOP_WITHIN
+@pytest.mark.parametrize("screen", Screen)
+def test_all_services_stop_within_what_docker_gives(access: Access, screen: Screen) -> None:
+    assert sum(each.stopwaitsecs for each in services_for(access, ModelsAt.START, screen)) < STOP_WITHIN
 
 
 def test_a_public_vnc_server_takes_its_password_from_a_file() -> None:
-    command = text(x11vnc.command(host()))
+    command = text(x11vnc.command(host(screen="guide")))
     assert f"-rfbport 5901 -passwdfile rm:{paths.X11VNC_PASSWORD}" in command.replace(
         text(x11vnc.TUNING) + " ", ""
     ).replace(text(x11vnc.NO_IPV6) + " ", "")
@@ -48,14 +51,14 @@ def test_a_public_vnc_server_takes_its_password_from_a_file() -> None:
 
 
 def test_behind_a_portal_vnc_is_on_loopback_alone() -> None:
-    command = text(x11vnc.command(host(access="portal", port=11111)))
+    command = text(x11vnc.command(host(access="portal", port=11111, screen="guide")))
     assert "-rfbport 5900" in command
     assert "-localhost -nopw" in command
     assert "11111" not in command
 
 
 def test_xvfb_demands_the_cookie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(xvfb, "remove_stale_display", lambda host: None)
+    monkeypatch.setattr(display, "make_room", lambda host: None)
     monkeypatch.setattr(paths, "MESA_EGL", tmp_path / "mesa.json")
     launch = xvfb.launch(host())
     assert f"-nolisten tcp -auth {paths.XAUTHORITY}" in text(launch.argv)
@@ -67,15 +70,16 @@ def test_xvfb_demands_the_cookie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 def test_stale_locks_go_but_a_living_display_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(paths, "X11_LOCKS", tmp_path)
     monkeypatch.setattr(paths, "X11_SOCKETS", tmp_path)
+    tmp_path.chmod(0o1777)
     endpoint, lock = tmp_path / "X1", tmp_path / ".X1-lock"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(endpoint))
         server.listen()
         lock.write_text("1")
         with pytest.raises(Problem, match="another X server"):
-            xvfb.remove_stale_display(host())
+            display.make_room(host())
         assert lock.exists()
-    xvfb.remove_stale_display(host())
+    display.make_room(host())
     assert not lock.exists()
     assert not endpoint.exists()
 
@@ -210,7 +214,7 @@ def test_a_forked_service_is_as_if_started(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("arguments", [[], ["nothing"], ["xvfb", "fluxbox"]])
 def test_an_unknown_service_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run_service.main(arguments) == 1
-    assert "expected one name of visomaster_front, xvfb" in capsys.readouterr().err
+    assert "expected one name of visomaster_front, x" in capsys.readouterr().err
 
 
 def test_a_failed_one_shot_is_not_restarted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

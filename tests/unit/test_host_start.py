@@ -91,7 +91,7 @@ class Running:
 
 
 def test_running_services_are_left_alone(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (run / "prepared").write_text(f"vnc 5901 :1 3 {container.identity()}\n")
+    (run / "prepared").write_text(f"vnc 5901 0 tigervnc :1 4 {container.identity()}\n")
     running = Running(monkeypatch, [*host().services, "theirs"], [])
     assert "already running under supervisord (process 42)" in start.join_running(host(), Environment())
     assert running.did == []
@@ -99,7 +99,7 @@ def test_running_services_are_left_alone(run: Path, monkeypatch: pytest.MonkeyPa
 
 def test_what_an_older_version_has_prepared_is_prepared_anew(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It made other folders; what runs goes on with the X server's cookie that it has."""
-    (run / "prepared").write_text("vnc 5901 :1 2\n")
+    (run / "prepared").write_text("vnc 5901 0 tigervnc :1 3\n")
     running = Running(monkeypatch, [*host().services, "theirs"], [])
     start.join_running(host(), Environment())
     assert running.did == ["prepare with the old cookie"]
@@ -108,7 +108,7 @@ def test_what_an_older_version_has_prepared_is_prepared_anew(run: Path, monkeypa
 def test_a_copy_of_a_container_is_prepared_anew(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """/run is in the copy, too: its services wait until its own secrets are there."""
     monkeypatch.setattr(container, "identity", lambda: "the first")
-    (run / "prepared").write_text("vnc 5901 :1 3 the first\n")
+    (run / "prepared").write_text("vnc 5901 0 tigervnc :1 4 the first\n")
     assert is_prepared(host())
     monkeypatch.setattr(container, "identity", lambda: "its copy")
     running = Running(monkeypatch, list(host().services), [])
@@ -124,7 +124,7 @@ def test_services_are_added_to_somebody_elses_supervisord(monkeypatch: pytest.Mo
 
 def test_one_that_does_not_include_ours_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     running = Running(monkeypatch, ["theirs"], [])
-    with pytest.raises(Problem, match=r"does not include .* xvfb"):
+    with pytest.raises(Problem, match=r"does not include .* xtigervnc"):
         start.join_running(host(), Environment())
     assert running.did == []
 
@@ -137,7 +137,7 @@ def test_services_started_by_the_machine_wait_for_the_preparation(monkeypatch: p
 
 def test_another_variant_is_prepared_anew(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its services, which supervisord has started already, wait for a token that only the preparation makes."""
-    (run / "prepared").write_text(f"portal 11111 :1 3 {container.identity()}\n")
+    (run / "prepared").write_text(f"portal 11111 11443 tigervnc :1 4 {container.identity()}\n")
     assert not is_prepared(host())
     running = Running(monkeypatch, list(host().services), [])
     start.join_running(host(), Environment())
@@ -199,7 +199,7 @@ def test_a_restart_of_a_stranger_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         supervisor.restart("caddy")
 
 
-@pytest.mark.parametrize(("access", "services"), [("vnc", ["x11vnc"]), ("portal", ["portal", "visomaster_caddy"])])
+@pytest.mark.parametrize(("access", "services"), [("vnc", ["xtigervnc"]), ("portal", ["portal", "visomaster_caddy"])])
 def test_a_new_secret_is_put_to_use(access: str, services: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The services that go by it read the old one when they started; who holds the port goes on."""
     did: list[object] = []

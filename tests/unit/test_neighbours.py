@@ -19,6 +19,7 @@ from spec.neighbours import Neighbours, PortOwner
 FOUND = Neighbours(
     programs={"caddy": "/etc/supervisor/conf.d/caddy.conf"},
     owners={
+        11443: PortOwner(process=43, command="nginx"),
         11111: PortOwner(process=42, command="python3 /opt/portal.py"),
         5900: PortOwner(process=0, command=""),
         80: PortOwner(process=7, command="x" * 99),
@@ -26,15 +27,18 @@ FOUND = Neighbours(
 )
 
 
-def refusal(port: int, internal: tuple[int, ...] = (), services: tuple[str, ...] = ()) -> str:
-    with pytest.raises(ValueError, match=r"^(port|service)") as caught:
-        FOUND.refuse(port=port, internal=internal, services=services)
+def refusal(*public: int, internal: tuple[int, ...] = (), services: tuple[str, ...] = ()) -> str:
+    with pytest.raises(ValueError, match=r"^(port|tls_port|service)") as caught:
+        FOUND.refuse(public=public, internal=internal, services=services)
     return str(caught.value)
 
 
 def test_a_taken_public_port_names_its_owner_and_the_way_out() -> None:
     said = "port: 11111 is taken by process 42 (python3 /opt/portal.py): stop it, or choose another port with --data"
     assert refusal(11111).startswith(said)
+    assert refusal(11112, 11443).startswith(
+        "tls_port: 11443 is taken by process 43 (nginx): stop it, or choose another"
+    )
     assert f"process 7 ({'x' * 77}...)" in refusal(80)
 
 
@@ -52,7 +56,7 @@ def test_a_program_of_the_same_name_is_not_replaced() -> None:
 
 
 def test_what_collides_with_nothing_is_welcome() -> None:
-    FOUND.refuse(port=11112, internal=(6080,), services=("xvfb",))
+    FOUND.refuse(public=(11112,), internal=(6080,), services=("xvfb",))
 
 
 @pytest.fixture

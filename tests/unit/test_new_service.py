@@ -30,7 +30,7 @@ from visomaster_host.service import Check, Launch, Link, Service
 
 SERVICE = Service(
     name="thrown_away",
-    launch=lambda host: Launch(argv=("sleep", host.screen)),
+    launch=lambda host: Launch(argv=("sleep", host.geometry)),
     priority=33,
     log=Path("/var/log/portal/thrown_away.log"),
     checks=(Check(name="throwing", probe=lambda host: f"thrown at {host.port}"),),
@@ -86,9 +86,9 @@ def asked_alone(host_json: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def test_readiness_knows_it(host_json: Path) -> None:
-    """It stands where its service does, after x11vnc's."""
+    """It stands where its service does, after the window manager's."""
     names = [check.name for check, _ in ready.checks_for(read_host(host_json))]
-    assert names == ["x", "window manager", "vnc", "throwing", "websocket", "port", "portal", "application", "folders"]
+    assert names == ["x", "vnc", "window manager", "throwing", "websocket", "port", "portal", "application", "folders"]
 
 
 def test_readiness_asks_it(asked_alone: Host) -> None:
@@ -127,4 +127,4 @@ def test_each_file_is_called_as_its_service() -> None:
     """supervisord's files name it."""
     for name, service in services.known().items():
         assert service.launch.__module__ == f"visomaster_host.services.{name}"
-        assert service.log.name.removesuffix(".log") in (name, "caddy")
+        assert service.log.name.removesuffix(".log") in (name, "caddy", "x11vnc")

@@ -36,7 +36,7 @@ PATHS = HOST / "paths.py"
 ABSOLUTE = re.compile(
     r"(?<![\w./:~}*-])/(?:app|boot|dev|etc|home|opt|proc|root|run|sys|tmp|usr|var|workspace)(?:/[\w.+@-]+)*(?![\w*])"
 )
-PORTS = frozenset({*choices.PORT.values(), choices.VNC_PORT, choices.WEBSOCKET_PORT})
+PORTS = frozenset({*choices.PORT.values(), choices.TLS_PORT, choices.VNC_PORT, choices.WEBSOCKET_PORT})
 
 MAY_STAND_TWICE: Mapping[str, str] = MappingProxyType(
     {
@@ -49,6 +49,7 @@ MAY_STAND_TWICE: Mapping[str, str] = MappingProxyType(
         "portal": "the service, the kind of access, and folders that are called after it",
         "websockify": "the service, its Python package, and what is said to people of it",
         "x11vnc": "the service, and the distribution's package",
+        "xtigervnc": "the service, and the program of the distribution's package",
         "xvfb": "the service, and the distribution's package",
     }
 )

@@ -288,7 +288,7 @@ def test_a_display_that_is_taken_is_left_to_whom_it_is(
     assert display.choose(host()).display == ":1"
     with listening(how.format(screens / ".X11-unix/X1")):
         with pytest.raises(Problem, match=r"display :1 is taken by another X server: give the container a network"):
-            xvfb.remove_stale_display(host())
+            display.make_room(host())
         assert display.choose(host()).display == ":2"
         assert "display :1 is taken by another X server; going on: on display :2" in capsys.readouterr().out
         assert read_host().display == ":2", "all that read the host know"

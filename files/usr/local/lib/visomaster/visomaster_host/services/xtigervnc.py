@@ -39,7 +39,7 @@ def command(host: Host) -> tuple[str, ...]:
 
 def hand_over_password() -> None:
     """Put the password where Xtigervnc reads it, in its own form. Raises `Problem` when none is stored."""
-    import subprocess
+    import subprocess  # 2 ms that supervisord, which has this loaded, would wait for
 
     password = read_secret(VNC_PASSWORD)
     if not password:
