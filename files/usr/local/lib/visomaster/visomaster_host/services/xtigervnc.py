@@ -2,54 +2,51 @@
 
 from __future__ import annotations
 
-from visomaster_host import display, paths, rfb, users
+from visomaster_host import display, paths, rfb, screen_size, vnc_access
 from visomaster_host.choices import VNC_PORT, Access, Screen
-from visomaster_host.files import owner_of, write_atomic
 from visomaster_host.host import Host
-from visomaster_host.problems import Problem
 from visomaster_host.service import Check, Launch, Link, Service
-from visomaster_host.store import VNC_PASSWORD, read_secret
+from visomaster_host.settings import Settings, read_settings
 
-CLOSED = ("-rfbport", "-1", "-rfbunixpath", str(paths.VNC_SOCKET), "-rfbunixmode", "0666")
-"""Who may enter the socket's folder may connect."""
+CLOSED = ("-rfbport", "-1", "-rfbunixpath", str(paths.VNC_SOCKET), "-rfbunixmode", "0666", "-SecurityTypes", "None")
+"""No TCP port. Who may enter the socket's folder may connect."""
+
+GATED = ("-rfbport", str(VNC_PORT), "-localhost", "-UseIPv6=0")
+"""On loopback, behind the gate that has the public port."""
 
 FILES = ("-lf", "1024")
 """Its limit of open files: it aborts when a viewer has a higher descriptor (`select`), and otherwise raises the limit
 to what it may, which engines set to a million."""
+
+NO_LOCKOUT = "-UseBlacklist=0"
+"""Without it an address that has connected five times and not logged in, for whatever reason, waits 10 seconds, then
+20, 40 and so on. All who come over the unix socket have one address."""
 
 
 def launch(host: Host) -> Launch:
     """Xtigervnc for X clients that hold the cookie, and for viewers: with a password behind the gate, which has the
     public port, or on a unix socket without one, behind the portal."""
     display.make_room(host)
+    certificate = False
     if host.access == Access.VNC:
-        hand_over_password()
-    return Launch(argv=command(host))
+        vnc_access.hand_over_password()
+        certificate = vnc_access.hand_over_certificate()
+    return Launch(argv=command(host, read_settings(), certificate=certificate))
 
 
-def command(host: Host) -> tuple[str, ...]:
-    """Xtigervnc's command line. It names the password's file, never the password."""
-    size, _, depth = host.geometry.rpartition("x")
+def command(host: Host, settings: Settings, *, certificate: bool) -> tuple[str, ...]:
+    """Xtigervnc's command line; with X509Vnc where there is a `certificate`."""
+    depth = host.geometry.rpartition("x")[2]
+    size = str(screen_size.first(host, settings))
     screen = ("-geometry", size, "-depth", depth, "-dpi", "96", "-desktop", host.window_title)
     # "local" is the socket without a file, which all containers of a network share.
     closed = ("-nolisten", "local" if display.has_file() else "unix", "-nolisten", "tcp")
-    x = (host.display, *screen, *closed, "-auth", str(paths.XAUTHORITY), "-noreset")
     shared = ("-AlwaysShared", "-AcceptSetDesktopSize", *FILES)
-    if host.access == Access.VNC:
-        port = ("-rfbport", str(VNC_PORT), "-localhost", "-UseIPv6=0", "-SecurityTypes", "VncAuth")
-        return ("Xtigervnc", *x, *shared, *port, "-PasswordFile", str(paths.VNC_PASSWORD))
-    return ("Xtigervnc", *x, *shared, *CLOSED, "-SecurityTypes", "None", "-UseBlacklist=0")
-
-
-def hand_over_password() -> None:
-    """Put the password where Xtigervnc reads it, in its own form. Raises `Problem` when none is stored."""
-    import subprocess  # 2 ms that supervisord, which has this loaded, would wait for
-
-    password = read_secret(VNC_PASSWORD)
-    if not password:
-        raise Problem(f"{paths.SECRETS / VNC_PASSWORD} is missing: visomaster-start writes it")
-    done = subprocess.run(["tigervncpasswd", "-f"], input=password.encode(), capture_output=True, check=True)
-    write_atomic(paths.VNC_PASSWORD, done.stdout, mode=0o600, owner=owner_of(users.DESKTOP))
+    x = ("Xtigervnc", host.display, *screen, *closed, "-auth", str(paths.XAUTHORITY), "-noreset", *shared)
+    if host.access == Access.PORTAL:
+        return (*x, *CLOSED, NO_LOCKOUT)
+    lockout = () if settings.vnc_lockout else (NO_LOCKOUT,)
+    return (*x, *GATED, *vnc_access.options(certificate=certificate), *lockout)
 
 
 def serves(host: Host) -> str:
@@ -65,7 +62,6 @@ SERVICE = Service(
     screen=Screen.TIGERVNC,
     priority=10,
     log=paths.VNC_LOG,
-    given_secret=Access.VNC,
     holds_work=True,  # no program outlives its X server
     checks=(Check(name="x", probe=display.server), Check(name="vnc", probe=serves)),
     links=(Link(name="VNCLogs", path=f"/logs/{paths.VNC_LOG.name}", place=30),),
