@@ -199,7 +199,7 @@ def test_a_restart_of_a_stranger_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         supervisor.restart("caddy")
 
 
-@pytest.mark.parametrize(("access", "services"), [("vnc", ["xtigervnc"]), ("portal", ["portal", "visomaster_caddy"])])
+@pytest.mark.parametrize(("access", "services"), [("vnc", ["vnc_gate"]), ("portal", ["portal", "visomaster_caddy"])])
 def test_a_new_secret_is_put_to_use(access: str, services: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The services that go by it read the old one when they started; who holds the port goes on."""
     did: list[object] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from visomaster_host import paths, users
+from visomaster_host import paths, users, vnc_access
 from visomaster_host.choices import VNC_PORT, Access, Screen
 from visomaster_host.files import owner_of
 from visomaster_host.host import Host
@@ -11,7 +11,12 @@ from visomaster_host.service import ROOT_FOLDER, Launch, Service
 
 
 def launch(host: Host) -> Launch:
-    """The gate on the public port, whose socket it inherits."""
+    """The gate on the public port, whose socket it inherits.
+
+    With another password it starts anew, and all viewers log in again. Xtigervnc, with which the program would end,
+    reads the password at every login.
+    """
+    vnc_access.hand_over_password()
     owner = owner_of(users.DESKTOP)
     if (holder := front.reserve_ipv6(host.port, owner)) is not None:
         holder.detach()  # open as long as the process that this one becomes
@@ -33,6 +38,7 @@ SERVICE = Service(
     stopwaitsecs=0,  # it has nothing to put in order
     reads=(paths.PACKAGE / "vnc_gate.py",),
     steady=True,
+    given_secret=Access.VNC,
     public=Access.VNC,
     directory=ROOT_FOLDER,  # with -m, Python takes modules of the working directory before its own
 )

@@ -27,10 +27,7 @@ def launch(host: Host) -> Launch:
     """Xtigervnc for X clients that hold the cookie, and for viewers: with a password behind the gate, which has the
     public port, or on a unix socket without one, behind the portal."""
     display.make_room(host)
-    certificate = False
-    if host.access == Access.VNC:
-        vnc_access.hand_over_password()
-        certificate = vnc_access.hand_over_certificate()
+    certificate = host.access == Access.VNC and vnc_access.hand_over_certificate()
     return Launch(argv=command(host, read_settings(), certificate=certificate))
 
 
