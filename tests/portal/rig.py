@@ -239,6 +239,7 @@ def places(folder: Path, port: int, websockify: int, screen: Screen = Screen.TIG
         description=folder / "portal.json",
         share=SHARE,
         novnc=Path(os.environ.get("PORTAL_TEST_NOVNC", novnc)),
+        stream_web=folder / "selkies_web",
         certificates=folder / "certificates",
         instance=tls.Pair(certificate=folder / "instance.crt", key=folder / "instance.key"),
         program=CADDY,
@@ -248,6 +249,7 @@ def places(folder: Path, port: int, websockify: int, screen: Screen = Screen.TIG
         websockify=f"127.0.0.1:{websockify}",
         listen=f"unix/{sockets(folder) / 'caddy.sock'}",
         tls_listen=f"unix/{sockets(folder) / 'caddy-tls.sock'}",
+        stream=f"unix/{sockets(folder) / 'selkies.sock'}",
         pages=f"unix/{sockets(folder) / 'pages.sock'}",
     )
 
@@ -279,7 +281,13 @@ def running(
         where.sessions.mkdir(exist_ok=True)
         login = apply.login(wanted)
         sessions = Sessions(where.sessions / login.sessions, login.path)
-        site = pages.Site(sources=sources, templates=SHARE / "templates", sessions=sessions, cookie=login.cookie)
+        site = pages.Site(
+            sources=sources,
+            templates=SHARE / "templates",
+            sessions=sessions,
+            cookie=login.cookie,
+            stream=sockets(folder) / "selkies.sock",
+        )
         server = stack.enter_context(pages.Server(site, sockets(folder) / "pages.sock"))
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         stack.callback(server.shutdown)
