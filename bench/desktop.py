@@ -25,7 +25,7 @@ from visomaster_host.choices import Screen
 
 from bench import report, storm
 from bench.page import NothingSeenError
-from bench.rounds import SCENES, Rounds, Sample
+from bench.rounds import SCENES, Rounds
 from bench.stage import LINKS, Link, stage
 from sandbox.desktop import bake
 from sandbox.engine import ensure_engine
@@ -57,20 +57,13 @@ def heading(title: str) -> list[str]:
     return [f"# {title}\n", f"- Command: `{command}`, {time.strftime('%Y-%m-%d')}", f"- Machine: {machine()}"]
 
 
-def tell(sample: Sample) -> None:
-    """Say what came out while it goes on."""
-    seen = f"{sample.fps:5.1f} pictures/s, {sample.p50:.0f}/{sample.p95:.0f} ms, {sample.mbit:.1f} Mbit/s, "
-    figures = (seen if sample.fps else "") + f"{sample.cores:.2f} cores (others {sample.others:.2f})"
-    say(f"round {sample.round}  {sample.link:17} {sample.scene:21} {sample.way:9}  {figures}")
-
-
 def measured(images: Mapping[Screen, str], options: argparse.Namespace) -> str:
     """Measure; the page of results."""
     links: Sequence[Link] = [LINKS[0], LINKS[-1]] if options.quick else LINKS
     with stage(images, links, chromium()) as everything:
-        rounds = Rounds(stage=everything, links=links, seconds=options.seconds, scenes=tuple(SCENES), say=tell)
+        rounds = Rounds(stage=everything, links=links, seconds=options.seconds, scenes=tuple(SCENES), say=say)
         samples = rounds.all(options.rounds)
-    return report.rounds(heading("Three ways of seeing the desktop"), samples)
+    return report.rounds(heading("Three ways of seeing the desktop"), samples, rounds.trouble)
 
 
 def stormed(images: Mapping[Screen, str], options: argparse.Namespace) -> str:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from bench import marker
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
 
 EYES = Path(__file__).resolve().with_name("eyes.js")
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
@@ -41,10 +40,12 @@ class Desktop:
 
     def __init__(self, page: Page) -> None:
         self._page = page
-        self._behind = self._clock()
+        self._size = marker.SCREEN
+        self._behind = 0.0
+        self._last: int | None = None
 
     def run(self, script: str, argument: object = None) -> Any:
-        """What a function of JavaScript returns in the page."""
+        """What a function of JavaScript returns in the page. Raises Playwright's Error."""
         return self._page.evaluate(script, argument)
 
     def _clock(self) -> float:
@@ -59,23 +60,33 @@ class Desktop:
 
     def look_at(self, width: int, height: int) -> None:
         """Watch the stamps of a picture of this size from now on; what was seen before is forgotten."""
+        self._size, self._behind, self._last = (width, height), self._clock(), None
         where = {"places": marker.corners(width, height), "centres": marker.CENTRES}
         self.run("where => benchLookAt(where)", {**where, "width": marker.WIDTH, "height": marker.HEIGHT})
 
     def seen(self) -> list[Sight]:
-        """The pictures that were seen whole since the last time, each when it was new."""
-        found: list[Sight] = []
-        last = None
-        for milliseconds, cells in self.run("() => benchTake()"):
+        """The pictures that were seen whole since the last time, each when it was new. A page that was loaded anew, by
+        itself, has shown none meanwhile.
+        """
+        try:
+            records = self.run("() => benchTake()")
+            if records is None:
+                self.look_at(*self._size)
+        except Error:
+            self._page.wait_for_load_state(timeout=PATIENCE * 1000)
+            records = None
+        return list(self._whole(records or []))
+
+    def _whole(self, records: Iterable[tuple[float, str]]) -> Iterator[Sight]:
+        for milliseconds, cells in records:
             stamps = [marker.stamp_of([cell == "1" for cell in word]) for word in cells.split()]
             known = [stamp for stamp in stamps if stamp is not None]
             if len(known) < len(stamps):
                 continue
             stamp = known[0] if marker.age(known[0], known[-1]) >= 0 else known[-1]
-            if last is None or marker.age(last, stamp) > 0:
-                last, at = stamp, milliseconds / 1000 + self._behind
-                found.append(Sight(at=at, age=marker.age(stamp, marker.stamp_at(at)), stamp=stamp))
-        return found
+            if self._last is None or marker.age(self._last, stamp) > 0:
+                self._last, at = stamp, milliseconds / 1000 + self._behind
+                yield Sight(at=at, age=marker.age(stamp, marker.stamp_at(at)), stamp=stamp)
 
     def wait(self, seconds: float) -> None:
         """Let the page go on for so long."""
@@ -93,8 +104,6 @@ class Desktop:
 @contextlib.contextmanager
 def chromium(program: str) -> Iterator[Browser]:
     """A browser with a profile of its own."""
-    from playwright.sync_api import sync_playwright  # 150 ms that a start without a browser would wait for
-
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, headless=True, args=ARGUMENTS)
         try:
@@ -111,8 +120,10 @@ def desktop(browser: Browser, address: str) -> Iterator[Desktop]:
     try:
         page = context.new_page()
         page.add_init_script(path=EYES)
-        page.goto(address, wait_until="commit", timeout=PATIENCE * 1000)
-        page.wait_for_load_state(timeout=PATIENCE * 1000)
+        try:
+            page.goto(address, timeout=PATIENCE * 1000)
+        except Error as error:
+            raise NothingSeenError(f"{address.partition('?')[0]}: {error.message.partition(chr(10))[0]}") from None
         yield Desktop(page)
     finally:
         context.close()

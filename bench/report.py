@@ -74,8 +74,8 @@ def figure(samples: Sequence[Sample], name: str) -> str:
     return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
 
-def rounds(heading: Sequence[str], samples: Sequence[Sample]) -> str:
-    """The page of measurements: how they were made, what was wanted, and the tables."""
+def rounds(heading: Sequence[str], samples: Sequence[Sample], trouble: Sequence[str] = ()) -> str:
+    """The page of measurements: how they were made, what was wanted, and the tables; `trouble`: what has none."""
     others, loads = (sorted(getattr(sample, name) for sample in samples) for name in ("others", "load"))
     return "\n".join(
         [
@@ -86,8 +86,9 @@ def rounds(heading: Sequence[str], samples: Sequence[Sample]) -> str:
             f" brackets. {RATE} pictures a second are painted in a desktop of 1920x1080.",
             "- Age: from painting until the page shows it whole, read at every frame of a headless Chromium on the same"
             " machine. Mbit/s: what came to the browser. Cores: all services without the programs they show.",
-            "- Lines: made by `bench/delay.py`, one bottleneck for all connections with 100 ms of queue.\n",
-            "## Goals\n",
+            "- Lines: made by `bench/delay.py`, one bottleneck for all connections with 100 ms of queue.",
+            *(f"- **Not measured**: {words}" for words in trouble),
+            "\n## Goals\n",
             table(("goal", "found", "met"), goals(samples)),
             "\n## A moving picture\n",
             table(MOVING, moving(samples)),

@@ -9,7 +9,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench import page, processes
 from bench.stage import WAYS, Link, Stage, Way
@@ -42,6 +42,13 @@ class Sample:
     others: float
     load: float
 
+    @property
+    def line(self) -> str:
+        """What came out, in a line."""
+        seen = f"{self.fps:5.1f} pictures/s, {self.p50:.0f}/{self.p95:.0f} ms, {self.mbit:.1f} Mbit/s, "
+        figures = (seen if self.fps else "") + f"{self.cores:.2f} cores (others {self.others:.2f})"
+        return f"round {self.round}  {self.link:17} {self.scene:21} {self.way:9}  {figures}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Meter:
@@ -62,7 +69,9 @@ class Rounds:
     links: Sequence[Link]
     seconds: float
     scenes: Sequence[str]
-    say: Callable[[Sample], None]
+    say: Callable[[str], None]
+    trouble: list[str] = field(default_factory=list)
+    """What could not be measured, in words."""
 
     def all(self, rounds: int) -> list[Sample]:
         """Measure everything so often. Another way begins in each round: nobody always comes first."""
@@ -70,7 +79,7 @@ class Rounds:
         for number in range(rounds):
             ways = [*WAYS[number % len(WAYS) :], *WAYS[: number % len(WAYS)]]
             for sample in self._round(number + 1, ways):
-                self.say(sample)
+                self.say(sample.line)
                 found.append(sample)
         return found
 
@@ -81,12 +90,16 @@ class Rounds:
             yield self._sample(number, way, self.links[0], UNWATCHED, before)
         for link in self.links:
             for way in ways:
-                yield from self._visit(number, way, link)
+                try:
+                    yield from self._visit(number, way, link)
+                except page.NothingSeenError as error:
+                    self.trouble.append(f"round {number}, {link.name}, {way.name}: {error}")
+                    self.say(self.trouble[-1])
 
     def _visit(self, number: int, way: Way, link: Link) -> Iterator[Sample]:
         """Look at all scenes with one page."""
         box = self.stage.boxes[way.screen]
-        with page.desktop(self.stage.browser, self.stage.address(way, link)) as desktop:
+        with box.free(), page.desktop(self.stage.browser, self.stage.address(way, link)) as desktop:
             for scene in self.scenes:
                 size = SCENES[scene]
                 box.show(*size, RATE)

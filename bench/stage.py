@@ -114,6 +114,14 @@ class Box:
         """Show what was there before."""
         self.inside.ask("hide")
 
+    @contextlib.contextmanager
+    def free(self) -> Iterator[None]:
+        """Hide the picture in any case after what is done."""
+        try:
+            yield
+        finally:
+            self.hide()
+
     def cost(self) -> Cost:
         """What it has cost so far."""
         told = self.inside.ask("meter")

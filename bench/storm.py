@@ -168,7 +168,7 @@ def endure(stage: Stage, way: Way, trouble: str, seconds: float) -> Outcome:
     box, size = stage.boxes[way.screen], SCENES["960x540"]
     link = LINKS[0]
     box.show(*size, RATE)
-    with page.desktop(stage.browser, stage.address(way, link)) as desktop:
+    with box.free(), page.desktop(stage.browser, stage.address(way, link)) as desktop:
         desktop.look_at(*size)
         desktop.await_picture()
         desktop.wait(BEGIN)
@@ -184,7 +184,6 @@ def endure(stage: Stage, way: Way, trouble: str, seconds: float) -> Outcome:
         storm.over.set()
         for thread in threads:
             thread.join(ANSWER_WITHIN + 1)
-    box.hide()
     return outcome(way, trouble, [begun, *seen, ended], storm.came)
 
 

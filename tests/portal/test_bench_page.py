@@ -53,3 +53,18 @@ def test_a_picture_that_is_only_half_there_is_as_old_as_its_older_half(chromium:
         draw(desktop, size, painted + 100, painted)
         desktop.wait(0.1)
         assert [sight for sight in desktop.seen() if marker.age(painted, sight.stamp) > 0] == []
+
+
+def test_a_page_that_was_loaded_anew_is_looked_at_again(chromium: Browser) -> None:
+    """What it shows then has its right age, by the new page's own clock."""
+    size = SCENES["960x540"]
+    with page.desktop(chromium, PAGE) as desktop:
+        desktop.look_at(*size)
+        desktop.run("() => location.reload()")
+        desktop.wait(0.2)
+        assert desktop.seen() == []
+        painted = marker.now()
+        draw(desktop, size, painted, painted)
+        desktop.wait(0.1)
+        [sight] = desktop.seen()
+        assert sight.stamp == painted and 0 <= sight.age < 2000
