@@ -89,6 +89,8 @@ RUNS = RUN / "runs"
 """One file a service: which process it is, and how those before it ended. Root's, for all to read."""
 CONTAINER_LOG = Path("/proc/1/fd/1")
 """What process 1 of a container writes is the container's log."""
+WINDOWS = RUN / "windows"
+"""What Fluxbox does with whose windows: root's, for all to read."""
 DESKTOP = RUN / "desktop"
 XAUTHORITY = DESKTOP / "Xauthority"
 VNC = RUN / "vnc"

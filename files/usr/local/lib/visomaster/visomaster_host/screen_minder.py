@@ -3,6 +3,7 @@
 - It loads a layout that leaves many keycodes free, and frees the oldest that were given to letters.
 - It lets go of keys that nobody holds any more.
 - It makes the screen smaller again when a viewer has made it larger than SCREEN_MAX.
+- It brings windows back that a smaller screen would leave outside.
 
 It sleeps until the X server has something to tell, and looks every other second while a key is down.
 """
@@ -21,6 +22,7 @@ from visomaster_host import paths
 from visomaster_host.minding import Spare, Symbols, left_behind
 from visomaster_host.problems import complain, say
 from visomaster_host.screen_size import USUAL_MOST, Size, parse
+from visomaster_host.windows import keep_on_screen
 
 LAYOUT = """xkb_keymap {
     xkb_keycodes { include "evdev+aliases(qwerty)" };
@@ -136,7 +138,9 @@ class Minder:
     def _keep_size(self) -> None:
         now = self._root.get_geometry()
         size = Size(width=now.width, height=now.height)
-        if not size.fits(self._largest):
+        if size.fits(self._largest):
+            keep_on_screen(self._display, size)
+        else:
             wanted = size.within(self._largest)
             say(f"screen_minder: {size} is larger than SCREEN_MAX={self._largest}: set to {wanted}")
             self._set_size(wanted)
