@@ -60,8 +60,8 @@ def test_another_description_of_the_host_restarts_all() -> None:
         (paths.PACKAGE / "portal/apply.py", {"visomaster_caddy"}),
         (paths.PACKAGE / "fetch/engine.py", {"visomaster_fetch"}),
         (paths.PACKAGE / "credentials.py", set()),
-        (paths.PACKAGE / "host.py", set(known()) - {"visomaster_front"}),
-        (paths.PACKAGE / "run_service.py", set(known()) - {"visomaster_front"}),
+        (paths.PACKAGE / "host.py", set(known()) - {"visomaster_front", "vnc_gate"}),
+        (paths.PACKAGE / "run_service.py", set(known()) - {"visomaster_front", "vnc_gate"}),
     ],
     ids=lambda value: value.name if isinstance(value, Path) else "",
 )
@@ -79,7 +79,7 @@ def test_whatever_else_is_updated_the_port_is_held() -> None:
 
 @pytest.mark.parametrize(
     ("variant", "expected"),
-    [("default", {"xtigervnc"}), ("s-alt", {"visomaster_front", "visomaster_caddy"})],
+    [("default", {"vnc_gate"}), ("s-alt", {"visomaster_front", "visomaster_caddy"})],
 )
 def test_another_port_restarts_those_who_are_given_it(variant: str, expected: set[str]) -> None:
     """A person goes on with what is open; all else of a description still starts everybody anew."""
