@@ -28,20 +28,20 @@ def handshake(address: tuple[str, int] | Path, security: int, source: str = "") 
     """
     where = str(address) if isinstance(address, Path) else f"{address[0]}:{address[1]}"
     try:
-        with _connected(address, source) as connection:
-            offered = _security_types(connection, where)
-            if security not in offered or (security == PASSWORD and NO_PASSWORD in offered):
-                raise NotReady(f"{where} offers the security types {offered}, expected {security}")
-            connection.sendall(bytes([security]))
+        with connected(address, source) as connection:
             if security == PASSWORD:
+                _choose(connection, where, PASSWORD)
                 receive(connection, 16)
                 return f"{where} greets and asks for the password"
-            return f"{where} greets and shows {_screen_size(connection, where)}"
+            enter(connection, where)
+            width, height = struct.unpack(">HH", receive(connection, 4))
+            return f"{where} greets and shows {width}x{height}"
     except (OSError, EOFError) as error:
         raise NotReady(f"{where}: {error or type(error).__name__}") from None
 
 
-def _connected(address: tuple[str, int] | Path, source: str) -> socket.socket:
+def connected(address: tuple[str, int] | Path, source: str = "") -> socket.socket:
+    """A connection to `address`, TCP or a unix socket, that waits `ANSWER_WITHIN` for each step. Raises OSError."""
     if not isinstance(address, Path):
         return socket.create_connection(address, ANSWER_WITHIN, (source, 0))
     connection = socket.socket(socket.AF_UNIX)
@@ -54,6 +54,25 @@ def _connected(address: tuple[str, int] | Path, source: str) -> socket.socket:
     return connection
 
 
+def enter(connection: socket.socket, where: str) -> None:
+    """Be let in without a password, beside whoever is connected: next the server tells of its screen. Raises
+    `NotReady`, OSError, EOFError.
+    """
+    _choose(connection, where, NO_PASSWORD)
+    (refusal,) = struct.unpack(">I", receive(connection, 4))
+    if refusal:
+        raise NotReady(f"{where} refuses the connection")
+    connection.sendall(b"\x01")  # shared: leave everyone else connected
+
+
+def _choose(connection: socket.socket, where: str, security: int) -> None:
+    """Greet, and choose the type `security`, the weakest that the server may offer. Raises `NotReady`."""
+    offered = _security_types(connection, where)
+    if security not in offered or (security == PASSWORD and NO_PASSWORD in offered):
+        raise NotReady(f"{where} offers the security types {offered}, expected {security}")
+    connection.sendall(bytes([security]))
+
+
 def _security_types(connection: socket.socket, where: str) -> list[int]:
     # Said before the server has greeted: libvncserver waits a tenth of a second whether it is a browser that connects.
     connection.sendall(b"RFB 003.008\n")
@@ -61,15 +80,6 @@ def _security_types(connection: socket.socket, where: str) -> list[int]:
     if not banner.startswith(b"RFB 003."):
         raise NotReady(f"{where} is no VNC server: it greets with {banner!r}")
     return list(receive(connection, receive(connection, 1)[0]))
-
-
-def _screen_size(connection: socket.socket, where: str) -> str:
-    (refusal,) = struct.unpack(">I", receive(connection, 4))
-    if refusal:
-        raise NotReady(f"{where} refuses the connection")
-    connection.sendall(b"\x01")  # shared: leave everyone else connected
-    width, height = struct.unpack(">HH", receive(connection, 4))
-    return f"{width}x{height}"
 
 
 def receive(connection: socket.socket, count: int) -> bytes:
