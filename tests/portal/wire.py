@@ -72,17 +72,22 @@ def viewer(portal: rig.Portal, port: int = 0, buffer: int = 0) -> Iterator[Viewe
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         connection.settimeout(10)
         connection.connect(("127.0.0.1", port or portal.port))
-        headers = {"Host": f"127.0.0.1:{portal.port}", "Cookie": portal.cookie, **rig.websocket_headers()}
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        connection.sendall(f"GET {portal.base}/vnc/websockify HTTP/1.1\r\n{lines}\r\n".encode())
-        answer = b""
-        while b"\r\n\r\n" not in answer:
-            more = connection.recv(65536)
-            assert more, answer
-            answer += more
-        head, _, begun = answer.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 101 "), head
-        yield Viewer(connection, begun)
+        yield opened(connection, portal.port, portal.base, portal.cookie)
+
+
+def opened(connection: socket.socket, port: int, base: str, cookie: str) -> Viewer:
+    """The websocket to the desktop of a session at `base`, asked for on `connection` to the portal on `port`."""
+    headers = {"Host": f"127.0.0.1:{port}", "Cookie": cookie, **rig.websocket_headers()}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    connection.sendall(f"GET {base}/vnc/websockify HTTP/1.1\r\n{lines}\r\n".encode())
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        more = connection.recv(65536)
+        assert more, answer
+        answer += more
+    head, _, begun = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 "), head
+    return Viewer(connection, begun)
 
 
 class Between:

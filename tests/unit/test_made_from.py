@@ -60,8 +60,8 @@ def test_another_description_of_the_host_restarts_all() -> None:
         (paths.PACKAGE / "portal/apply.py", {"visomaster_caddy"}),
         (paths.PACKAGE / "fetch/engine.py", {"visomaster_fetch"}),
         (paths.PACKAGE / "credentials.py", set()),
-        (paths.PACKAGE / "host.py", set(known()) - {"visomaster_front"}),
-        (paths.PACKAGE / "run_service.py", set(known()) - {"visomaster_front"}),
+        (paths.PACKAGE / "host.py", set(known()) - {"visomaster_front", "vnc_gate"}),
+        (paths.PACKAGE / "run_service.py", set(known()) - {"visomaster_front", "vnc_gate"}),
     ],
     ids=lambda value: value.name if isinstance(value, Path) else "",
 )

@@ -1,10 +1,11 @@
-"""How viewers of a public port log in to Xtigervnc: a password's file, a certificate."""
+"""How viewers who have come through the gate get into Xtigervnc: a password's file, a certificate."""
 
 from __future__ import annotations
 
 import subprocess
 
 from visomaster_host import paths, users
+from visomaster_host.choices import VNC_PORT
 from visomaster_host.files import owner_of, write_atomic
 from visomaster_host.portal import tls
 from visomaster_host.problems import Problem, say
@@ -47,13 +48,13 @@ def hand_over_certificate() -> bool:
 
 
 def options(*, certificate: bool) -> tuple[str, ...]:
-    """Xtigervnc's options about logging in, with X509Vnc where there is a `certificate`. They name the password's file,
-    never the password: arguments can be read by anyone.
+    """Xtigervnc's options for the port behind the gate, with X509Vnc where there is a `certificate`. They name the
+    password's file, never the password: arguments can be read by anyone.
     """
     types = (*SECURED, *PLAIN) if certificate else PLAIN
     secrets = ("-SecurityTypes", ",".join(types), "-PasswordFile", str(paths.VNC_PASSWORD))
     pair = ("-X509Cert", str(paths.VNC_CERTIFICATE), "-X509Key", str(paths.VNC_KEY)) if certificate else ()
-    return (*secrets, *pair)
+    return ("-rfbport", str(VNC_PORT), "-localhost", "-UseIPv6=0", *secrets, *pair)
 
 
 def _pair() -> tuple[tls.Pair, str | None]:

@@ -1,0 +1,186 @@
+"""No viewer spoils it for another: neither on the public port, nor behind the portal, before a login or after it."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from visomaster_host import paths, users
+
+from sandbox import desktop
+from tests import bad_viewers
+from tests.e2e.browser_portal import PORT, Portal, portal
+from tests.e2e.machine import Container, container, docker
+from tests.portal import wire
+from tests.viewers import Framed, Line, Straight, Viewer
+
+LONGEST_GAP = 0.5
+"""Seconds without a picture that a good viewer may see, of a screen that shows thirty a second."""
+GONE_WITHIN = 120
+"""Seconds until a viewer whose line is dead is gone, and the keys that it held are up."""
+WINDOW = (400, 300, 160, 90)
+PICTURES = f"""
+import sys
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QColor, QGuiApplication, QRasterWindow, QPainter
+application = QGuiApplication([])
+class Window(QRasterWindow):
+    shown = 0
+    def paintEvent(self, event):
+        self.shown += 1
+        QPainter(self).fillRect(0, 0, self.width(), self.height(), QColor.fromHsv(self.shown * 37 % 360, 255, 255))
+window, timer = Window(), QTimer()
+window.setFlags(Qt.BypassWindowManagerHint | Qt.FramelessWindowHint)
+window.setGeometry{WINDOW}
+nones = [None] * 100_000  # PySide6 gives back one reference to None too many for each call
+timer.timeout.connect(window.update)
+timer.start(33)
+window.show()
+print("shown", flush=True)
+application.exec()
+"""
+"""A window in another colour thirty times a second."""
+CONTROL = 0xFFE3
+"""The keysym of the left Control key."""
+KEYS = """
+from Xlib.display import Display
+print(sum(bin(byte).count("1") for byte in Display().query_keymap()))
+"""
+X_CLIENT = (f"--user={users.DESKTOP}", "--env=DISPLAY=:1", f"--env=XAUTHORITY={paths.XAUTHORITY}")
+
+
+def address(box: Container) -> str:
+    """Where the container is in the engine's network: nobody in between keeps a dead line alive."""
+    return docker("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", box.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """To the screen of `box`, on the public port, or through the portal's websocket when `session` is one."""
+
+    name: str
+    box: Container
+    host: str
+    port: int
+    password: str | None = None
+    session: tuple[str, str] | None = None
+
+    def line(self) -> Line:
+        """A new connection to the VNC server."""
+        connection = socket.create_connection((self.host, self.port), 10)
+        if self.session is None:
+            return Straight(connection)
+        base, cookie = self.session
+        return Framed(wire.opened(connection, self.port, base, cookie))
+
+    def has(self, line: Line) -> bool:
+        """Whether the box has its end of `line`."""
+        port = line.connection.getsockname()[1]
+        return self.box.output("ss", "-Htn", f"( sport = :{self.port} and dport = :{port} )").strip() != ""
+
+    def keys_down(self) -> int:
+        """How many keys the X server takes for pressed."""
+        return int(docker("exec", *X_CLIENT, self.box.name, "/usr/bin/python3", "-c", KEYS))
+
+
+@pytest.fixture(scope="module")
+def ways() -> Iterator[list[Way]]:
+    """A ready desktop of each kind, both showing thirty pictures a second."""
+    with container(desktop.bake("default")) as public, portal(desktop.bake("alt")) as behind:
+        for box in (public, behind):
+            box.wait_ready()
+            docker("exec", "--detach", *X_CLIENT, box.name, str(paths.PYTHON), "-c", PICTURES)
+        password = public.output("cat", str(paths.SECRETS / "vnc-password")).strip()
+        yield [
+            Way(name="public", box=public, host=address(public), port=5901, password=password),
+            Way(name="portal", box=behind, host=address(behind), port=PORT, session=session(behind)),
+        ]
+
+
+def session(box: Portal) -> tuple[str, str]:
+    """Where the pages of a new session are, and its cookie."""
+    base, headers = box.begin()
+    return base, headers["Cookie"]
+
+
+@dataclass(kw_only=True)
+class Machine:
+    """The longest time that this very process was kept waiting for a processor: nobody was shown anything then."""
+
+    stood: float = 0.0
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def watch(self) -> None:
+        """Until `over`."""
+        before = time.monotonic()
+        while not self.over.wait(0.01):
+            now = time.monotonic()
+            self.stood, before = max(self.stood, now - before), now
+
+
+@contextmanager
+def machine() -> Iterator[Machine]:
+    """This machine, watched."""
+    watched = Machine()
+    thread = threading.Thread(target=watched.watch, daemon=True)
+    thread.start()
+    yield watched
+    watched.over.set()
+    thread.join(5)
+
+
+def longest_gap(seen: list[float]) -> float:
+    """The longest time between two pictures."""
+    return max((later - sooner for sooner, later in itertools.pairwise(seen)), default=float("inf"))
+
+
+def test_nobody_notices(ways: list[Way], capsys: pytest.CaptureFixture[str]) -> None:
+    """Mute ones, halves of a message, aborts, one that reads nothing, one that freezes for a minute, dead lines; all at
+    one time. Who is dead is gone within two minutes, and their keys are up."""
+    bad = (*bad_viewers.BEFORE_LOGIN, *bad_viewers.AFTER_LOGIN)
+    with machine() as watched, bad_viewers.blowing(ways, WINDOW, bad) as storm:
+        begun = time.monotonic()
+        dying = {(way, kind): die(way) for way in ways for kind, die in DYING.items()}
+        gone: dict[str, float] = {}
+        # The aborts and the frozen ones tell by themselves how it went.
+        while len(gone) < len(dying) or len(storm.told) < 2 * len(ways):
+            assert time.monotonic() - begun < GONE_WITHIN, (gone, storm.told)
+            for (way, kind), line in dying.items():
+                if f"{way.name}, {kind}" not in gone and not way.has(line) and not way.keys_down():
+                    gone[f"{way.name}, {kind}"] = round(time.monotonic() - begun)
+            time.sleep(0.5)
+    with capsys.disabled():
+        for name, seen in storm.seen.items():
+            rate = len(seen) / (seen[-1] - seen[0])
+            print(f"\n    {name}: {rate:.1f} pictures/s, longest gap {longest_gap(seen):.2f} s", end="")
+        print(f"\n    gone after seconds: {gone}\n    {storm.told}\n    the machine stood for {watched.stood:.2f} s")
+    assert {way.name for way in ways} == set(storm.seen)
+    for seen in storm.seen.values():
+        assert longest_gap(seen) <= LONGEST_GAP + watched.stood
+
+
+def die_with_a_key_down(way: Way) -> Line:
+    """A line that goes dead, nothing being on its way."""
+    viewer = Viewer(way.line(), way.password)
+    viewer.press(CONTROL, down=True)
+    viewer.picture((0, 0, 8, 8))
+    assert way.keys_down() == 1
+    wire.cut(viewer.line.connection)
+    return viewer.line
+
+
+def die_in_a_picture(way: Way) -> Line:
+    """A line that goes dead while a picture is on its way."""
+    viewer = Viewer(way.line(), way.password)
+    viewer.request((0, 0, viewer.width, viewer.height), incremental=False)
+    wire.cut(viewer.line.connection)
+    return viewer.line
+
+
+DYING = {"a key down": die_with_a_key_down, "in a picture": die_in_a_picture}
