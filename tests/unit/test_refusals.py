@@ -35,7 +35,7 @@ ENDS: dict[str, tuple[str, ...]] = {
     "service-visomaster_app": (),
     "service-visomaster_fetch": (),
     "service-visomaster_front": (),
-    "service-fluxbox": (),
+    "service-fluxbox": ("/run",),
     "service-websockify": (),
     "service-portal": (),
     "pages": ("/run",),
