@@ -193,7 +193,7 @@ class Gate:
             self._selector.unregister(end)
 
     def _drop(self, line: Line, why: str = "") -> None:
-        if why:
+        if why and line.address != rfb.ASKING:
             say(f"{line.address} (the server knows it as {self.shown_as(line.address)}): {why}")
         del self.lines[line]
         for end in (line.visitor, line.server):

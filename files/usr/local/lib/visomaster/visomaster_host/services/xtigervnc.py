@@ -57,8 +57,8 @@ def server(host: Host, settings: Settings) -> tuple[str, ...]:
 
 def serves(host: Host) -> str:
     """The VNC server serves; on a public port it must demand the password. Raises `NotReady`."""
-    if host.access == Access.VNC:
-        return rfb.handshake(("127.0.0.1", host.port), rfb.PASSWORD, rfb.ASKING)
+    if host.vnc_port is not None:
+        return rfb.handshake(("127.0.0.1", host.vnc_port), rfb.PASSWORD, rfb.ASKING)
     return rfb.handshake(paths.VNC_SOCKET, rfb.NO_PASSWORD)
 
 
