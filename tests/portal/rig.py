@@ -34,8 +34,6 @@ from sandbox import tools
 SHARE = Path(__file__).resolve().parents[2] / "files/usr/local/share/visomaster/portal"
 HAPROXY = str(tools.UNPACKED / "usr/sbin/haproxy")
 CADDY = os.environ.get("PORTAL_TEST_CADDY") or str(tools.UNPACKED / "usr/bin/caddy")
-ADDRESS = os.environ.get("PORTAL_TEST_ADDRESS", "127.0.0.1")
-"""Where the portals listen."""
 ME = Owner(uid=os.getuid(), gid=os.getgid())
 TOKEN = "correct-horse-battery-staple"
 READY = (Result(name="x", ok=True, detail="answers"), Result(name="models", ok=True, detail="fetched"))
@@ -65,9 +63,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def ask(port: int, target: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
-    """One request to `port` of loopback, sent as it is written."""
+def ask(
+    port: int, target: str, headers: Mapping[str, str] | None = None, method: str = "GET", *, secure: bool = False
+) -> Answer:
+    """One request to `port` of loopback, sent as it is written; with `secure` over TLS, whatever the certificate."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    if secure:
+        context = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context)
     try:
         connection.request(method, target, headers=dict(headers or {}))
         response = connection.getresponse()
@@ -190,6 +193,10 @@ class Portal:
         """One request of a logged in browser, to `target` below the session's path."""
         return self.get(self.base + target, {"Cookie": self.cookie, **(headers or {})}, method)
 
+    def over_tls(self, target: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
+        """One request to the port that always speaks TLS."""
+        return ask(self.tls_port, target, headers, method, secure=True)
+
     def raw(self, request: bytes) -> bytes:
         """Everything that comes back for these bytes until the end, or two quiet seconds."""
         answer = b""
@@ -308,7 +315,7 @@ def serving(prepared: apply.Prepared, folder: Path, port: int, tls_port: int) ->
     sockets(folder).mkdir(exist_ok=True)
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, sockets(folder), ignore_errors=True)
-        plain, secure = (stack.enter_context(front.listen(one, ME, ADDRESS)).fileno() for one in (port, tls_port))
+        plain, secure = (stack.enter_context(front.listen(one, ME, "127.0.0.1")).fileno() for one in (port, tls_port))
         caddy = stack.enter_context(_program(prepared.command, prepared.environment, folder / "log/caddy.log"))
         variables = front.variables(
             (plain, secure), (sockets(folder) / "caddy.sock", sockets(folder) / "caddy-tls.sock")

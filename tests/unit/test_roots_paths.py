@@ -80,6 +80,7 @@ ALLOWED = {
     ("portal/apply", "exists"): ROOTS,
     ("portal/apply", "read_bytes"): "/var/lib/visomaster/tls, or the platform's pair in /etc",
     ("portal/apply", "read_text"): ROOTS,
+    ("portal/novnc", "read_text"): ROOTS,
     ("portal/front", "exists"): "/proc/net",
     ("portal/front", "read_text"): "/proc/net",
     **dict.fromkeys((("portal/logs", name) for name in ("is_file", "open", "scandir", "stat")), AS_PAGES),

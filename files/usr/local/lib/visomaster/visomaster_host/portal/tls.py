@@ -46,7 +46,7 @@ def usable_pair(instance: Pair, own: Pair) -> tuple[Pair, str | None]:
         except TlsError as error:
             reason = f"{error}; a self-signed certificate is served instead"
     try:
-        if not own.certificate.exists():  # at a first start: openssl need not be asked
+        if not os.path.lexists(own.certificate):  # at a first start: openssl need not be asked
             raise TlsError(f"{own.certificate} is missing")
         check(own)
     except TlsError:
