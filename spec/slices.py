@@ -67,7 +67,7 @@ def _access(settings: Settings, release: Release) -> Slice:
         "repository": CADDY if portal and release in LACKS_CADDY else None,
         "unpacked": PORTAL_UNPACKED if portal else (),
         "unpacked_paths": PORTAL_UNPACKED_PATHS if portal else (),
-        "selkies": SELKIES if stream else None,
+        "streaming": SELKIES if stream else None,
         "index": settings.accelerator.index,
         "mirrors": settings.mirrors,
     }

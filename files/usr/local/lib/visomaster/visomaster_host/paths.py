@@ -96,6 +96,8 @@ VNC_SOCKET = VNC / "vnc.sock"
 """Where Xtigervnc listens behind a portal, for the desktop's user and the pages'."""
 VNC_PASSWORD = DESKTOP / "vnc-password"
 """Xtigervnc's, in its own form."""
+VNC_CERTIFICATE, VNC_KEY = DESKTOP / "vnc.crt", DESKTOP / "vnc.key"
+"""Xtigervnc's copies of the pair it serves on a public port."""
 STREAM = RUN / "stream"
 STREAM_SOCKET = STREAM / "selkies.sock"
 """Where Selkies listens, for Caddy alone."""
@@ -148,6 +150,7 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 
 X11_LOCKS = Path("/tmp")  # noqa: S108 - fixed by X
 X11_SOCKETS = X11_LOCKS / ".X11-unix"
+XKBCOMP = Path("/usr/bin/xkbcomp")
 MESA_EGL = Path("/usr/share/glvnd/egl_vendor.d/50_mesa.json")
 
 ZONES = Path("/usr/share/zoneinfo")

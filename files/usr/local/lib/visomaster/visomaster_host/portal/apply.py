@@ -23,9 +23,6 @@ from visomaster_host.refusals import refusal
 from visomaster_host.settings import outside_port, read_settings
 from visomaster_host.store import PORTAL_TOKEN, read_secret
 
-_INSTANCE = tls.Pair(certificate=Path("/etc/instance.crt"), key=Path("/etc/instance.key"))
-"""Where Vast puts the pair that its own authority has signed."""
-
 _VALIDATE_TIMEOUT = 30  # seconds; it takes 0.1 on a quiet machine
 
 
@@ -47,7 +44,7 @@ class Places:
     novnc: Path = paths.NOVNC
     stream_web: Path = paths.SELKIES_WEB
     certificates: Path = paths.CERTIFICATES
-    instance: tls.Pair = _INSTANCE
+    instance: tls.Pair = tls.INSTANCE
     program: str = "caddy"
     port: int = PORT[Access.PORTAL]
     tls_port: int = TLS_PORT

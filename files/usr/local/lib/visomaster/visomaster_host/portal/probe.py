@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
-from visomaster_host import paths
+from visomaster_host import paths, unix_sockets
 from visomaster_host.beneath import Folder
 from visomaster_host.choices import STREAM_PATH, WEBSOCKET_PORT
 from visomaster_host.host import Host
@@ -18,8 +18,6 @@ _UPGRADE = (
     b"GET /websockify HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dmlzb21hc3RlciBwcm9iZQ==\r\n\r\n"
 )
-_LISTENS = 0x10000
-"""`__SO_ACCEPTCON` among the flags in /proc/net/unix (Linux, net/unix/af_unix.c)."""
 
 
 def websocket(host: Host, address: tuple[str, int] = _WEBSOCKIFY) -> str:
@@ -65,7 +63,7 @@ def stream(host: Host) -> str:
         with Folder.open(paths.STREAM) as folder, folder.connected(paths.STREAM_SOCKET.name) as connection:
             answer = _exchange(connection, request.encode(), b"\r\n\r\n")
     except PermissionError:
-        if not _is_listed(str(paths.STREAM_SOCKET)):
+        if not unix_sockets.is_listed(paths.STREAM_SOCKET):
             raise NotReady(f"Selkies does not listen on {paths.STREAM_SOCKET}") from None
         return "Selkies listens"
     except OSError as error:
@@ -74,13 +72,6 @@ def stream(host: Host) -> str:
     if not answer.startswith(b"HTTP/1.1 200 "):
         raise NotReady(f"Selkies on {paths.STREAM_SOCKET} does not answer {STREAM_PATH}/api/health")
     return "Selkies answers"
-
-
-def _is_listed(path: str) -> bool:
-    """Whether somebody in this network listens on a unix socket that was made at `path`."""
-    with paths.UNIX_SOCKETS.open(encoding="utf-8", errors="replace") as listed:
-        fields = (line.split(maxsplit=7) for line in listed)
-        return any(int(each[3], 16) & _LISTENS for each in fields if each[7:] == [f"{path}\n"])
 
 
 def _converse(address: tuple[str, int], request: bytes, *, until: bytes, what: str, secure: bool = False) -> bytes:

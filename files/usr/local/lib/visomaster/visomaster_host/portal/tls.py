@@ -27,6 +27,10 @@ class Pair:
     key: Path
 
 
+INSTANCE = Pair(certificate=Path("/etc/instance.crt"), key=Path("/etc/instance.key"))
+"""Where Vast puts the pair that its own authority has signed."""
+
+
 def pair_in(folder: Path) -> Pair:
     """The host's own pair, which is kept in `folder`."""
     return Pair(certificate=folder / "portal.crt", key=folder / "portal.key")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from visomaster_host import paths, sound
 from visomaster_host.choices import Access, Screen
 from visomaster_host.host import Host
-from visomaster_host.service import ROOT_FOLDER, Launch, Service
+from visomaster_host.service import ROOT_FOLDER, Check, Launch, Service
 
 
 def launch(host: Host) -> Launch:
@@ -31,11 +31,13 @@ def launch(host: Host) -> Launch:
 
 
 SERVICE = Service(
-    name=sound.SERVER,
+    name="pulseaudio",
     launch=launch,
     access=Access.PORTAL,
     screen=Screen.TIGERVNC,
     priority=15,
     log=paths.PORTAL_LOGS / "pulseaudio.log",
+    stopwaitsecs=0,  # nothing is lost with it
     directory=ROOT_FOLDER,
+    checks=(Check(name="sound", probe=sound.listening),),
 )

@@ -69,6 +69,7 @@ SERVICE = Service(
     screen=Screen.TIGERVNC,
     priority=42,
     log=paths.PORTAL_LOGS / "selkies.log",
+    stopwaitsecs=0,  # nothing is lost with it
     reads=(paths.PACKAGE / "selkies.py", paths.SELKIES_LOCK),
     directory=ROOT_FOLDER,  # with -m, Python takes modules of the working directory before its own
     needs=(X_SERVER,),
