@@ -43,8 +43,6 @@ UNIX_SOCKETS = Path("/proc/net/unix")
 """Every socket with a name, and who is connected to it; see proc(5)."""
 ENGINE_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 """What an engine leaves in a container, to be known by."""
-UNIX_SOCKETS = Path("/proc/net/unix")
-"""All of this network, for everybody to read; see proc_net_unix(5)."""
 FIRST_ENVIRONMENT = Path("/proc/1/environ")
 OWN_STATUS = Path("/proc/self/status")
 """Which capabilities a process has; see proc(5)."""
