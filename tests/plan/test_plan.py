@@ -59,7 +59,7 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
         case Layer.DESKTOP:
             names = ["Install packages", "Configure Fluxbox"]
         case Layer.ACCESS:
-            portal = ["Create user visomaster-portal", "Unpack noVNC and websockify"]
+            portal = ["Create user visomaster-portal", "Unpack novnc, python3-websockify, pulseaudio"]
             programs = portal if variant.access is Access.PORTAL else ["Remove the portal's programs"]
             trust = ["Install what checks a key", "Trust Caddy's own repository"]
             lacking = variant.access is Access.PORTAL and release is Release.JAMMY

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from visomaster_host import desktop_size, paths, run_service, selkies, sound
-from visomaster_host.problems import NotReady
+from visomaster_host.problems import NotReady, Problem
 from visomaster_host.services import known, pulseaudio
 from visomaster_host.services import selkies as service
 
@@ -63,7 +63,15 @@ def test_it_may_grow_to_what_the_start_says(tmp_path: Path) -> None:
 def test_sound_is_found_where_there_is_some() -> None:
     assert sound.variables(PORTAL)["PULSE_SERVER"] == f"unix:{paths.SOUND_SOCKET}"
     assert sound.variables(host()) == sound.variables(host(access="portal", port=11111, screen="guide")) == {}
+
+
+def test_pulseaudio_is_the_unpacked_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(paths, "PULSEAUDIO_LIBRARIES", tmp_path)
+    with pytest.raises(Problem, match=r"expected one folder .*/pulse-VERSION/modules, found 0: deploy the host again"):
+        pulseaudio.launch(PORTAL)
+    (tmp_path / "pulse-16.1+dfsg1/modules").mkdir(parents=True)
     command = " ".join(pulseaudio.launch(PORTAL).argv)
+    assert f" -p {tmp_path}/pulse-16.1+dfsg1/modules " in command
     assert "sink_name=output" in command
     assert "tcp" not in command
 

@@ -186,6 +186,6 @@ def test_who_has_selkies(variant: str, screen: str, streamed: bool) -> None:
     settings = read_settings({"variant": variant, "screen": screen, "application": "sandbox"}, tuple(Layer))
     given = slice_of(Layer.ACCESS, settings, Release.BOOKWORM)
     assert (given["streaming"] == SELKIES) is streamed
-    assert ("pulseaudio" in given["packages"]) is streamed
+    assert ("pulseaudio" in given["unpacked"]) is streamed
     assert settings.variant.access in Access
     assert settings.screen in Screen
