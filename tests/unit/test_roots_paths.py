@@ -85,6 +85,7 @@ ALLOWED = {
     ("portal/front", "read_text"): "/proc/net",
     **dict.fromkeys((("portal/logs", name) for name in ("is_file", "open", "scandir", "stat")), AS_PAGES),
     **dict.fromkeys((("portal/pages", name) for name in ("chmod", "unlink")), AS_PAGES),
+    ("services/pulseaudio", "glob"): ROOTS,
     ("unix_sockets", "read_text"): "/proc/net",
     **dict.fromkeys((("portal/sessions", name) for name in ("is_dir", "open", "rmdir", "stat", "unlink")), AS_PAGES),
     **dict.fromkeys((("portal/stream_page", name) for name in ("glob", "read_text")), ROOTS),
