@@ -44,7 +44,7 @@ def access(
             distribution.installed(name="Install packages", names=packages)
             account.system(name=f"Create user {users.PAGES}", user=users.PAGES)
             debian_files.unpacked(
-                name="Unpack noVNC and websockify",
+                name=f"Unpack {', '.join(unpacked)}",
                 packages=unpacked,
                 paths=unpacked_paths,
                 dest=str(paths.UNPACKED),

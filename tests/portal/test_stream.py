@@ -184,10 +184,17 @@ def test_a_session_that_is_over(portal: rig.Portal, selkies: stream.Server, visi
     page.get_by_label("Token").wait_for()
 
 
-def test_without_a_secure_context(portal: rig.Portal, visitor: BrowserContext) -> None:
-    """No browser plays it there: it says so, and where the other view is."""
+INSECURE = "Object.defineProperty(globalThis, 'isSecureContext', { value: false }); delete globalThis.AudioWorklet"
+
+
+@pytest.mark.parametrize(
+    ("lacking", "told"), [(INSECURE, "over https only"), ("delete globalThis.VideoDecoder", "This browser cannot")]
+)
+def test_a_browser_that_cannot_play_it(portal: rig.Portal, visitor: BrowserContext, lacking: str, told: str) -> None:
+    """It is told why, and where the other view is."""
     page = visitor.new_page()
-    page.add_init_script("Object.defineProperty(globalThis, 'isSecureContext', { value: false })")
+    page.add_init_script(lacking)
     page.goto(f"http://127.0.0.1:{portal.port}/desktop/?token={rig.TOKEN}")
+    page.get_by_text(told).wait_for()
     page.get_by_role("button", name="Open it").click()
     page.wait_for_url("**/vnc/**")

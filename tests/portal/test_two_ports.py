@@ -67,6 +67,8 @@ def test_in_the_clear_noVNC_is_opened_and_the_encrypted_page_offered(  # noqa: N
         assert leads_to(page) == "./vnc/"
         assert "encrypted pages only" in page.locator("#why").inner_text()
         assert browser.fits(page)
+        desktop = page.get_by_role("link", name="Sharp, with sound").get_attribute("href")
+        assert desktop == f"{secure(streaming)}{streaming.base}/desktop/"
         page.get_by_role("link", name="Go to the encrypted one").click()
         page.wait_for_url(f"{secure(streaming)}{streaming.base}/")
         assert leads_to(page) == "./desktop/"

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from visomaster_host import paths
 from visomaster_host.portal import stream_page
 from visomaster_host.portal.viewers import viewers
 from visomaster_host.problems import Problem
@@ -64,7 +65,7 @@ def test_who_is_connected(tmp_path: Path) -> None:
         assert viewers(path) == {"listening": True, "viewers": []}
 
 
-def test_a_table_with_other_things_in_it(tmp_path: Path) -> None:
+def test_a_table_with_other_things_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names that begin alike, names with spaces, names that are none."""
     table = tmp_path / "unix"
     rows = (
@@ -75,9 +76,11 @@ def test_a_table_with_other_things_in_it(tmp_path: Path) -> None:
         "0000000000000000: 00000003 00000000 00000000 0001 03 15",
     )
     table.write_text(HEAD + "\n".join(rows) + "\n")
-    assert viewers(Path("/run/s.sock"), table) == {"listening": True, "viewers": ["12"]}
+    monkeypatch.setattr(paths, "UNIX_SOCKETS", table)
+    assert viewers(Path("/run/s.sock")) == {"listening": True, "viewers": ["12"]}
 
 
-def test_a_kernel_that_tells_nothing(tmp_path: Path) -> None:
+def test_a_kernel_that_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page then tries, and asks nobody."""
-    assert viewers(tmp_path / "s.sock", tmp_path / "none") == {"listening": True, "viewers": []}
+    monkeypatch.setattr(paths, "UNIX_SOCKETS", tmp_path / "none")
+    assert viewers(tmp_path / "s.sock") == {"listening": True, "viewers": []}

@@ -43,8 +43,6 @@ UNIX_SOCKETS = Path("/proc/net/unix")
 """Every socket with a name, and who is connected to it; see proc(5)."""
 ENGINE_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 """What an engine leaves in a container, to be known by."""
-UNIX_SOCKETS = Path("/proc/net/unix")
-"""All of this network, for everybody to read; see proc_net_unix(5)."""
 FIRST_ENVIRONMENT = Path("/proc/1/environ")
 OWN_STATUS = Path("/proc/self/status")
 """Which capabilities a process has; see proc(5)."""
@@ -135,6 +133,9 @@ UNPACKED = PACKAGES / "debian"
 """Files of distribution packages that are not installed."""
 NOVNC = UNPACKED / "usr/share/novnc"
 WEBSOCKIFY = UNPACKED / "usr/lib/python3/dist-packages"
+PULSEAUDIO = UNPACKED / "usr/bin/pulseaudio"
+PULSEAUDIO_LIBRARIES = UNPACKED / "usr/lib"
+"""Of it, below: libraries, and modules in `pulse-VERSION/modules`."""
 SELKIES = PACKAGES / "stream"
 """Selkies and the Python packages it is made of, as wheels hold them: root's, read-only, without pip."""
 SELKIES_LOCK = SELKIES / "selkies.txt"

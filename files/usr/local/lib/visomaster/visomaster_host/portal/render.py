@@ -75,8 +75,9 @@ def _service(service: Proxied, cookie: str) -> str:
     if service.scheme == "https":
         transport.append("tls_insecure_skip_verify")  # it is on loopback and self-signed
     proxy.append(_block("transport http", transport))
-    closed = [] if service.auth else _CLOSED_AFTERWARDS
-    body = ["import without_login", *closed, _block(f"reverse_proxy {service.scheme}://{upstream}", proxy)]
+    # Behind the login that is done for all.
+    for_strangers = [] if service.auth else ["import without_login", *_CLOSED_AFTERWARDS]
+    body = [*for_strangers, _block(f"reverse_proxy {service.scheme}://{upstream}", proxy)]
     if service.with_base:
         body.insert(0, "rewrite * /{env.PORTAL_BASE}{http.request.uri}")
     handle = "handle_path" if service.strip_prefix else "handle"

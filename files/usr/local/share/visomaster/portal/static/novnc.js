@@ -104,12 +104,14 @@ function offerColours() {
     if (slow) other.searchParams.delete(name);
     else other.searchParams.set(name, value);
   }
-  const [question, verb] = slow ? ["Fewer colours, for a slow line.", "Show all"] : ["A slow line?", "Show fewer colours"];
+  const [question, verb, name] = slow
+    ? ["Fewer colours, for a slow line.", "Show all", "All colours"]
+    : ["A slow line?", "Show fewer colours", "Slow line"];
+  const link = (text) => Object.assign(document.createElement("a"), { href: other, textContent: text });
   const offer = Object.assign(document.createElement("p"), { id: "visomaster_colours", textContent: `${question} ` });
-  const link = Object.assign(document.createElement("a"), { href: other, textContent: verb });
-  offer.append(link);
+  offer.append(link(verb));
   document.body.append(offer);
-  document.querySelector("#noVNC_control_bar .noVNC_scroll")?.append(link.cloneNode(true));
+  document.querySelector("#noVNC_control_bar .noVNC_scroll")?.append(link(name));
   setTimeout(() => offer.remove(), OFFERED);
 }
 

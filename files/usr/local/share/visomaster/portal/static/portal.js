@@ -204,6 +204,7 @@ function encrypted({ port, tlsPort }) {
   if (tlsPort) {
     link.href = `https://${location.hostname}:${tlsPort}${location.pathname}`;
     link.textContent = "Go to the encrypted one";
+    document.querySelector('.ways a[href="./desktop/"]').href = new URL("desktop/", link.href);
     return [link, "; the browser may warn you once that it does not know the certificate."];
   }
   link.href = link.textContent = `http://127.0.0.1:${port}/`;
