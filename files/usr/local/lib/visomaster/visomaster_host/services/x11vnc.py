@@ -15,9 +15,9 @@ TUNING = (
     *("-forever", "-shared", "-repeat", "-xkb", "-nolookup"),
     *("-noncache", "-noscr", "-nowf", "-wait", "5", "-defer", "0", "-readtimeout", "10", "-sb", "0"),
 )
-"""As measured (docs/decisions/0006): short waits for low latency, no scroll and wireframe guesses, which only add to it. Not
-`-threads`: a little faster, but it leaks a thread and a file with viewers that go. A viewer that stops in the middle
-of a message holds up the others; `-readtimeout` bounds that."""
+"""As measured (docs/decisions/0006): short waits for low latency, no scroll and wireframe guesses, which only add to it.
+Not `-threads`: a little faster, but it leaks a thread and a file with viewers that go. A viewer that stops in the
+middle of a message holds up the others; `-readtimeout` bounds that."""
 
 NO_IPV6 = ("-noipv6", "-rfbportv6", "-1")
 """Both are needed: with any port but VNC's usual one, libvncserver opens that one of IPv6 besides unless this is -1."""
