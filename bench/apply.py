@@ -31,7 +31,7 @@ from pathlib import Path
 from visomaster_host import paths, users
 
 from bench import apply_ansible as ansible
-from bench.desktop import machine
+from bench.processes import machine
 from sandbox import assets
 from sandbox.desktop import INPUTS, bake, mirrors
 from sandbox.engine import build, docker, ensure_engine

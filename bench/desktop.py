@@ -12,8 +12,6 @@ shows while others misbehave.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import shlex
 import shutil
 import sys
@@ -25,6 +23,7 @@ from visomaster_host.choices import Screen
 
 from bench import report, storm
 from bench.page import NothingSeenError
+from bench.processes import machine
 from bench.rounds import SCENES, Rounds
 from bench.stage import LINKS, Link, stage
 from sandbox.desktop import bake
@@ -35,20 +34,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "desktop.md"
 STORM_RESULTS = HERE / "results" / "desktop-storm.md"
 ROUNDS, SECONDS = 3, 5.0
-QUICK_ROUNDS, QUICK_SECONDS = 1, 3.0
-
-
-def machine() -> str:
-    """Return one line about where this ran."""
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.machine(),
-    )
-    return f"{os.cpu_count()} cores of {model}, Linux {platform.release()}"
+QUICK_ROUNDS, QUICK_SECONDS = 1, 2.5
 
 
 def heading(title: str) -> list[str]:

@@ -4,6 +4,7 @@
   const seen = [];
   let marks;
   let paper;
+  let film;
   let last = "";
 
   // The 32 cells of a stamp as text; 0 is black. `top` is its row in `pixels`.
@@ -27,13 +28,26 @@
     return [...document.querySelectorAll("canvas, video")].sort((one, other) => size(other) - size(one))[0];
   }
 
-  function look() {
-    requestAnimationFrame(look);
-    const source = desktop();
-    if (!marks || !source || (source.videoWidth ?? source.width) === 0) return;
+  function look(source) {
+    if (!marks || (source.videoWidth ?? source.width) === 0) return;
     const found = read(source);
     if (found !== last) seen.push([performance.now(), found]);
     last = found;
+  }
+
+  // A film says when it shows another picture, which spares the processors the reading of the same one.
+  function follow() {
+    requestAnimationFrame(follow);
+    const source = desktop();
+    if (source?.requestVideoFrameCallback === undefined) {
+      if (source) look(source);
+    } else if (source !== film) {
+      film = source;
+      film.requestVideoFrameCallback(function shown() {
+        look(source);
+        if (source === film) source.requestVideoFrameCallback(shown);
+      });
+    }
   }
 
   globalThis.benchLookAt = (where) => {
@@ -44,5 +58,5 @@
     seen.length = 0;
   };
   globalThis.benchTake = () => (marks ? seen.splice(0) : null); // null: loaded anew, nobody said where to look
-  requestAnimationFrame(look);
+  requestAnimationFrame(follow);
 })();

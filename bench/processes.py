@@ -1,9 +1,10 @@
-"""What processes have cost so far, see proc(5). On this machine and in a container."""
+"""What processes have cost so far, see proc(5), on this machine and in a container; and what machine it is."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import platform
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -38,3 +39,16 @@ def machine_seconds() -> float:
     """The processor time that everything on this machine has used."""
     user, nice, system, _, _, irq, softirq = map(int, Path("/proc/stat").read_text().split(maxsplit=8)[1:8])
     return (user + nice + system + irq + softirq) / TICK
+
+
+def machine() -> str:
+    """Return one line about where this ran."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.machine(),
+    )
+    return f"{os.cpu_count()} cores of {model}, Linux {platform.release()}"

@@ -27,7 +27,8 @@ from pathlib import Path
 from visomaster_host.choices import PORT as PORTS
 from visomaster_host.choices import Access
 
-from bench.desktop import machine
+from bench.processes import machine
+from bench.stage import TOKEN
 from sandbox.desktop import bake
 from sandbox.engine import docker, ensure_engine
 from sandbox.shell import LABEL, SandboxError, say
@@ -36,7 +37,6 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "start.md"
 BY_HAND = HERE / "start_by_hand.sh"
 PORT = PORTS[Access.PORTAL]
-TOKEN = "sixteen-or-more-characters"
 LIMIT = 60.0
 """Seconds after which a start counts as failed."""
 POLL = 0.02

@@ -23,15 +23,27 @@ DRAW = """([places, cells, size, columns]) => {
 }"""
 
 
+FILM = """() => {
+  const film = document.createElement("video");
+  const canvas = document.getElementById("desktop");
+  film.srcObject = canvas.captureStream();
+  document.body.prepend(film);
+  canvas.getContext("2d").fillRect(0, 0, 1, 1);
+  film.muted = film.autoplay = true;
+}"""
+
+
 def draw(desktop: page.Desktop, size: tuple[int, int], *stamps: int) -> None:
     """Show the stamps in the first and in the last corner of a picture of this size."""
     places = marker.corners(*size)
     desktop.run(DRAW, [places, [marker.cells(stamp) for stamp in stamps], marker.CELL, marker.COLUMNS])
 
 
-@pytest.mark.parametrize("size", SCENES.values(), ids=SCENES)
-def test_a_picture_is_seen_once_with_its_age(chromium: Browser, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("shown", ["() => null", FILM], ids=["canvas", "film"])
+def test_a_picture_is_seen_once_with_its_age(chromium: Browser, shown: str) -> None:
+    size = SCENES["1080p"]
     with page.desktop(chromium, PAGE) as desktop:
+        desktop.run(shown)
         desktop.look_at(*size)
         painted = marker.now() - 200
         draw(desktop, size, painted, painted)
