@@ -45,22 +45,13 @@ def xlib(name: str) -> Any:
     return importlib.import_module(f"Xlib.{name}")
 
 
-def connected() -> Any:
-    """The display of the environment. Raises python-xlib's DisplayError.
-
-    The one cookie in its file is good for any host's name; python-xlib looks for one of this host's.
-    """
-    xlib("xauth").Xauthority.get_best_auth = lambda self, *asked: self.entries[0][3:]
-    return xlib("display").Display()
-
-
 class Minder:
     """The X server's display as it is minded."""
 
     def __init__(self, largest: Size) -> None:
         self._x, self._xtest = xlib("X"), xlib("ext.xtest")
         self._xinput, self._randr = xlib("ext.xinput"), xlib("ext.randr")
-        self._display = connected()
+        self._display = xlib("display").Display()
         self._display.set_error_handler(lambda error, request: say(f"screen_minder: refused by the X server: {error}"))
         self._root = self._display.screen().root
         self._largest = largest
