@@ -9,22 +9,27 @@ from pathlib import Path
 from sandbox.shell import CACHE, apt_install, as_root, lock, run, step
 
 PROGRAMS = {
+    "Xtigervnc": "tigervnc-standalone-server",
     "Xvfb": "xvfb",
     "chromium": "chromium",
     "openssl": "openssl",
     "ssh-keygen": "openssh-client",
     "strace": "strace",
+    "tigervncpasswd": "tigervnc-tools",
     "x11vnc": "x11vnc",
     "xauth": "xauth",
     "xclip": "xclip",
     "xdpyinfo": "x11-utils",
+    "xkbcomp": "x11-xkb-utils",
     "xterm": "xterm",
+    "xtigervncviewer": "tigervnc-viewer",
     "xwd": "x11-apps",
 }
 """Each program and the package that brings it."""
 
-REQUESTS = Path("/usr/lib/python3/dist-packages/requests")
-"""What the fetcher needs of the distribution's Python, with which tests run it as somebody else than root."""
+MODULES = {"requests": "python3-requests", "Xlib": "python3-xlib"}
+"""What programs of a host need of the distribution's Python, with which tests run them, and the packages."""
+DISTRIBUTION = Path("/usr/lib/python3/dist-packages")
 
 UNPACKED = CACHE / "tools"
 UNPACKED_PACKAGES = ("caddy", "haproxy", "novnc", "python3-websockify")
@@ -37,8 +42,7 @@ def provide() -> None:
     """Install and unpack what is missing; quick when nothing is."""
     with lock("tools"):
         missing = {package for program, package in PROGRAMS.items() if shutil.which(program) is None}
-        if not REQUESTS.is_dir():
-            missing.add("python3-requests")
+        missing.update(package for module, package in MODULES.items() if not (DISTRIBUTION / module).is_dir())
         if not all((UNPACKED / program).is_file() for program in ("usr/bin/caddy", "usr/sbin/haproxy")):
             missing.update(HAPROXY_LIBRARIES)
             _unpack()

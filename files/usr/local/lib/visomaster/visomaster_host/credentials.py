@@ -1,7 +1,8 @@
 """Tell how to log in to this host: visomaster-credentials [--address | --json] [--new | --set]
 
-For root only. Prints the address and password of the VNC desktop, or the portal's address with its token, and the
-base below which a browser finds its pages, for services that have to know it.
+For root only. Prints the address and password of the VNC desktop and the SHA-256 of its certificate, to be compared
+with what a viewer shows; or the portal's address with its token, and the base below which a browser finds its pages,
+for services that have to know it.
 --address prints where the desktop is reached, and no secret.
 --new makes another password or token first, --set takes one from the standard input; whoever is logged in is logged
 out. A VNC_PASSWORD or OPEN_BUTTON_TOKEN in the container's own environment is taken again when the container starts.
@@ -10,12 +11,14 @@ out. A VNC_PASSWORD or OPEN_BUTTON_TOKEN in the container's own environment is t
 from __future__ import annotations
 
 import argparse
+import base64
+import hashlib
 import json
 import sys
 from urllib.parse import quote
 
-from visomaster_host import environment, paths, supervisor
-from visomaster_host.choices import Access
+from visomaster_host import beneath, environment, paths, supervisor
+from visomaster_host.choices import Access, Screen
 from visomaster_host.host import Host, read_host
 from visomaster_host.login import USER, login_for
 from visomaster_host.problems import Problem, reporting
@@ -25,6 +28,9 @@ from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret
 from visomaster_host.text import printable
 
 UNKNOWN_ADDRESS = "ADDRESS-OF-THIS-HOST"
+
+_BEGIN = "-----BEGIN CERTIFICATE-----"
+_CERTIFICATE_MOST = 64 * 1024  # bytes; a chain has some 5000
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -83,6 +89,26 @@ def stored(host: Host) -> str:
     return secret
 
 
+def fingerprint(host: Host) -> str | None:
+    """The SHA-256 of the certificate with which a VNC server of `host` answers, as viewers show it; None where it has
+    none.
+    """
+    if host.screen != Screen.TIGERVNC:
+        return None
+    try:
+        pem = beneath.read(paths.VNC_CERTIFICATE, _CERTIFICATE_MOST).decode("ascii", "replace")
+        return sha256_of(pem)
+    except (OSError, ValueError):
+        return None
+
+
+def sha256_of(pem: str) -> str:
+    """The SHA-256 of the first certificate in `pem`, as pairs of digits. Raises ValueError where there is none."""
+    begun = pem.index(_BEGIN) + len(_BEGIN)
+    der = base64.b64decode("".join(pem[begun : pem.index("-----END", begun)].split()), validate=True)
+    return hashlib.sha256(der).digest().hex(":").upper()
+
+
 def address(host: Host, settings: Settings) -> str:
     """Where a VNC client or a browser finds the desktop. The address outside is known on Vast only."""
     found = settings.public_address or f"{UNKNOWN_ADDRESS}:{host.port}"
@@ -95,6 +121,7 @@ def credentials(host: Host, settings: Settings, secret: str) -> dict[str, str]:
     """What a person needs, in the order it is needed."""
     where = address(host, settings)
     if host.access == Access.VNC:
-        return {"address": where, "password": secret}
+        told = {"address": where, "password": secret}
+        return told | ({"certificate": shown} if (shown := fingerprint(host)) else {})
     url = f"{where}?token={quote(secret, safe='')}"
     return {"url": url, "user": USER, "token": secret, "base": f"/~{login_for(secret, '').path}/"}

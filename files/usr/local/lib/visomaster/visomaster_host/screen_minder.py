@@ -56,6 +56,7 @@ class Minder:
         load_layout()
         self._spare = Spare(self._codes())
         self._last_key = time.monotonic()
+        self._refused, self._made = xlib("error").XError, 0
         self._look_at: float | None = self._last_key
         """When to look at the keys that are down; None while there are none."""
         self._ask_for_events()
@@ -139,7 +140,10 @@ class Minder:
         if not size.fits(self._largest):
             wanted = size.within(self._largest)
             say(f"screen_minder: {size} is larger than SCREEN_MAX={self._largest}: set to {wanted}")
-            self._set_size(wanted)
+            try:
+                self._set_size(wanted)
+            except self._refused as reason:
+                say(f"screen_minder: {wanted} is refused by the X server: {reason}; the screen stays as it is")
 
     def _set_size(self, size: Size) -> None:
         """By RandR: fewer pixels are followed by everybody in one step. The mode first, so that no monitor ever is
@@ -162,7 +166,9 @@ class Minder:
         for each in modes:
             if (each.width, each.height) == (size.width, size.height):
                 return int(each.id)
-        name, (width, height) = str(size).encode(), (size.width, size.height)
+        # The server keeps some of its own that no monitor has now: they are not told, but their names are refused.
+        self._made += 1
+        name, (width, height) = f"{size}-{os.getpid()}-{self._made}".encode(), (size.width, size.height)
         timing = (width * height * 60, width, width, width, 0, height, height, height)  # 60 Hz, as the server's own
         return int(self._root.xrandr_create_mode((0, width, height, *timing, len(name), 0), name).mode)
 

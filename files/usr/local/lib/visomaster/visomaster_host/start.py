@@ -9,8 +9,9 @@ Safe to call any number of times, from anywhere:
 With a COMMAND it starts the services in the background, then becomes COMMAND (docker run -it IMAGE bash).
 
 Read from the environment: VNC_PASSWORD, OPEN_BUTTON_TOKEN, PORTAL_CONFIG, VAST_CONTAINERLABEL, ENABLE_HTTPS,
-VISOMASTER_MIRRORS, MODELS_DIR. A secret may be given as a file: VNC_PASSWORD_FILE, OPEN_BUTTON_TOKEN_FILE. One that
-is not given is taken from the last start, else generated; visomaster-credentials prints it.
+VISOMASTER_MIRRORS, MODELS_DIR, SCREEN, SCREEN_MAX, VNC_LOCKOUT. A secret may be given as a file: VNC_PASSWORD_FILE,
+OPEN_BUTTON_TOKEN_FILE. One that is not given is taken from the last start, else generated; visomaster-credentials
+prints it.
 """
 
 from __future__ import annotations

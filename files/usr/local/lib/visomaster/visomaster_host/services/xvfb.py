@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from visomaster_host import display, paths
+from visomaster_host import display, paths, screen_size
 from visomaster_host.choices import Screen
 from visomaster_host.host import Host
 from visomaster_host.service import Check, Launch, Service
+from visomaster_host.settings import read_settings
 
 
 def launch(host: Host) -> Launch:
     """Xvfb for clients that hold the cookie, over one socket; with Mesa's EGL: NVIDIA's can crash it."""
     display.make_room(host)
-    screen = ("-screen", "0", host.geometry, "-dpi", "96", "+extension", "RANDR")
+    depth = host.geometry.rpartition("x")[2]
+    size = f"{screen_size.first(host, read_settings())}x{depth}"
+    screen = ("-screen", "0", size, "-dpi", "96", "+extension", "RANDR")
     # "local" is the socket without a file, which all containers of a network share.
     closed = ("-nolisten", "local" if display.has_file() else "unix", "-nolisten", "tcp")
     return Launch(
