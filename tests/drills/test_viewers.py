@@ -32,10 +32,14 @@ GONE_WITHIN = 120
 STRANGERS = 1100
 """More than Xtigervnc has files for (`select`)."""
 WINDOW = (400, 300, 160, 90)
-PICTURES = f"""
+DISPLAY = """
+from Xlib import display, xauth
+xauth.Xauthority.get_best_auth = lambda file, *wanted: file.entries[0][3:]
+display = display.Display()
+"""
+"""python-xlib looks for the host's name in the cookie's file, where none is."""
+PICTURES = f"""{DISPLAY}
 import time
-from Xlib.display import Display
-display = Display()
 window = display.screen().root.create_window(*{WINDOW}, 0, display.screen().root_depth, override_redirect=True)
 window.map()
 shown = 0
@@ -49,9 +53,8 @@ while True:
 """A window in another colour thirty times a second."""
 BACKSPACE, CONTROL = 0xFF08, 0xFFE3
 """Keysyms; Control is the left one."""
-KEYS = """
-from Xlib.display import Display
-print(sum(bin(byte).count("1") for byte in Display().query_keymap()))
+KEYS = f"""{DISPLAY}
+print(sum(bin(byte).count("1") for byte in display.query_keymap()))
 """
 X_CLIENT = (f"--user={users.DESKTOP}", "--env=DISPLAY=:1", f"--env=XAUTHORITY={paths.XAUTHORITY}")
 
