@@ -19,6 +19,7 @@ import pytest
 from visomaster_host import desktop_size, paths, rfb
 from visomaster_host.problems import NotReady
 from visomaster_host.services import xtigervnc
+from visomaster_host.xauthority import record
 
 from spec.here import FILES
 
@@ -104,7 +105,8 @@ class Desktop:
     def asked(self, question: str) -> str:
         """What python-xlib answers to `question`."""
         source = f"from Xlib import display; screen = display.Display(); print({question})"
-        done = subprocess.run([PYTHON, "-c", source], env=environment(), capture_output=True, text=True, check=True)
+        known = environment(self.folder / "cookie-by-name")
+        done = subprocess.run([PYTHON, "-c", source], env=known, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     def down(self) -> bool:
@@ -115,8 +117,17 @@ class Desktop:
         return self.asked("'{0.width}x{0.height}'.format(screen.screen().root.get_geometry())")
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "DISPLAY": DISPLAY, "SCREEN_MAX": MOST, "PYTHONPATH": str(FILES / "usr/local/lib/visomaster")}
+def environment(cookie: Path) -> dict[str, str]:
+    of_screen = {"DISPLAY": DISPLAY, "XAUTHORITY": str(cookie), "SCREEN_MAX": MOST}
+    return {**os.environ, **of_screen, "PYTHONPATH": str(FILES / "usr/local/lib/visomaster")}
+
+
+def write_cookies(folder: Path) -> None:
+    """One as a host has it, and the same for the tests' own programs: python-xlib knows it by this machine's name."""
+    ours = record(DISPLAY.removeprefix(":"), os.urandom(16))
+    (folder / "cookie").write_bytes(ours)
+    name = socket.gethostname().encode()
+    (folder / "cookie-by-name").write_bytes(struct.pack(">HH", 256, len(name)) + name + ours[4:])
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = 20) -> float:
@@ -136,13 +147,26 @@ def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
 
         def start(name: str, *command: str) -> subprocess.Popen[bytes]:
             log = stack.enter_context((folder / f"{name}.log").open("ab"))
-            process = subprocess.Popen(command, env=environment(), cwd=folder, stdout=log, stderr=log)
+            cookie = folder / ("cookie-by-name" if name == "reader" else "cookie")
+            process = subprocess.Popen(command, env=environment(cookie), cwd=folder, stdout=log, stderr=log)
             stack.callback(process.wait, 10)
             stack.callback(process.kill)
             return process
 
         closed = [str(folder / "vnc.sock") if each == str(paths.VNC_SOCKET) else each for each in xtigervnc.CLOSED]
-        screen = ("-geometry", "1280x720", "-depth", "24", "-nolisten", "tcp", "-noreset", "-AlwaysShared")
+        write_cookies(folder)
+        screen = (
+            "-auth",
+            str(folder / "cookie"),
+            "-geometry",
+            "1280x720",
+            "-depth",
+            "24",
+            "-nolisten",
+            "tcp",
+            "-noreset",
+            "-AlwaysShared",
+        )
         (folder / "vnc.sock").touch()  # a killed server's
         server = start("server", "Xtigervnc", DISPLAY, *screen, *closed, xtigervnc.NO_LOCKOUT)
         until(lambda: answers(folder / "vnc.sock"), "Xtigervnc")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from visomaster_host import credentials, display, paths, vnc_access
+from visomaster_host import credentials, display, paths, rfb, vnc_access
 from visomaster_host.environment import read_environment
 from visomaster_host.files import Owner
 from visomaster_host.host import Host
 from visomaster_host.portal import tls
-from visomaster_host.problems import Problem
+from visomaster_host.problems import NotReady, Problem
 from visomaster_host.screen_size import MOST, USUAL_MOST, first, largest
 from visomaster_host.services import screen_minder, xtigervnc
 from visomaster_host.settings import Settings
@@ -32,9 +33,11 @@ def command(of: Host, *, certificate: bool = True, lockout: bool = True) -> str:
 
 
 def test_on_a_public_port_every_way_in_asks_for_the_password() -> None:
-    """It is named by its file: arguments can be read by anyone. The public port is the gate's."""
+    """It is named by its file: arguments can be read by anyone. The public port is the gate's, a server that opens more
+    files than `select` knows would abort."""
     argv = command(host())
     assert "-rfbport 5900 -localhost -UseIPv6=0 -SecurityTypes X509Vnc,TLSVnc,VncAuth" in argv
+    assert "-lf 1024" in argv
     assert f"-PasswordFile {paths.VNC_PASSWORD} -X509Cert {paths.VNC_CERTIFICATE} -X509Key {paths.VNC_KEY}" in argv
     assert "None" not in argv and "5901" not in argv
 
@@ -60,6 +63,18 @@ def test_x_clients_need_the_cookie(of: Host, monkeypatch: pytest.MonkeyPatch) ->
     for has_file, closed in ((True, "local"), (False, "unix")):
         monkeypatch.setattr(display, "has_file", lambda has_file=has_file: has_file)
         assert f"-nolisten {closed} -nolisten tcp -auth {paths.XAUTHORITY} -noreset" in command(of)
+
+
+def test_looking_whether_it_serves_counts_for_no_lockout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every connection that does not log in counts for its address: the gate knows the host's own by theirs."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        monkeypatch.setattr(rfb, "ANSWER_WITHIN", 0.1)
+        with pytest.raises(NotReady, match=f"127.0.0.1:{port}: timed out"):
+            xtigervnc.serves(host(port=port))
+        assert listener.accept()[1][0] == rfb.ASKING
+    with pytest.raises(NotReady, match="Connection refused"):
+        xtigervnc.serves(host(port=port))
 
 
 def test_the_password_is_handed_over_by_its_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

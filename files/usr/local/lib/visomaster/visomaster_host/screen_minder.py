@@ -45,12 +45,28 @@ def xlib(name: str) -> Any:
     return importlib.import_module(f"Xlib.{name}")
 
 
+def take_cookie_of_any_address() -> None:
+    """Have python-xlib take the display's cookie for whatever address it is: ours is for every one (FamilyWild in
+    libXau), since a host's name may change, and python-xlib looks for this name alone.
+    """
+    refused = xlib("error").XNoAuthError
+
+    def get_best_auth(file: Any, family: int, address: bytes, number: int) -> tuple[bytes, bytes]:
+        for _, _, of, method, cookie in file.entries:
+            if of == str(number).encode():
+                return method, cookie
+        raise refused((family, address, number))
+
+    xlib("xauth").Xauthority.get_best_auth = get_best_auth
+
+
 class Minder:
     """The X server's display as it is minded."""
 
     def __init__(self, largest: Size) -> None:
         self._x, self._xtest = xlib("X"), xlib("ext.xtest")
         self._xinput, self._randr = xlib("ext.xinput"), xlib("ext.randr")
+        take_cookie_of_any_address()
         self._display = xlib("display").Display()
         self._display.set_error_handler(lambda error, request: say(f"screen_minder: refused by the X server: {error}"))
         self._root = self._display.screen().root
