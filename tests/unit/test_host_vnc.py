@@ -6,10 +6,11 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from visomaster_host import credentials, display, paths, vnc_access, x_start
+from visomaster_host import credentials, display, paths, runs, vnc_access, x_start
 from visomaster_host.environment import read_environment
 from visomaster_host.files import Owner
 from visomaster_host.host import Host
@@ -162,6 +163,15 @@ def test_a_server_that_ends_at_its_start_says_why(
     monkeypatch.setattr(x_start, "LASTS", 0.1)
     x_start.say_why_not(["sh", "-c", "echo fine >&2; exec sleep 60"])
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("ended", "asked"), [(0.5, True), (60.0, False), (None, False)])
+def test_only_one_that_has_just_ended_is_asked_why(
+    monkeypatch: pytest.MonkeyPatch, ended: float | None, asked: bool
+) -> None:
+    last = runs.Ends() if ended is None else runs.Ends(count=1, at=time.time() - ended)
+    monkeypatch.setattr(runs, "read", lambda name: runs.Run(name=name, pid=1, born=1, logs=(), ended=last))
+    assert runs.has_just_ended(xtigervnc.NAME) is asked
 
 
 GOOD = [
