@@ -10,6 +10,7 @@ import hashlib
 import re
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 INDEX = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Selkies</title>\
@@ -124,6 +125,15 @@ class Server:
         """Nothing listens afterwards, and nobody is connected."""
         self.stop()
         self._path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[None]:
+    """A connection whose other end nobody has any more, as a line that died leaves it."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        connection.sendall(b"GET /desktop/api/websockets HTTP/1.1\r\nSec-WebSocket-Key: eA==\r\n\r\n")
+        yield
 
 
 def accepted(head: str) -> bytes:

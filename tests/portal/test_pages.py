@@ -8,6 +8,8 @@ import re
 import shutil
 from pathlib import Path
 
+from visomaster_host.choices import Screen
+
 from tests.portal import rig
 
 HTML = {"Accept": "text/html"}
@@ -37,13 +39,31 @@ def test_every_asset_of_a_page_is_there(portal: rig.Portal) -> None:
             assert portal.inside(asset).status == 200
 
 
-def test_the_desktop_opens_connected_and_scaled(portal: rig.Portal) -> None:
-    """x11vnc refuses to be resized, so the picture is."""
+def test_the_desktop_opens_connected_and_follows_the_window(portal: rig.Portal) -> None:
+    """At once, and for a slow line with fewer colours; what x11vnc alone needs is no part of it."""
     place = portal.inside("/vnc/").headers["location"]
-    assert place == "vnc.html?autoconnect=1&path=vnc/websockify&resize=scale&reconnect=1&reconnect_delay=1000"
+    assert place == "vnc.html?autoconnect=1&path=vnc/websockify&resize=remote&reconnect=1&reconnect_delay=1000"
+    assert portal.inside("/vnc/?slow=yes").headers["location"] == f"{place}&quality=2&compression=6"
     assert portal.inside("/vnc").headers["location"] == "vnc/"
-    assert b"../assets/novnc.js" in portal.inside("/vnc/vnc.html").body
-    assert portal.inside("/assets/novnc.js").status == 200
+    page = portal.inside("/vnc/vnc.html").body.decode()
+    ours = re.findall(r'"\.\.(/assets/[^"]+)"', page)
+    assert ours == ["/assets/novnc.css", "/assets/novnc.js", "/assets/novnc_size.js"]
+    for asset in (*ours, "/assets/novnc_x11vnc.js"):
+        assert portal.inside(asset).status == 200
+
+
+def test_the_guides_desktop_is_fitted_to_the_window(folder: Path) -> None:
+    """x11vnc refuses to be resized, and needs help with what is copied."""
+    with rig.running(folder, rig.wanted(token=rig.TOKEN), screen=Screen.GUIDE) as portal:
+        assert "&resize=scale&" in portal.inside("/vnc/").headers["location"]
+        page = portal.inside("/vnc/vnc.html").body
+        assert b"novnc_x11vnc.js" in page and b"novnc_size.js" not in page
+
+
+def test_the_stream_has_a_place_of_its_own(portal: rig.Portal) -> None:
+    """Behind the login as all else."""
+    assert portal.inside("/desktop").headers["location"] == "desktop/"
+    assert portal.get("/desktop/").status == 401
 
 
 def test_the_progress_of_a_fetch(portal: rig.Portal) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from visomaster_host.portal.viewers import viewers
 
 from tests.portal import browser, rig, stream
 
@@ -162,6 +163,33 @@ def test_one_has_the_desktop(
     expect_drawn(tab)  # nobody is there any more: there is nothing to ask
     assert selkies.said[0] == "r,1280x800,primary"
     assert "r,800x1732,primary" in selkies.said, "a phone's window asks for a desktop too small to work in"
+
+
+OPENED = "sessionStorage.getItem('visomaster-stream')"
+
+
+def tab_that_had(context: BrowserContext, connection: str) -> Page:
+    """A tab that begins with what a tab with this connection keeps: one that is loaded again, or its duplicate."""
+    page = context.new_page()
+    page.add_init_script(f"{OPENED} ?? sessionStorage.setItem('visomaster-stream', '{connection}')")
+    return page
+
+
+def test_what_is_left_of_a_tabs_own_connection(
+    portal: rig.Portal, selkies: stream.Server, visitor: BrowserContext
+) -> None:
+    """On a line that died, it is there for a while: loaded again, the page does not ask. A tab's duplicate asks."""
+    path = rig.sockets(portal.folder) / "selkies.sock"
+    with stream.opened(path):
+        rig.wait_until(lambda: len(viewers(path)["viewers"]) == 1, "the connection")
+        left = viewers(path)["viewers"][0]
+        page = tab_that_had(visitor, left)
+        page.goto(f"http://127.0.0.1:{portal.port}/desktop/?token={rig.TOKEN}")
+        expect_drawn(page)
+    browser.wait_for(page, f"{OPENED} !== '{left}'")
+    duplicate = tab_that_had(visitor, str(page.evaluate(OPENED)))
+    duplicate.goto(page.url)
+    duplicate.get_by_text("is open elsewhere").wait_for()
 
 
 def test_it_comes_back(portal: rig.Portal, selkies: stream.Server, visitor: BrowserContext) -> None:
