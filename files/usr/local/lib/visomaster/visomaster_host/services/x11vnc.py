@@ -15,7 +15,7 @@ TUNING = (
     *("-forever", "-shared", "-repeat", "-xkb", "-nolookup"),
     *("-noncache", "-noscr", "-nowf", "-wait", "5", "-defer", "0", "-readtimeout", "10", "-sb", "0"),
 )
-"""As measured (docs/decisions/0006): short waits for low latency, no scroll and wireframe guesses, which only add to it.
+"""As measured (docs/decisions/0006): short waits for latency, no scroll and wireframe guesses, which only add to it.
 Not `-threads`: a little faster, but it leaks a thread and a file with viewers that go. A viewer that stops in the
 middle of a message holds up the others; `-readtimeout` bounds that."""
 
