@@ -112,13 +112,18 @@ format: .venv/.installed ## Let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-COMPILE := env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(BIN)/uv pip compile pyproject.toml --no-config \
+COMPILE := env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(BIN)/uv pip compile --no-config \
 	--python-version 3.10 --universal --generate-hashes --only-binary :all: --no-header --quiet
+SELKIES := files/usr/local/lib/visomaster/stream/selkies
+# What Selkies runs without: a faster loop, figures about NVIDIA's cards, a parser for building.
+SELKIES_WITHOUT := uvloop nvidia-ml-py pycparser
 
 lock: .venv/.installed ## Renew all locks of packages; APP=NAME: that application's, and its Conda lock; SETS=NAMES: only those
 ifeq ($(APP)$(SETS),)
-	$(COMPILE) --output-file requirements.txt
-	$(COMPILE) --group dev --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml --output-file requirements.txt
+	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.txt
+	printf '%s\n' $(SELKIES_WITHOUT) | $(COMPILE) $(SELKIES).in --fork-strategy fewest --no-annotate --excludes /dev/stdin \
+		--output-file $(SELKIES).txt
 endif
 	@$(BIN)/python -m locks $(APP) --sets "$(SETS)" --mirrors "$(MIRRORS)"
 

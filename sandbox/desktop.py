@@ -107,11 +107,11 @@ def _running(desktop: Desktop) -> bool:
 def _run(desktop: Desktop, image: str) -> None:
     docker("rm", "--force", "--volumes", desktop.container)
     options = [f"--name={desktop.container}", f"--label={LABEL}=1", f"--label={UP_LABEL}={image}"]
-    port = desktop.variant.port
-    options += [f"--publish=127.0.0.1:{port}:{port}"]
+    ports = desktop.variant.ports
+    options += [f"--publish=127.0.0.1:{port}:{port}" for port in ports]
     options += [f"--env=VISOMASTER_MIRRORS={mirrors(assets.bridge_url())}"]
     # As Vast tells a container its address outside: what visomaster-credentials prints can be opened.
-    options += ["--env=PUBLIC_IPADDR=127.0.0.1", f"--env=VAST_TCP_PORT_{port}={port}"]
+    options += ["--env=PUBLIC_IPADDR=127.0.0.1", *(f"--env=VAST_TCP_PORT_{port}={port}" for port in ports)]
     with step(f"starting {desktop.container}"):
         docker("run", "--detach", *options, image)
 

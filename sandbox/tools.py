@@ -9,6 +9,7 @@ from pathlib import Path
 from sandbox.shell import CACHE, apt_install, as_root, lock, run, step
 
 PROGRAMS = {
+    "Xtigervnc": "tigervnc-standalone-server",
     "Xvfb": "xvfb",
     "chromium": "chromium",
     "openssl": "openssl",

@@ -53,17 +53,20 @@ VNC = ("openssl",)
 PORTAL = ("caddy", "haproxy", "openssl")
 
 STREAM = (
-    "libgbm1",
-    "libpixman-1-0",
-    "libpulse0",
-    "libxkbcommon0",
-    "pulseaudio",
+    *("libgbm1", "libpixman-1-0", "libpulse0", "libxkbcommon0"),  # what Selkies' wheels leave to the distribution
+    *("libdbus-1-3", "libltdl7", "liborc-0.4-0", "libsndfile1", "libsoxr0", "libspeexdsp1", "libtdb1", "libwrap0"),
+    *("libx11-xcb1", "pulseaudio-utils"),  # pactl and paplay, to see whether there is sound
 )
-"""What a portal's desktop is streamed with: the libraries that Selkies' wheels leave to the distribution, and sound."""
+"""What a portal's desktop is streamed with; what PulseAudio's server is linked to, among it."""
 
 PORTAL_UNPACKED = ("novnc", "python3-websockify")
 PORTAL_UNPACKED_PATHS = ("usr/lib/python3/dist-packages/websockify", "usr/share/novnc")
 """Packages of which the portal needs these paths alone: `operations.debian_files` says why."""
+
+STREAM_UNPACKED = (*PORTAL_UNPACKED, "pulseaudio")
+STREAM_UNPACKED_PATHS = ("usr/bin/pulseaudio", "usr/lib", "usr/share/novnc")
+"""The same where the desktop is streamed: installed, PulseAudio brings 36 MB for echo cancelling and its like. Its
+modules are in a folder that is called after its version."""
 
 
 @dataclass(frozen=True, kw_only=True)

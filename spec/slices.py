@@ -22,6 +22,8 @@ from spec.packages import (
     PORTAL_UNPACKED_PATHS,
     SCREEN,
     STREAM,
+    STREAM_UNPACKED,
+    STREAM_UNPACKED_PATHS,
     SYSTEM,
     VNC,
 )
@@ -60,14 +62,16 @@ def _access(settings: Settings, release: Release) -> Slice:
     kind = settings.variant.access
     portal = kind is Access.PORTAL
     stream = portal and settings.screen is Screen.TIGERVNC
+    files = (STREAM_UNPACKED, STREAM_UNPACKED_PATHS) if stream else (PORTAL_UNPACKED, PORTAL_UNPACKED_PATHS)
+    unpacked, unpacked_paths = files
     wanted = (*(PORTAL if portal else VNC), *(STREAM if stream else ()))
     return {
         "kind": kind,
         "packages": package_names(wanted, release),
         "repository": CADDY if portal and release in LACKS_CADDY else None,
-        "unpacked": PORTAL_UNPACKED if portal else (),
-        "unpacked_paths": PORTAL_UNPACKED_PATHS if portal else (),
-        "selkies": SELKIES if stream else None,
+        "unpacked": unpacked if portal else (),
+        "unpacked_paths": unpacked_paths if portal else (),
+        "streaming": SELKIES if stream else None,
         "index": settings.accelerator.index,
         "mirrors": settings.mirrors,
     }

@@ -27,6 +27,7 @@ SELKIES = Wheels(
     without=(
         "bin",  # commands for the Python of an environment that is gone
         "pcmflux.libs/*",  # 99 MB: libpulse and all it is made of
+        *("PIL/_avif.*", "pillow.libs/libavif-*"),  # 5 MB for one kind of picture
         "selkies/selkies_web/jsdb",  # 8 MB about gamepads, which are off
         "*/test",
         "*/tests",

@@ -26,12 +26,12 @@ def access(
     repository: Repository | None,
     unpacked: tuple[str, ...],
     unpacked_paths: tuple[str, ...],
-    selkies: Wheels | None,
+    streaming: Wheels | None,
     index: str,
     mirrors: Mapping[str, str],
 ) -> None:
     """What `kind` of access needs beside the desktop: the distribution's `packages`, with `repository` where it lacks
-    one of them, of the packages `unpacked` these paths alone, and `selkies` from `index` where the desktop is streamed.
+    one of them, of the packages `unpacked` these paths alone, and what does the `streaming` from `index`.
     """
     match kind:
         case Access.VNC:
@@ -44,17 +44,17 @@ def access(
             distribution.installed(name="Install packages", names=packages)
             account.system(name=f"Create user {users.PAGES}", user=users.PAGES)
             debian_files.unpacked(
-                name="Unpack noVNC and websockify",
+                name=f"Unpack {', '.join(unpacked)}",
                 packages=unpacked,
                 paths=unpacked_paths,
                 dest=str(paths.UNPACKED),
             )
         case _:
             assert_never(kind)
-    if selkies:
+    if streaming:
         wheels.unpacked(
             name="Install Selkies",
-            wanted=selkies,
+            wanted=streaming,
             dest=str(paths.SELKIES),
             index=index,
             mirrors=mirrors,

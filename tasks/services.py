@@ -9,7 +9,7 @@ from dataclasses import replace
 from pyinfra import host
 from pyinfra.api import deploy
 from visomaster_host import paths, users
-from visomaster_host.choices import PORT, ModelsAt
+from visomaster_host.choices import PORT, TLS_PORT, ModelsAt
 from visomaster_host.host import Host
 from visomaster_host.service import Service
 from visomaster_host.services import known, services_of, source_of
@@ -118,15 +118,16 @@ def started_from(service: Service, description: Host) -> str:
     """`made_from` of `service` on the host so described. Another public port is nothing to one that is not given it,
     such as the program a person works with."""
     given_port = service.public == description.access
-    given = description if given_port else replace(description, port=PORT[description.access])
-    return made_from(service, given.as_json(), given.port)
+    tls_port = TLS_PORT if description.tls_port else 0
+    given = description if given_port else replace(description, port=PORT[description.access], tls_port=tls_port)
+    return made_from(service, given.as_json(), given.public_ports)
 
 
-def made_from(service: Service, facts: str, port: int) -> str:
+def made_from(service: Service, facts: str, ports: Sequence[int]) -> str:
     """A digest of what `service` is started from. As part of its configuration it makes supervisord start the service
-    anew when a newer playbook or another variant brings other code, pages or `facts`; a steady one with another public
-    `port` alone, and what it reads by itself."""
-    whole = hashlib.sha256(str(port).encode() if service.steady else facts.encode())
+    anew when a newer playbook or another variant brings other code, pages or `facts`; a steady one with other public
+    `ports` alone, and what it reads by itself."""
+    whole = hashlib.sha256(" ".join(map(str, ports)).encode() if service.steady else facts.encode())
     whole.update(tree.digest(_sources(service)).encode())
     return whole.hexdigest()[:16]
 

@@ -74,12 +74,12 @@ class Template:
     @property
     def env(self) -> str:
         """The console's Docker options: ports and variables. `OPEN_BUTTON_TOKEN=1` asks Vast to generate one."""
-        port = self.variant.port
+        published = " ".join(f"-p {port}:{port}" for port in self.variant.ports)
         match self.variant.access:
             case Access.VNC:
-                return f"-p {port}:{port}"
+                return published
             case Access.PORTAL:
-                return f"-p {port}:{port} -e OPEN_BUTTON_PORT={port} -e OPEN_BUTTON_TOKEN=1"
+                return f"{published} -e OPEN_BUTTON_PORT={self.variant.port} -e OPEN_BUTTON_TOKEN=1"
 
     @property
     def disk(self) -> int:

@@ -33,6 +33,9 @@ PORT = 11111
 PUBLISHED = f"--publish=127.0.0.1::{PORT}"
 PICTURES = Path(os.environ["PORTAL_TEST_PICTURES"]) if "PORTAL_TEST_PICTURES" in os.environ else None
 
+DRAWN = "document.getElementById('status-display')?.classList.contains('hidden') && !document.getElementById('told')"
+"""Selkies takes the word off the picture when the first one was drawn; what we tell is away, too."""
+
 PHOTOGRAPH = """
 import sys
 from PySide6.QtCore import QBuffer
@@ -116,9 +119,16 @@ class Portal(Container):
         assert re.fullmatch(f"{re.escape(self.url)}/~[A-Za-z0-9_-]{{22}}/", page.url)
 
     def open_desktop(self, page: Page) -> None:
-        """Follow the index's link and wait until noVNC has the screen."""
+        """Follow the index's link and wait until the stream's first picture is there."""
         page.get_by_role("link", name="Open the desktop").click()
-        browser.wait_for(page, f"document.querySelector('{pictures.CANVAS}')?.width === 1920", 90)
+        page.wait_for_url("**/desktop/")
+        browser.wait_for(page, DRAWN, 90)
+
+    def open_vnc(self, page: Page) -> None:
+        """Go from the index to the other view, and wait until noVNC has the screen in the window's size."""
+        page.goto(f"{page.url}vnc/")
+        fits = f"document.querySelector('{pictures.CANVAS}')?.width === innerWidth"
+        browser.wait_for(page, fits, 90)
 
     def screen(self) -> Image.Image:
         """The screen as the host has it."""
@@ -126,8 +136,13 @@ class Portal(Container):
         picture = docker("exec", f"--user={users.DESKTOP}", *display, self.name, str(paths.PYTHON), "-c", PHOTOGRAPH)
         return Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
 
+    def streamed(self, page: Page) -> bool:
+        """Whether the browser plays the host's screen: a cursor and the page's own handle apart, not an empty one."""
+        seen = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        return pictures.colours(seen) > 100 and pictures.difference(seen, self.screen()) < 0.002
+
     def shown(self, page: Page) -> bool:
-        """Whether the browser shows the host's screen: a blinking cursor apart at most, and not an empty one."""
+        """Whether noVNC shows the host's screen: a blinking cursor apart at most, and not an empty one."""
         if page.locator(pictures.CANVAS).count() == 0:
             return False
         seen = pictures.of_canvas(page)

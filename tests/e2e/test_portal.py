@@ -18,9 +18,10 @@ from visomaster_host import paths, users
 
 from sandbox import desktop
 from sandbox.engine import docker_command
-from tests.e2e.browser_portal import PICTURES, Portal, portal, press_keys, slow_assets, until, visitor
+from tests.e2e.browser_portal import DRAWN, PICTURES, Portal, portal, press_keys, slow_assets, until, visitor
 from tests.e2e.dockerfile import Build, built
 from tests.e2e.machine import docker, host_suite, run
+from tests.e2e.stream_portal import LISTEN, copied_here, copy_here, heard, play_a_tone
 from tests.portal import browser, pictures, rig
 
 if TYPE_CHECKING:
@@ -38,7 +39,16 @@ RATE = 200_000
 """Bytes a second for each connection of a slowed fetch: 46 MB then take some 20 s."""
 LOST = 1_000_000
 """Bytes that a kill may cost here: what all connections together receive in half a second."""
-LOGS = ("visomaster_app", "visomaster_app_err", "x11vnc", "websockify", "caddy", "portal", "visomaster_front")
+LOGS = (
+    "visomaster_app",
+    "visomaster_app_err",
+    "x11vnc",
+    "selkies",
+    "websockify",
+    "caddy",
+    "portal",
+    "visomaster_front",
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +84,7 @@ def page(chromium: Browser, ready: Portal) -> Iterator[Page]:
     with browser.page(chromium, complain=False) as opened:
         ready.enter(opened)
         browser.save(opened, PICTURES, "alt-index")
-        ready.open_desktop(opened)
+        ready.open_vnc(opened)
         yield opened
 
 
@@ -92,17 +102,17 @@ def test_the_desktop_is_in_the_browser(ready: Portal, page: Page) -> None:
     browser.save(page, PICTURES, "alt-desktop")
     box = page.locator(pictures.CANVAS).bounding_box()
     assert box is not None
-    assert (box["width"], box["height"]) == (1280, 720)
+    assert (box["width"], box["height"]) == (1280, 800)
 
 
 def test_keys_and_clicks_reach_the_program(ready: Portal, page: Page) -> None:
     """What is typed and clicked in the browser is in the program's own log."""
     box = page.locator(pictures.CANVAS).bounding_box()
     assert box is not None
-    page.mouse.click(box["x"] + 860, box["y"] + 340)  # the window shows two thirds of the screen's size
+    page.mouse.click(box["x"] + 860, box["y"] + 340)
     until(lambda: "CLICK" in program_log(ready), "the click")
     clicks = [line.split()[1:] for line in program_log(ready).splitlines() if line.startswith("CLICK")]
-    assert [abs(int(x) - 1290) < 2 and abs(int(y) - 510) < 2 for x, y in clicks] == [True], clicks
+    assert [abs(int(x) - 860) < 2 and abs(int(y) - 340) < 2 for x, y in clicks] == [True], clicks
     press_keys(page, "Grüße & 42 €")
     until(lambda: "TEXT 'Grüße & 42 €'" in program_log(ready), "the text")
     until(lambda: ready.shown(page), "the host's picture in the browser")
@@ -111,6 +121,91 @@ def test_keys_and_clicks_reach_the_program(ready: Portal, page: Page) -> None:
 
 def program_log(box: Portal) -> str:
     return box.output("cat", f"{paths.PORTAL_LOGS}/visomaster_app.log")
+
+
+# -- the stream
+
+
+def test_one_has_the_stream(ready: Portal, chromium: Browser) -> None:
+    """Real Selkies: a second visitor asks first, and Selkies killed under him is there again, with the page."""
+    with browser.page(chromium, complain=False) as first, browser.page(chromium, complain=False) as second:
+        for opened in (first, second):
+            ready.enter(opened)
+        ready.open_desktop(first)
+        second.get_by_role("link", name="Open the desktop").click()
+        second.get_by_role("button", name="Use it here").click()
+        browser.wait_for(second, DRAWN)
+        first.get_by_text("used elsewhere now").wait_for()
+        ready.output("pkill", "--signal=KILL", "--full", "visomaster_host.selkies")
+        second.get_by_text("is not there at the moment").wait_for()
+        browser.wait_for(second, DRAWN)
+
+
+@pytest.fixture(scope="module")
+def stream(chromium: Browser, ready: Portal) -> Iterator[Page]:
+    """The desktop as the index opens it where the browser can play it; the page complains of nothing, and asks no other
+    host.
+    """
+    asked: set[str] = set()
+    with browser.page(chromium) as opened:
+        opened.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        opened.add_init_script(LISTEN)
+        opened.on("request", lambda request: asked.add(request.url.removeprefix("blob:").partition("/~")[0]))
+        ready.enter(opened)
+        ready.open_desktop(opened)
+        yield opened
+    assert {url for url in asked if not url.startswith("data:")} - {f"{ready.url}/?token={QUOTED}"} <= {
+        ready.url,
+        *(url for url in asked if re.fullmatch(re.escape(ready.url) + "/[0-9a-f-]{36}", url)),  # what it made by itself
+    }
+
+
+def test_the_stream_follows_the_window(ready: Portal, stream: Page) -> None:
+    """Larger and smaller, and a phone's window, which is too small to work in."""
+    for width, height, wanted in ((1600, 900, (1600, 900)), (1024, 700, (1024, 700)), (390, 844, (800, 1732))):
+        stream.set_viewport_size({"width": width, "height": height})
+        until(lambda: ready.screen().size == wanted, f"a screen of {wanted}", seconds=10)  # noqa: B023 - called here
+        browser.save(stream, PICTURES, f"alt-stream-{width}")
+    stream.set_viewport_size(browser.DESKTOP)
+    until(lambda: ready.screen().size == (1280, 800), "the screen as before", seconds=10)
+    until(lambda: ready.streamed(stream), "the host's picture in the browser")
+
+
+def test_the_streams_keys_and_clipboard(ready: Portal, stream: Page) -> None:
+    """Letters of many scripts as keys, as an input method has them, and as what is copied here or there."""
+    text = "Grüße 東京 😀 €"
+    stream.mouse.click(860, 740)
+    press_keys(stream, "äß€Ö Съешь")
+    until(lambda: "TEXT 'äß€Ö Съешь'" in program_log(ready), "keys")
+    stream.keyboard.press("Control+a")
+    stream.keyboard.insert_text("東京")
+    until(lambda: program_log(ready).rstrip().endswith("TEXT '東京'"), "what an input method has")
+    stream.keyboard.press("Control+a")
+    copy_here(stream, text)
+    until(lambda: pasted(ready, stream, text), "what was copied here, pasted there")
+    copy_here(stream, "something else")
+    stream.keyboard.press("Control+a")
+    stream.keyboard.press("Control+c")
+    until(lambda: copied_here(stream) == text, "what was copied there, here")
+
+
+def pasted(box: Portal, opened: Page, text: str) -> bool:
+    """Paste over all that is in the field; what is copied here is there some moments later."""
+    for key in ("Control+a", "Control+v"):
+        opened.keyboard.press(key)
+    opened.wait_for_timeout(200)
+    return program_log(box).rstrip().endswith(f"TEXT '{text}'")
+
+
+def test_the_stream_is_heard(ready: Portal, stream: Page) -> None:
+    """A tone of the program's user, after a click in the page: as loud, and of that frequency."""
+    stream.mouse.click(900, 300)
+    tone = play_a_tone(ready.name)
+    try:
+        until(lambda: abs(heard(stream)[0] - 0.259) < 0.02 and abs(heard(stream)[1] - 440) < 8, "the tone", seconds=20)
+    finally:
+        ready.output("pkill", "pacat")
+        tone.wait(10)
 
 
 def test_every_log_opens(ready: Portal, chromium: Browser) -> None:
@@ -286,7 +381,7 @@ def test_the_fetch_is_seen_and_survives_a_kill(fetching: Portal, chromium: Brows
         browser.save(opened, PICTURES, "s-def-ready")
         until(lambda: fetching.status("/ready") == 200, "ready")
         fetching.open_desktop(opened)
-        until(lambda: fetching.shown(opened), "the host's picture in the browser")
+        until(lambda: fetching.streamed(opened), "the host's picture in the browser")
     assert "100% 6 of 6 files" in docker("logs", fetching.name), "it does not show in the container's log"
     print(f"\nportal after {took:.1f} s; seen {seen} %; killed with {before:,} bytes, went on from {after:,}")
     assert re.findall(r"^MODELS .*$", program_log(fetching), re.MULTILINE)[:1] == ["MODELS 6 of 7"]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("running")
 
 SECRETS = {Access.VNC: "vnc-password", Access.PORTAL: "portal-token"}
 OWNERS = {"portal": "haproxy", "vnc": users.DESKTOP}
-"""Who listens on the public port."""
+"""Who listens on the public ports."""
 
 LOOPBACK = ("127.", "[::1]", "[::ffff:127.")
 PLATFORM = ('"sshd"', '"jupyter')
@@ -70,8 +70,8 @@ def test_services_have_no_privileges(host: Any, described: Host) -> None:
     assert [processes[pid].command for pid in ours if processes[pid].user == "root"] == []
 
 
-def test_only_the_promised_port_is_public(host: Any, described: Host) -> None:
-    """Nothing but the promised port can be reached from outside.
+def test_only_the_promised_ports_are_public(host: Any, described: Host) -> None:
+    """Nothing but the promised ports can be reached from outside.
 
     Decided from the socket table with owners: sshd and Jupyter are the platform's, and programs of a supervisord that
     the box had before are theirs. Everything else is ours.
@@ -87,11 +87,12 @@ def test_only_the_promised_port_is_public(host: Any, described: Host) -> None:
         and not any(name in line for name in PLATFORM)
         and not theirs.intersection(map(int, re.findall("pid=([0-9]+)", line)))
     }
-    assert list(public) == [str(described.port)], public
+    assert public.keys() == {str(port) for port in described.public_ports}, public
     # By the socket's user: in a container without ptrace even root is told no process of somebody else's socket.
     owner = host.user(OWNERS[described.access]).uid
-    for line in host.check_output(f"ss -H -l -t -n -e sport = :{described.port}").splitlines():
-        assert f" uid:{owner} " in line, line
+    for port in described.public_ports:
+        for line in host.check_output(f"ss -H -l -t -n -e sport = :{port}").splitlines():
+            assert f" uid:{owner} " in line, line
 
 
 def test_no_udp_is_public(host: Any) -> None:

@@ -14,7 +14,7 @@ from visomaster_host.services import services_for
 from spec.application import load_application
 from spec.distribution import Release, package_names
 from spec.layer import IMAGE_LAYERS, Layer
-from spec.packages import DESKTOP, PORTAL, SCREEN, SYSTEM, VNC
+from spec.packages import DESKTOP, PORTAL, SCREEN, STREAM, SYSTEM, VNC
 from spec.program import GitSource
 from spec.variant import VARIANTS, Variant
 from tests.plan.fake import CANARY, Operation, on, plan
@@ -59,11 +59,12 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
         case Layer.DESKTOP:
             names = ["Install packages", "Configure Fluxbox"]
         case Layer.ACCESS:
-            portal = ["Create user visomaster-portal", "Unpack noVNC and websockify"]
+            portal = ["Create user visomaster-portal", "Unpack novnc, python3-websockify, pulseaudio"]
             programs = portal if variant.access is Access.PORTAL else ["Remove the portal's programs"]
             trust = ["Install what checks a key", "Trust Caddy's own repository"]
             lacking = variant.access is Access.PORTAL and release is Release.JAMMY
-            names = [*(trust if lacking else []), "Install packages", *programs]
+            streaming = "Install Selkies" if variant.access is Access.PORTAL else "Remove Selkies"
+            names = [*(trust if lacking else []), "Install packages", *programs, streaming]
         case Layer.APPLICATION:
             assert isinstance(SANDBOX.source, GitSource)
             names = [f"Check out sandbox at {SANDBOX.source.commit[:12]}", "Keep the guide out of git's sight"]
@@ -164,7 +165,7 @@ def test_every_file_states_owner_group_and_mode(plans: Plans, variant: Variant) 
 @pytest.mark.parametrize("release", Release, ids=lambda release: release.name.lower())
 def test_packages_have_the_names_of_the_release(plans: Plans, variant: Variant, release: Release) -> None:
     """An old name resolves through Provides, and would be installed again by each run."""
-    access = VNC if variant.access is Access.VNC else PORTAL
+    access = VNC if variant.access is Access.VNC else (*PORTAL, *STREAM)
     parts = {
         Layer.SYSTEM: (*SYSTEM, *SANDBOX.system),
         Layer.DESKTOP: (*DESKTOP, *SCREEN[Screen.TIGERVNC]),

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from visomaster_host import login as logins
-from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.choices import Access, ModelsAt, Screen
 from visomaster_host.files import Owner
 from visomaster_host.portal import apply, front, pages, tls
 from visomaster_host.portal.config import offered
@@ -63,9 +63,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def ask(port: int, target: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
-    """One request to `port` of loopback, sent as it is written."""
+def ask(
+    port: int, target: str, headers: Mapping[str, str] | None = None, method: str = "GET", *, secure: bool = False
+) -> Answer:
+    """One request to `port` of loopback, sent as it is written; with `secure` over TLS, whatever the certificate."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    if secure:
+        context = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context)
     try:
         connection.request(method, target, headers=dict(headers or {}))
         response = connection.getresponse()
@@ -132,6 +137,7 @@ class Portal:
     """A running portal and what a test wants to know of it."""
 
     port: int
+    tls_port: int
     folder: Path
     wanted: apply.Wanted
     places: apply.Places
@@ -187,6 +193,10 @@ class Portal:
         """One request of a logged in browser, to `target` below the session's path."""
         return self.get(self.base + target, {"Cookie": self.cookie, **(headers or {})}, method)
 
+    def over_tls(self, target: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
+        """One request to the port that always speaks TLS."""
+        return ask(self.tls_port, target, headers, method, secure=True)
+
     def raw(self, request: bytes) -> bytes:
         """Everything that comes back for these bytes until the end, or two quiet seconds."""
         answer = b""
@@ -215,8 +225,8 @@ def sockets(folder: Path) -> Path:
     return Path(tempfile.gettempdir(), "vm-" + hashlib.sha256(str(folder).encode()).hexdigest()[:12])
 
 
-def places(folder: Path, port: int, websockify: int) -> apply.Places:
-    """Everything of a portal below `folder`."""
+def places(folder: Path, port: int, websockify: int, screen: Screen = Screen.TIGERVNC) -> apply.Places:
+    """Everything of a portal below `folder`, which speaks TLS on any other port besides."""
     novnc = folder / "novnc"
     novnc.mkdir(exist_ok=True)
     (novnc / "vnc.html").write_text("<title>noVNC</title><script></script>", encoding="utf-8")
@@ -229,18 +239,25 @@ def places(folder: Path, port: int, websockify: int) -> apply.Places:
         description=folder / "portal.json",
         share=SHARE,
         novnc=Path(os.environ.get("PORTAL_TEST_NOVNC", novnc)),
+        stream_web=folder / "selkies_web",
         certificates=folder / "certificates",
         instance=tls.Pair(certificate=folder / "instance.crt", key=folder / "instance.key"),
         program=CADDY,
         port=port,
+        tls_port=free_port(),
+        screen=screen,
         websockify=f"127.0.0.1:{websockify}",
         listen=f"unix/{sockets(folder) / 'caddy.sock'}",
+        tls_listen=f"unix/{sockets(folder) / 'caddy-tls.sock'}",
+        stream=f"unix/{sockets(folder) / 'selkies.sock'}",
         pages=f"unix/{sockets(folder) / 'pages.sock'}",
     )
 
 
 @contextmanager
-def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iterator[Portal]:
+def running(
+    folder: Path, wanted: apply.Wanted, port: int | None = None, screen: Screen = Screen.TIGERVNC
+) -> Iterator[Portal]:
     """A portal below `folder` for `wanted`, on `port` or any; everything it started has ended afterwards."""
     with ExitStack() as stack:
         websockify = StandIn()
@@ -260,18 +277,25 @@ def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iter
             ends=lambda: list(ends),
         )
         port = port or free_port()
-        where = places(folder, port, websockify.port)
+        where = places(folder, port, websockify.port, screen)
         where.sessions.mkdir(exist_ok=True)
         login = apply.login(wanted)
         sessions = Sessions(where.sessions / login.sessions, login.path)
-        site = pages.Site(sources=sources, templates=SHARE / "templates", sessions=sessions, cookie=login.cookie)
+        site = pages.Site(
+            sources=sources,
+            templates=SHARE / "templates",
+            sessions=sessions,
+            cookie=login.cookie,
+            stream=sockets(folder) / "selkies.sock",
+        )
         server = stack.enter_context(pages.Server(site, sockets(folder) / "pages.sock"))
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         stack.callback(server.shutdown)
         prepared = apply.prepare(wanted, where)
-        processes = stack.enter_context(serving(prepared, folder, port))
+        processes = stack.enter_context(serving(prepared, folder, port, where.tls_port))
         yield Portal(
             port=port,
+            tls_port=where.tls_port,
             folder=folder,
             wanted=wanted,
             places=where,
@@ -285,17 +309,19 @@ def running(folder: Path, wanted: apply.Wanted, port: int | None = None) -> Iter
 
 
 @contextmanager
-def serving(prepared: apply.Prepared, folder: Path, port: int) -> Iterator[tuple[int, ...]]:
-    """Caddy behind HAProxy, which listens on `port`, as supervisord would run them; gives their process numbers."""
+def serving(prepared: apply.Prepared, folder: Path, port: int, tls_port: int) -> Iterator[tuple[int, ...]]:
+    """Caddy behind HAProxy, which listens on both ports, as supervisord would run them; gives their process numbers."""
     (folder / "log").mkdir(exist_ok=True)
     sockets(folder).mkdir(exist_ok=True)
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, sockets(folder), ignore_errors=True)
-        listener = stack.enter_context(front.listen(port, ME, "127.0.0.1"))
+        plain, secure = (stack.enter_context(front.listen(one, ME, "127.0.0.1")).fileno() for one in (port, tls_port))
         caddy = stack.enter_context(_program(prepared.command, prepared.environment, folder / "log/caddy.log"))
-        variables = front.variables(listener.fileno(), sockets(folder) / "caddy.sock")
+        variables = front.variables(
+            (plain, secure), (sockets(folder) / "caddy.sock", sockets(folder) / "caddy-tls.sock")
+        )
         command = front.command(HAPROXY, SHARE.parent / "front/haproxy.cfg")
-        haproxy = stack.enter_context(_program(command, variables, folder / "haproxy.log", listener.fileno()))
+        haproxy = stack.enter_context(_program(command, variables, folder / "haproxy.log", plain, secure))
         wait_for_answer(port, (caddy, haproxy))
         yield caddy.pid, haproxy.pid
 

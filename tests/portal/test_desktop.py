@@ -1,4 +1,4 @@
-"""A desktop in the browser: noVNC, websockify, x11vnc and Xvfb as they are on a host, with a terminal to type
+"""The guide's desktop in the browser: noVNC, websockify, x11vnc and Xvfb as they are on a host, with a terminal to type
 into.
 
 PORTAL_TEST_UNPACKED=FOLDER is where noVNC and websockify were unpacked to (operations/debian_files.py).
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from visomaster_host.choices import Screen
 from visomaster_host.services.x11vnc import NO_IPV6, TUNING
 
 from sandbox import tools
@@ -98,7 +99,7 @@ def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
         until(lambda: subprocess.run(answers, capture_output=True, check=False).returncode == 0, "Xvfb")
         start("xterm", "-geometry", "100x30+100+100", "-fs", "14", "-e", "sh")
         vnc = x11vnc()
-        with rig.running(folder, rig.wanted(token=rig.TOKEN)) as portal:
+        with rig.running(folder, rig.wanted(token=rig.TOKEN), screen=Screen.GUIDE) as portal:
             portal.websockify.close()
             port = portal.websockify.port
             rig.wait_for_port(

@@ -67,6 +67,9 @@ def cookies(portal: rig.Portal) -> dict[str, tuple[str, bool]]:
         "right before a bad one": (f"{name}={session}; {name}={bad}", True),
         "right behind three bad ones": (f"{name}={bad}; {name}={bad}; {name}={bad}; {name}={session}", True),
         "right behind an empty one": (f"{name}=; z=1; {name}={session}", True),
+        "right by its name over TLS": (f"__Secure-{name}={session}", True),
+        "right behind a bad one over TLS": (f"__Secure-{name}={bad}; {name}={session}", True),
+        "with another beginning": (f"__Host-{name}={session}", False),
         "wrong": (f"{name}={session[:-1]}{'x' if session[-1] != 'x' else 'y'}", False),
         "longer": (f"{name}={session}x", False),
         "empty": (f"{name}=", False),
@@ -321,10 +324,11 @@ def test_a_token_that_is_no_secret_leaves_the_portal_closed(folder: Path, token:
 def test_caddy_without_its_environment_lets_nobody_in(folder: Path) -> None:
     """The same Caddyfile, with nothing told to it: every door is shut."""
     port = rig.free_port()
-    prepared = apply.prepare(rig.wanted(token=rig.TOKEN), rig.places(folder, port, 1))
+    places = rig.places(folder, port, 1)
+    prepared = apply.prepare(rig.wanted(token=rig.TOKEN), places)
     kept = {name: value for name, value in prepared.environment.items() if name not in SECRETS}
     bare = apply.Prepared(command=prepared.command, environment=kept, notices=())
-    with rig.serving(bare, folder, port):
+    with rig.serving(bare, folder, port, places.tls_port):
         for target, headers in [
             ("/", {}),
             ("/?token=", {}),

@@ -117,7 +117,7 @@ def test_without_the_pages_the_desktop_still_opens(folder: Path) -> None:
         places = rig.places(folder, rig.free_port(), 1)
         prepared = rig.apply.prepare(portal.wanted, places)
         (rig.sockets(folder) / "pages.sock").unlink()
-        with rig.serving(prepared, folder, places.port):
+        with rig.serving(prepared, folder, places.port, places.tls_port):
             portal.port = places.port
             assert portal.get("/health").status == 200
             assert portal.get("/ready").status == 503

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from visomaster_host.host import Host
 from visomaster_host.portal import probe
-from visomaster_host.problems import NotReady
+from visomaster_host.problems import NotReady, Warned
 
 from tests.portal import rig
 
@@ -23,7 +23,6 @@ HOST = Host(
     models="build",
     port=11111,
     tls_port=11443,
-    screen="1920x1080x24",
     display=":1",
     commit="0",
     services=("visomaster_caddy",),
@@ -76,5 +75,13 @@ def test_nobody_there() -> None:
 def test_caddy_answers(folder: Path, https: bool, said: str) -> None:
     """With and without TLS."""
     with rig.running(folder, rig.wanted(token=rig.TOKEN, enable_https=https)) as portal:
-        host = dataclasses.replace(HOST, port=portal.port)
-        assert probe.caddy(host) == f"port {portal.port} {said}"
+        host = dataclasses.replace(HOST, port=portal.port, tls_port=portal.tls_port)
+        assert probe.caddy(host) == f"port {portal.port} {said}, port {portal.tls_port} over TLS"
+
+
+def test_a_portal_without_its_second_port_warns(folder: Path) -> None:
+    """Who is on the first one is not kept from the desktop."""
+    with rig.running(folder, rig.wanted(token=rig.TOKEN)) as portal:
+        host = dataclasses.replace(HOST, port=portal.port, tls_port=rig.free_port())
+        with pytest.raises(Warned, match=f"port {host.tls_port} does not answer over TLS; port {portal.port} does"):
+            probe.caddy(host)

@@ -295,8 +295,8 @@ def test_what_caddy_refuses_replaces_nothing(folder: Path, monkeypatch: pytest.M
     """Should our own rendering ever be wrong: Caddy is asked first, and what it says is on the page."""
     rendered = render.services_file
 
-    def wrong(services: PortalConfig, cookie: str, *, secure: bool) -> str:
-        return rendered(services, cookie, secure=secure) + ("" if services == rig.OFFERED else "no such directive {\n")
+    def wrong(services: PortalConfig, cookie: str) -> str:
+        return rendered(services, cookie) + ("" if services == rig.OFFERED else "no such directive {\n")
 
     monkeypatch.setattr(render, "services_file", wrong)
     text = "localhost:8080:18080:/:Jupyter"

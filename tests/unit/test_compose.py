@@ -26,7 +26,7 @@ def test_a_service_is_its_variant(name: str) -> None:
     service, variant = COMPOSE["services"][name], VARIANTS[name]
     assert service["profiles"] == [name]
     assert service["image"] == f"${{REPOSITORY:-visomaster}}:{variant.tags()[0]}"
-    assert service["ports"] == [f"${{BIND:-127.0.0.1}}:{variant.port}:{variant.port}"]
+    assert service["ports"] == [f"${{BIND:-127.0.0.1}}:{port}:{port}" for port in variant.ports]
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -32,16 +32,16 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def restarted(path: Path) -> set[str]:
     """The services that an edit of the host's file `path` restarts."""
-    before = {name: made_from(service, "{}", 11111) for name, service in known().items()}
+    before = {name: made_from(service, "{}", (11111, 11443)) for name, service in known().items()}
     with here.local(path).open("a") as file:
         file.write("# other\n")
-    return {name for name, service in known().items() if made_from(service, "{}", 11111) != before[name]}
+    return {name for name, service in known().items() if made_from(service, "{}", (11111, 11443)) != before[name]}
 
 
 def test_another_description_of_the_host_restarts_all() -> None:
     for service in known().values():
-        assert made_from(service, '{"port": 1}', 1) != made_from(service, '{"port": 2}', 2)
-        assert made_from(service, "{}", 11111) == made_from(service, "{}", 11111)
+        assert made_from(service, '{"port": 1}', (1,)) != made_from(service, '{"port": 2}', (2,))
+        assert made_from(service, "{}", (11111, 11443)) == made_from(service, "{}", (11111, 11443))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_an_edit_restarts_those_who_read_it(edited: Path, expected: set[str]) ->
 def test_whatever_else_is_updated_the_port_is_held() -> None:
     """While nobody listens on it, the program's user could, and would be given the token."""
     front = known()["visomaster_front"]
-    assert made_from(front, '{"commit": "a"}', 11111) == made_from(front, '{"commit": "b"}', 11111)
+    assert made_from(front, '{"commit": "a"}', (11111, 11443)) == made_from(front, '{"commit": "b"}', (11111, 11443))
 
 
 @pytest.mark.parametrize(

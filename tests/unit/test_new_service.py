@@ -88,7 +88,19 @@ def asked_alone(host_json: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 def test_readiness_knows_it(host_json: Path) -> None:
     """It stands where its service does, after the window manager's."""
     names = [check.name for check, _ in ready.checks_for(read_host(host_json))]
-    assert names == ["x", "vnc", "window manager", "throwing", "websocket", "port", "portal", "application", "folders"]
+    assert names == [
+        "x",
+        "vnc",
+        "sound",
+        "window manager",
+        "throwing",
+        "websocket",
+        "stream",
+        "port",
+        "portal",
+        "application",
+        "folders",
+    ]
 
 
 def test_readiness_asks_it(asked_alone: Host) -> None:

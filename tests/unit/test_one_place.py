@@ -46,6 +46,7 @@ MAY_STAND_TWICE: Mapping[str, str] = MappingProxyType(
         "/usr/sbin": "of every Unix, no choice of ours",
         "/etc/visomaster/models.json": "sandbox/application stands in for a program of others",
         "fluxbox": "the service, its folder in /etc/visomaster, and the distribution's package",
+        "pulseaudio": "the service, and the distribution's package",
         "portal": "the service, the kind of access, and folders that are called after it",
         "websockify": "the service, its Python package, and what is said to people of it",
         "x11vnc": "the service, and the distribution's package",

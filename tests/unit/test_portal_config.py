@@ -245,7 +245,7 @@ def assert_harmless(config: PortalConfig) -> None:
     for service in config.proxied:
         assert re.fullmatch(r"/[a-z0-9][a-z0-9_-]*", service.prefix)
         assert 0 < service.port < 65536
-    rendered = services_file(config, "C.1_auth_token", secure=False)
+    rendered = services_file(config, "C.1_auth_token")
     assert rendered.count("{") == rendered.count("}")
     assert rendered.count("reverse_proxy ") == len(config.proxied)
     assert all(SAFE_LINE.fullmatch(line) for line in rendered.splitlines())

@@ -57,10 +57,9 @@ def test_a_port_that_somebody_has_is_told_with_his_name() -> None:
 
 
 def test_as_many_connections_as_there_may_be_files() -> None:
-    with front.listen(0, ME) as listener:
-        found = front.variables(listener.fileno(), Path("/run/caddy.sock"))
-        assert found["FRONT_SOCKET"] == str(listener.fileno())
-    assert found["FRONT_CADDY"] == "/run/caddy.sock"
+    found = front.variables((3, 4), (Path("/run/caddy.sock"), Path("/run/caddy-tls.sock")))
+    assert (found["FRONT_SOCKET"], found["FRONT_TLS_SOCKET"]) == ("3", "4")
+    assert (found["FRONT_CADDY"], found["FRONT_CADDY_TLS"]) == ("/run/caddy.sock", "/run/caddy-tls.sock")
     assert 1000 < int(found["FRONT_CONNECTIONS"]) <= front.MOST
     assert (
         found["FRONT_DEAD_AFTER"] == "60s"

@@ -115,6 +115,7 @@ def questions(folder: Path) -> Iterator[tuple[FactBase[Any], dict[str, Any]]]:
         "OtherUser": {},
         "RunningConfiguration": {"folder": tree, "prefix": "visomaster-"},
         "UnpackedFiles": {"folder": tree},
+        "WheelsMadeFrom": {"folder": tree},
     }
     for fact in known_facts():
         yield fact(), given.pop(fact.__name__)  # one more fact needs one more line above

@@ -44,9 +44,8 @@ def test_the_body_has_the_documented_fields(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_only_the_variants_port_is_opened(name: str) -> None:
-    port = VARIANTS[name].port
-    assert re.findall(r"-p (\S+)", template(name).env) == [f"{port}:{port}"]
+def test_only_the_variants_ports_are_opened(name: str) -> None:
+    assert re.findall(r"-p (\S+)", template(name).env) == [f"{port}:{port}" for port in VARIANTS[name].ports]
     assert ("OPEN_BUTTON_PORT=11111" in template(name).env) is (VARIANTS[name].access is Access.PORTAL)
 
 

@@ -1,6 +1,6 @@
 """Tell how to log in to this host: visomaster-credentials [--address | --json] [--new | --set]
 
-For root only. Prints the address and password of the VNC desktop, or the portal's address with its token, and the
+For root only. Prints the address and password of the VNC desktop, or the portal's addresses with its token, and the
 base below which a browser finds its pages, for services that have to know it.
 --address prints where the desktop is reached, and no secret.
 --new makes another password or token first, --set takes one from the standard input; whoever is logged in is logged
@@ -20,7 +20,7 @@ from visomaster_host.host import Host, read_host
 from visomaster_host.login import USER, login_for
 from visomaster_host.problems import Problem, reporting
 from visomaster_host.services import services_of
-from visomaster_host.settings import Settings, read_settings
+from visomaster_host.settings import Settings, outside_port, read_settings
 from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret
 from visomaster_host.text import printable
 
@@ -91,10 +91,18 @@ def address(host: Host, settings: Settings) -> str:
     return f"{'https' if settings.enable_https else 'http'}://{found}/"
 
 
+def tls_address(host: Host, settings: Settings) -> str | None:
+    """Where a browser finds the portal over TLS, whatever ENABLE_HTTPS says; None where that port is not published."""
+    port = outside_port(host.tls_port, settings.outside_ports, settings.container_label)
+    return f"https://{settings.public_address.rpartition(':')[0] or UNKNOWN_ADDRESS}:{port}/" if port else None
+
+
 def credentials(host: Host, settings: Settings, secret: str) -> dict[str, str]:
     """What a person needs, in the order it is needed."""
     where = address(host, settings)
     if host.access == Access.VNC:
         return {"address": where, "password": secret}
-    url = f"{where}?token={quote(secret, safe='')}"
-    return {"url": url, "user": USER, "token": secret, "base": f"/~{login_for(secret, '').path}/"}
+    query = f"?token={quote(secret, safe='')}"
+    over_tls = tls_address(host, settings)
+    urls = {"url": where + query} | ({"https": over_tls + query} if over_tls else {})
+    return {**urls, "user": USER, "token": secret, "base": f"/~{login_for(secret, '').path}/"}

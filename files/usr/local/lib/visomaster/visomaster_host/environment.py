@@ -14,7 +14,7 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from visomaster_host import beneath, paths
+from visomaster_host import beneath, paths, screen_size
 from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.files import ROOT, write_atomic
 from visomaster_host.host import Host
@@ -147,6 +147,8 @@ def read_environment(variables: Mapping[str, str], host: Host) -> Environment:
     """
     given = {name: value if name in SECRET_VARIABLES else plain(value) for name, value in variables.items()}
     ports = _outside_ports(given)
+    screen, screen_max = given.get("SCREEN", ""), given.get("SCREEN_MAX", "")
+    screen_size.check(screen, screen_max)
     return Environment(
         vnc_password=_vnc_password(_secret(given, "VNC_PASSWORD")) if host.access == Access.VNC else None,
         portal_token=_portal_token(_secret(given, "OPEN_BUTTON_TOKEN")) if host.access == Access.PORTAL else None,
@@ -157,7 +159,10 @@ def read_environment(variables: Mapping[str, str], host: Host) -> Environment:
             models_dir=_models_dir(_directory("MODELS_DIR", given.get("MODELS_DIR", "")), host),
             public_address=_public_address(given.get("PUBLIC_IPADDR", ""), ports.get(str(host.port))),
             outside_ports=ports,
-            enable_https=_switch("ENABLE_HTTPS", given.get("ENABLE_HTTPS", "")),
+            enable_https=_switch("ENABLE_HTTPS", given.get("ENABLE_HTTPS", ""), default=False),
+            screen=screen,
+            screen_max=screen_max,
+            vnc_lockout=_switch("VNC_LOCKOUT", given.get("VNC_LOCKOUT", ""), default=True),
         ),
     )
 
@@ -282,10 +287,10 @@ def _models_dir(wanted: str, host: Host) -> str:
     return ""
 
 
-def _switch(name: str, value: str) -> bool:
+def _switch(name: str, value: str, *, default: bool) -> bool:
     if value.lower() not in ("", "false", "true"):
         raise Problem(f'{name} must be "true" or "false", got {value!r}')
-    return value.lower() == "true"
+    return value.lower() == "true" if value else default
 
 
 def _public_address(value: str, outside: str | None) -> str:

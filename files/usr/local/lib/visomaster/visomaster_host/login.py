@@ -73,3 +73,15 @@ def cookie_name(container_label: str) -> str:
     clash.
     """
     return f"{container_label}_auth_token" if _LABEL.fullmatch(container_label) else FIXED_COOKIE
+
+
+def secure_name(cookie: str) -> str:
+    """What the cookie `cookie` is called over TLS. A browser lets no page in the clear replace a cookie that is Secure,
+    so that each of the two ports needs a name of its own; this beginning keeps it from being laid in the clear.
+    """
+    return f"__Secure-{cookie}"
+
+
+def cookie_pattern(cookie: str) -> str:
+    """A regular expression for both names of `cookie`."""
+    return f"(?:{re.escape(secure_name(''))})?{re.escape(cookie)}"

@@ -43,8 +43,6 @@ UNIX_SOCKETS = Path("/proc/net/unix")
 """Every socket with a name, and who is connected to it; see proc(5)."""
 ENGINE_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 """What an engine leaves in a container, to be known by."""
-UNIX_SOCKETS = Path("/proc/net/unix")
-"""All of this network, for everybody to read; see proc_net_unix(5)."""
 FIRST_ENVIRONMENT = Path("/proc/1/environ")
 OWN_STATUS = Path("/proc/self/status")
 """Which capabilities a process has; see proc(5)."""
@@ -96,6 +94,8 @@ VNC_SOCKET = VNC / "vnc.sock"
 """Where Xtigervnc listens behind a portal, for the desktop's user and the pages'."""
 VNC_PASSWORD = DESKTOP / "vnc-password"
 """Xtigervnc's, in its own form."""
+VNC_CERTIFICATE, VNC_KEY = DESKTOP / "vnc.crt", DESKTOP / "vnc.key"
+"""Xtigervnc's copies of the pair it serves on a public port."""
 STREAM = RUN / "stream"
 STREAM_SOCKET = STREAM / "selkies.sock"
 """Where Selkies listens, for Caddy alone."""
@@ -110,7 +110,8 @@ PORTAL = RUN / "portal"
 """What Caddy reads: root's."""
 FRONT = RUN / "front"
 CADDY_SOCKET = FRONT / "caddy.sock"
-"""Where Caddy listens, for HAProxy alone."""
+CADDY_TLS_SOCKET = FRONT / "caddy-tls.sock"
+"""Where Caddy listens, for HAProxy alone: behind the public port, and behind the one that always speaks TLS."""
 PAGES = RUN / "pages"
 PAGES_SOCKET = PAGES / "pages.sock"
 """Where the portal's pages listen, for Caddy alone."""
@@ -130,6 +131,9 @@ UNPACKED = PACKAGES / "debian"
 """Files of distribution packages that are not installed."""
 NOVNC = UNPACKED / "usr/share/novnc"
 WEBSOCKIFY = UNPACKED / "usr/lib/python3/dist-packages"
+PULSEAUDIO = UNPACKED / "usr/bin/pulseaudio"
+PULSEAUDIO_LIBRARIES = UNPACKED / "usr/lib"
+"""Of it, below: libraries, and modules in `pulse-VERSION/modules`."""
 SELKIES = PACKAGES / "stream"
 """Selkies and the Python packages it is made of, as wheels hold them: root's, read-only, without pip."""
 SELKIES_LOCK = SELKIES / "selkies.txt"
@@ -147,6 +151,7 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 
 X11_LOCKS = Path("/tmp")  # noqa: S108 - fixed by X
 X11_SOCKETS = X11_LOCKS / ".X11-unix"
+XKBCOMP = Path("/usr/bin/xkbcomp")
 MESA_EGL = Path("/usr/share/glvnd/egl_vendor.d/50_mesa.json")
 
 ZONES = Path("/usr/share/zoneinfo")

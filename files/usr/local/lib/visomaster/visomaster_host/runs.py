@@ -25,6 +25,7 @@ from visomaster_host.service import Service
 _TAIL = 256 * 1024  # bytes of supervisord's log that are looked at
 _LARGEST = 64 * 1024  # bytes of a file of ours that are read
 _NAME = re.compile(r"[a-z][a-z0-9_]*\.json")
+_JUST_NOW = 5.0  # seconds since a run's beginning, when the end of the one before it is looked at
 _KILLED = "SIGKILL"
 _ASKED = ("exit status 0", "SIGTERM", "SIGINT", "SIGHUP")
 """How a program ends that somebody wanted to end: by its own window, or from the desktop's menu."""
@@ -119,6 +120,12 @@ def notices() -> list[str]:
     except OSError:
         return []
     return [told for name in names if (told := told_of(name.partition(".")[0], missing=False))]
+
+
+def has_just_ended(name: str) -> bool:
+    """Whether the run before the one that has just begun of the service `name` ended by itself."""
+    run = read(name)
+    return run is not None and run.ended.count > 0 and time.time() - run.ended.at < _JUST_NOW
 
 
 def read(name: str) -> Run | None:

@@ -40,16 +40,18 @@ SERVER, RECONFIGURE = "DataStreamingServer", "reconfigure_displays"
 LOCK, VIEWERS, PRIMARY = "_reconfigure_lock", "display_clients", "primary"
 """Of such a server: what is held meanwhile; what the pages of each display want; the name of the only display."""
 
-Size = tuple[int, int]
+Pixels = tuple[int, int]
+"""Across and down, as Selkies has them."""
+
 Function = Callable[..., Awaitable[Any]]
 
 
-def even(size: Size) -> Size:
+def even(size: Pixels) -> Pixels:
     """What a picture of `size` can show: H.264 has a colour for two by two pixels."""
     return size[0] // 2 * 2, size[1] // 2 * 2
 
 
-def size_of(text: str) -> Size:
+def size_of(text: str) -> Pixels:
     """The size that "1920x1080" says. Raises ValueError."""
     width, _, height = text.partition("x")
     return int(width), int(height)
@@ -60,15 +62,15 @@ class Screen:
     page makes the screen larger than `most`.
     """
 
-    def __init__(self, read_root: Function, most: Size) -> None:
+    def __init__(self, read_root: Function, most: Pixels) -> None:
         self._read_root, self._most = read_root, most
 
-    async def size(self) -> Size:
+    async def size(self) -> Pixels:
         """The screen's size, (0, 0) where it cannot be told."""
         width, height = await self._read_root((0, 0))
         return width, height
 
-    async def resize(self, size: str, refresh: float | None = None, output_size: Size | None = None) -> Size | None:
+    async def resize(self, size: str, refresh: float | None = None, output_size: Pixels | None = None) -> Pixels | None:
         """Make the screen `output_size`, as a page has asked for; `size` is that, widened to what modes of RandR have.
 
         Returns the size it has then, None where it has been refused. A screen that is one pixel larger than an even
@@ -87,7 +89,7 @@ class Screen:
 
     async def follow(self, server: Any) -> None:
         """While `server` runs: once the screen has got another size than its page asked for, show all of it."""
-        seen: Size = (0, 0)
+        seen: Pixels = (0, 0)
         while True:
             await asyncio.sleep(LOOK)
             viewer = getattr(server, VIEWERS).get(PRIMARY)

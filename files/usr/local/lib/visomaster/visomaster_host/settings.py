@@ -14,6 +14,8 @@ from visomaster_host.problems import Problem
 class Settings:
     """What is not secret by itself, as text; empty means not given. Kept root-only: a mirror's URL may hold a
     login. `outside_ports` are the ports under which Vast publishes the container's ports, both as text.
+    `screen` is the screen's first size, `screen_max` what it may grow to. `vnc_lockout`: an address that tries
+    passwords has to wait.
     """
 
     container_label: str = ""
@@ -23,6 +25,18 @@ class Settings:
     public_address: str = ""
     outside_ports: Mapping[str, str] = field(default_factory=dict)
     enable_https: bool = False
+    screen: str = ""
+    screen_max: str = ""
+    vnc_lockout: bool = True
+
+
+def outside_port(port: int, published: Mapping[str, str], container_label: str) -> int | None:
+    """Under which port others find `port`: Vast, which labels its containers, tells it of each port that is `published`
+    there. None for one that is not; elsewhere nobody tells, and it is taken to be the same.
+    """
+    if not published and not container_label:
+        return port
+    return int(published[str(port)]) if str(port) in published else None
 
 
 def read_settings() -> Settings:

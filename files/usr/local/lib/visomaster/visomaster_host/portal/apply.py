@@ -14,19 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from visomaster_host import paths
-from visomaster_host.beneath import Folder
-from visomaster_host.choices import PORT, WEBSOCKET_PORT, Access
+from visomaster_host.choices import PORT, TLS_PORT, WEBSOCKET_PORT, Access, Screen
 from visomaster_host.files import ROOT, Owner, ensure_directory, write_atomic
-from visomaster_host.login import Login, TokenError, login_for
-from visomaster_host.portal import config, render, tls
-from visomaster_host.portal.stream_page import stream_page
+from visomaster_host.login import Login, TokenError, cookie_pattern, login_for
+from visomaster_host.portal import config, novnc, render, stream_page, tls
 from visomaster_host.problems import Problem
 from visomaster_host.refusals import refusal
-from visomaster_host.settings import read_settings
+from visomaster_host.settings import outside_port, read_settings
 from visomaster_host.store import PORTAL_TOKEN, read_secret
-
-_INSTANCE = tls.Pair(certificate=Path("/etc/instance.crt"), key=Path("/etc/instance.key"))
-"""Where Vast puts the pair that its own authority has signed."""
 
 _VALIDATE_TIMEOUT = 30  # seconds; it takes 0.1 on a quiet machine
 
@@ -35,8 +30,8 @@ _VALIDATE_TIMEOUT = 30  # seconds; it takes 0.1 on a quiet machine
 class Places:
     """Where things are. `caddy` is the user Caddy runs as, `root` owns what everybody may read.
 
-    `run` is root's, with files that only Caddy may read; `home` is Caddy's own. `listen` and `pages` are addresses as
-    Caddy writes them, `sessions` is the folder with a folder of sessions for each token.
+    `run` is root's, with files that only Caddy may read; `home` is Caddy's own. `listen`, `tls_listen` and `pages` are
+    addresses as Caddy writes them, `sessions` is the folder with a folder of sessions for each token.
     """
 
     caddy: Owner
@@ -49,10 +44,13 @@ class Places:
     novnc: Path = paths.NOVNC
     stream_web: Path = paths.SELKIES_WEB
     certificates: Path = paths.CERTIFICATES
-    instance: tls.Pair = _INSTANCE
+    instance: tls.Pair = tls.INSTANCE
     program: str = "caddy"
     port: int = PORT[Access.PORTAL]
+    tls_port: int = TLS_PORT
+    screen: Screen = Screen.TIGERVNC
     listen: str = f"unix/{paths.CADDY_SOCKET}"
+    tls_listen: str = f"unix/{paths.CADDY_TLS_SOCKET}"
     websockify: str = f"127.0.0.1:{WEBSOCKET_PORT}"
     stream: str = f"unix/{paths.STREAM_SOCKET}"
     pages: str = f"unix/{paths.PAGES_SOCKET}"
@@ -87,26 +85,30 @@ def prepare(wanted: Wanted, places: Places) -> Prepared:
     """Write and validate what Caddy needs. Run as root (or as Caddy's user), before every start of Caddy.
 
     A PORTAL_CONFIG that cannot be used becomes a notice, and the services stay what they were: the last good
-    ones of this boot, else the default. Raises `Problem` when the portal cannot be served safely at all: a
-    token that is none, no certificate with ENABLE_HTTPS=true, a Caddyfile that Caddy refuses.
+    ones of this boot, else the default. So does a certificate that cannot be had: the port for TLS is then closed.
+    Raises `Problem` when the portal cannot be served safely at all: a token that is none, no certificate with
+    ENABLE_HTTPS=true, a Caddyfile that Caddy refuses.
     """
     accepted = login(wanted)
     ensure_directory(places.run, mode=0o750, owner=Owner(uid=places.root.uid, gid=places.caddy.gid))
     nonce = os.urandom(16).hex()
-    _install_desktop_page(places, nonce)
-    _install_stream_page(places, nonce)
-    notices = [notice for notice in [_install_certificate(places) if wanted.enable_https else None] if notice]
+    page = novnc.page(places.novnc, places.share, places.screen, nonce)
+    write_atomic(places.run / "vnc.html", page, mode=0o400, owner=places.caddy)
+    secure, notices = _certificate(wanted, places)
+    notices += stream_page.install(places.stream_web, places.share, nonce, places.run, places.caddy)
+    tls_port = outside_port(places.tls_port, wanted.outside_ports, wanted.container_label) if secure else None
+    about = {"notices": notices, "port": places.port, "tls_port": tls_port}
     try:
-        _replace_services(
-            config.parse(wanted.portal_config, wanted.offered, places.port), accepted, places, wanted, notices
-        )
+        services = config.parse(wanted.portal_config, wanted.offered, places.port)
+        _replace_services(services, accepted, places, wanted, about)
     except (config.ConfigError, Refused, OSError) as error:
         reason = refusal(error) if isinstance(error, OSError) else str(error)
         notices.append(f"{reason}; the services stay as they were")
-        _keep_services(accepted, places, wanted, notices)
+        _keep_services(accepted, places, wanted, about)
+    environment = _environment(accepted, places, wanted, _services(places))
     return Prepared(
         command=_caddy(places, "run"),
-        environment={**_environment(accepted, places, wanted, _services(places)), "PORTAL_NONCE": nonce},
+        environment={**environment, "PORTAL_CERTIFICATE": "on" if secure else "off", "PORTAL_NONCE": nonce},
         notices=tuple(notices),
     )
 
@@ -139,14 +141,14 @@ def _services(places: Places) -> Path:
 
 
 def _replace_services(
-    services: config.PortalConfig, login: Login, places: Places, wanted: Wanted, notices: list[str]
+    services: config.PortalConfig, login: Login, places: Places, wanted: Wanted, about: dict[str, object]
 ) -> None:
     """Validate the new services beside the old ones, then put them in place.
 
     The default ones hold nothing of the user's that Caddy could refuse, and nothing could take their place: Caddy
     itself then says what is wrong. Asking it first would make every start of the portal wait for two of Caddy.
     """
-    text = render.services_file(services, login.cookie, secure=wanted.enable_https).encode()
+    text = render.services_file(services, login.cookie).encode()
     if services != wanted.offered:
         new = places.run / "services.caddy.new"
         write_atomic(new, text, mode=0o400, owner=places.caddy)
@@ -154,18 +156,18 @@ def _replace_services(
         new.replace(_services(places))
     else:
         write_atomic(_services(places), text, mode=0o400, owner=places.caddy)
-    _describe(places, {"services": render.links(services, wanted.outside_ports), "notices": notices})
+    _describe(places, {"services": render.links(services, wanted.outside_ports), **about})
 
 
-def _keep_services(login: Login, places: Places, wanted: Wanted, notices: list[str]) -> None:
-    """Stay with the services of the last good PORTAL_CONFIG, or begin with the default ones; only the notice
-    is new.
+def _keep_services(login: Login, places: Places, wanted: Wanted, about: dict[str, object]) -> None:
+    """Stay with the services of the last good PORTAL_CONFIG, or begin with the default ones; only what is said `about`
+    the portal is new.
     """
     before = _described_services(places) if _services(places).exists() else None
     if before is None:
-        _replace_services(wanted.offered, login, places, wanted, notices)
+        _replace_services(wanted.offered, login, places, wanted, about)
         return
-    _describe(places, {"services": before, "notices": notices})
+    _describe(places, {"services": before, **about})
 
 
 def _described_services(places: Places) -> object:
@@ -182,51 +184,20 @@ def _describe(places: Places, description: dict[str, object]) -> None:
     write_atomic(places.description, text.encode(), mode=0o644, owner=places.root)
 
 
-def _install_desktop_page(places: Places, nonce: str) -> None:
-    """noVNC's own page with two scripts of ours before its own, and the `nonce` that lets them run; its files stay as
-    the distribution made them. The first one loads the page again when a part of it has not come.
-
-    libvncserver 0.9.14 (Debian 12, Ubuntu 24.04) tells every client that it takes the extended clipboard,
-    which x11vnc does not: what is pasted in the browser is lost. The script keeps noVNC from asking for it.
-    """
-    try:
-        page = (places.novnc / "vnc.html").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise Problem(
-            f"{places.novnc}/vnc.html is missing: the host has not been set up, run the deploy first"
-        ) from None
-    first = page.find("<script")
-    if first < 0:
-        raise Problem(f"{places.novnc}/vnc.html: expected a page of noVNC, found no script in it")
-    again = (places.share / "templates/again.js").read_text(encoding="utf-8")
-    ours = f'<script>\n{again}</script>\n    <script type="module" src="../assets/novnc.js"></script>\n    '
-    page = page[:first] + ours + page[first:]
-    page = re.sub(r"<script\b", f'<script nonce="{nonce}"', page)
-    write_atomic(places.run / "vnc.html", page.encode(), mode=0o400, owner=places.caddy)
-
-
-def _install_stream_page(places: Places, nonce: str) -> None:
-    """Selkies' page with our scripts and the `nonce`, or none where Selkies is not. Raises `Problem`."""
-    again = (places.share / "templates/again.js").read_text(encoding="utf-8")
-    page = stream_page(places.stream_web, again, nonce)
-    if page is None:
-        with Folder.open(places.run) as folder:
-            folder.remove("stream.html")  # of a start before this one
-    else:
-        write_atomic(places.run / "stream.html", page, mode=0o400, owner=places.caddy)
-
-
-def _install_certificate(places: Places) -> str | None:
-    """Give Caddy's user a copy of the pair to serve; why it is not the instance's own is the result. Raises
-    `Problem`.
+def _certificate(wanted: Wanted, places: Places) -> tuple[bool, list[str]]:
+    """Give Caddy's user a copy of the pair to serve: whether there is one, and what is to be said of it. Raises
+    `Problem` where there is none and ENABLE_HTTPS wants no answer in the clear.
     """
     try:
         pair, reason = _pair(places)
-    except tls.TlsError as error:
-        raise Problem(f"ENABLE_HTTPS: {error}; the portal stays closed rather than answer without TLS") from None
-    for source, name in ((pair.certificate, "tls.crt"), (pair.key, "tls.key")):
-        write_atomic(places.run / name, source.read_bytes(), mode=0o400, owner=places.caddy)
-    return reason
+        for source, name in ((pair.certificate, "tls.crt"), (pair.key, "tls.key")):
+            write_atomic(places.run / name, source.read_bytes(), mode=0o400, owner=places.caddy)
+        return True, [reason] if reason else []
+    except (tls.TlsError, OSError) as error:
+        reason = refusal(error) if isinstance(error, OSError) else str(error)
+    if wanted.enable_https:
+        raise Problem(f"ENABLE_HTTPS: {reason}; the portal stays closed rather than answer without TLS")
+    return False, [f"{reason}; port {places.tls_port}, which speaks TLS, stays closed"]
 
 
 def _pair(places: Places) -> tuple[tls.Pair, str | None]:
@@ -256,16 +227,19 @@ def _environment(login: Login, places: Places, wanted: Wanted, services: Path) -
         "PORTAL_TOKEN": login.token,
         "PORTAL_BASIC": login.basic,
         "PORTAL_BASE": f"~{login.path}",
-        "PORTAL_COOKIE_PATTERN": re.escape(login.cookie),
+        "PORTAL_COOKIE_PATTERN": cookie_pattern(login.cookie),
         "PORTAL_SESSIONS": str(places.sessions / login.sessions),
         "PORTAL_LOGIN_SCRIPT": script_hash((places.share / "login.html").read_text(encoding="utf-8")),
         "PORTAL_LISTEN": places.listen,
+        "PORTAL_TLS_LISTEN": places.tls_listen,
         "PORTAL_PORT": str(places.port),
+        "PORTAL_TLS_PORT": str(places.tls_port),
         "PORTAL_TLS": "on" if wanted.enable_https else "off",
         "PORTAL_RUN": str(places.run),
         "PORTAL_SERVICES": str(services),
         "PORTAL_SHARE": str(places.share),
         "PORTAL_NOVNC": str(places.novnc),
+        "PORTAL_RESIZE": novnc.resize(places.screen),
         "PORTAL_WEBSOCKIFY": places.websockify,
         "PORTAL_STREAM": places.stream,
         "PORTAL_STREAM_WEB": str(places.stream_web),

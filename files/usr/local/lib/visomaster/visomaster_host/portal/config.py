@@ -6,7 +6,7 @@ String form, entries separated by "|", each `host:external:internal:path:Name`:
     internal == the portal's port  one of the portal's own pages
 
 JSON form, `{"version": 2, "port": 11111, "services": [{"name": ..., "uri": ..., ...}]}`:
-    "uri"      a page of ours (/vnc/, /logs/..., /status/), or the prefix of a proxied service
+    "uri"      a page of ours (/desktop/, /vnc/, /logs/..., /status/), or the prefix of a proxied service
     "port"     the local port of a proxied service (an addition of ours; the guide's own services have none)
     "proto"    how that service is spoken to: "http" or "https"
     "rewrite"  true: the service does not see the prefix; false: it does; "base": it sees the whole path, with the
@@ -34,7 +34,7 @@ PORTAL_PORT = PORT[Access.PORTAL]
 MAX_LENGTH = 8192
 MAX_SERVICES = 32
 
-_OWN_PAGE = re.compile(r"/|/vnc/|/status/|/logs/(supervisor/)?([A-Za-z0-9_-][A-Za-z0-9._-]*)?")
+_OWN_PAGE = re.compile(r"/|/desktop/|/vnc/|/status/|/logs/(supervisor/)?([A-Za-z0-9_-][A-Za-z0-9._-]*)?")
 _PREFIX = re.compile(r"/[a-z0-9][a-z0-9_-]{0,39}")
 _PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?")
 _NAME = re.compile(r"\w[\w .()+&:/-]{0,39}")
@@ -42,7 +42,10 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,4}")
 _HOSTS = ("localhost", "127.0.0.1")
 # A prefix of ours, or one that would hide a page of ours.
 _OUR_PREFIXES = frozenset(
-    {"/assets", "/health", "/login", "/logout", "/logs", "/origin", "/ready", "/status", "/vnc", "/websockify"}
+    {
+        *("/assets", "/desktop", "/health", "/login", "/logout", "/logs", "/origin", "/ready", "/status", "/vnc"),
+        "/websockify",
+    }
 )
 # Local ports that are no web services for a person: VNC and websockify.
 _OUR_PORTS = frozenset({VNC_PORT, PORT[Access.VNC], WEBSOCKET_PORT})
@@ -298,7 +301,7 @@ def _own_page(field: str, path: str) -> str:
         _OWN_PAGE,
         path,
         field,
-        'a page of the portal (/vnc/, /logs/..., /status/), or a "port" for another service',
+        'a page of the portal (/desktop/, /vnc/, /logs/..., /status/), or a "port" for another service',
     )
 
 
@@ -310,4 +313,4 @@ def _prefix(field: str, prefix: str, expected: str) -> str:
 
 def _not_ours(field: str, port: int) -> None:
     if port in _OUR_PORTS:
-        raise ConfigError(field, "the port of a web service (the desktop is at /vnc/)", port)
+        raise ConfigError(field, "the port of a web service (the desktop is at /desktop/ and /vnc/)", port)

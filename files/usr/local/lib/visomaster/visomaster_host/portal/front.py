@@ -1,8 +1,8 @@
-"""The public port: HAProxy in front of Caddy, on a socket that is made before root is given up.
+"""The public ports: HAProxy in front of Caddy, on sockets that are made before root is given up.
 
 A connection of Caddy's costs 30 kB from its first moment, and Caddy has no bound on their number: twenty thousand that
 say nothing took 589 MB. HAProxy keeps those that have sent no whole request head, for some kilobytes each and ten
-seconds. It holds no secret, so that nothing but an update ever makes it let go of the port: whoever runs programs here
+seconds. It holds no secret, so that nothing but an update ever makes it let go of a port: whoever runs programs here
 cannot take it while Caddy starts anew, and ask visitors for the token.
 """
 
@@ -37,17 +37,19 @@ def command(program: str, configuration: Path) -> tuple[str, ...]:
     return (program, "-db", "-f", str(configuration))
 
 
-def variables(listener: int, caddy: Path) -> dict[str, str]:
-    """What haproxy.cfg takes from the environment: its socket, where Caddy listens, how many may
-    come, when a line is dead. Raises the limit of open files where that is allowed."""
+def variables(listeners: tuple[int, int], caddy: tuple[Path, Path]) -> dict[str, str]:
+    """What haproxy.cfg takes from the environment: its sockets, the one for TLS second, where Caddy listens for each,
+    how many may come, when a line is dead. Raises the limit of open files where that is allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = min(hard, 2 * MOST + _SPARE)
     if files > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
     most = min(MOST, files - _SPARE)
     return {
-        "FRONT_SOCKET": str(listener),
-        "FRONT_CADDY": str(caddy),
+        "FRONT_SOCKET": str(listeners[0]),
+        "FRONT_TLS_SOCKET": str(listeners[1]),
+        "FRONT_CADDY": str(caddy[0]),
+        "FRONT_CADDY_TLS": str(caddy[1]),
         "FRONT_CONNECTIONS": str(most),
         "FRONT_PATIENCE": PATIENCE if most == MOST else LITTLE_PATIENCE,
         "FRONT_DEAD_AFTER": DEAD_AFTER,
@@ -55,7 +57,7 @@ def variables(listener: int, caddy: Path) -> dict[str, str]:
     }
 
 
-def listen(port: int, owner: Owner, address: str = "0.0.0.0") -> socket.socket:  # noqa: S104 - the public port
+def listen(port: int, owner: Owner, address: str = "0.0.0.0") -> socket.socket:  # noqa: S104 - a public port
     """A socket that listens on `port` and survives exec. Raises `Problem` when somebody else does.
 
     It belongs to `owner`, who is told by the kernel's table to everybody who asks whose port this is.

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
 from visomaster_host import paths
+from visomaster_host.login import secure_name
 from visomaster_host.portal import logs
 from visomaster_host.portal.report import Sources, ready, report
 from visomaster_host.portal.sessions import LASTS, Sessions
@@ -184,15 +185,18 @@ class Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.FOUND, "text/plain", b"", {"Location": place, **cookie})
 
     def _end_session(self) -> None:
-        base = self.server.site.sessions.end(self.headers.get("X-Portal-Session", "").strip("/"))
-        if base is None:
+        """All that the browser has: one that was begun in the clear, and one over TLS."""
+        names = {name.strip("/") for name in self.headers.get("X-Portal-Session", "").split()}
+        bases = {base for name in names if (base := self.server.site.sessions.end(name)) is not None}
+        if not bases:
             self._not_found()
             return
-        self._send(HTTPStatus.SEE_OTHER, "text/plain", b"", {"Location": "/", **self._set_cookie("", base, 0)})
+        self._send(HTTPStatus.SEE_OTHER, "text/plain", b"", {"Location": "/", **self._set_cookie("", bases.pop(), 0)})
 
     def _set_cookie(self, value: str, base: str, seconds: int) -> dict[str, str]:
-        secure = "; Secure" if self.headers.get("X-Forwarded-Proto") == "https" else ""
-        name = self.server.site.cookie
+        name, secure = self.server.site.cookie, ""
+        if self.headers.get("X-Forwarded-Proto") == "https":
+            name, secure = secure_name(name), "; Secure"
         return {"Set-Cookie": f"{name}={value}; Path={base}/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"}
 
     @property

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import socket
 
-from visomaster_host import paths
+from visomaster_host import paths, unix_sockets
 from visomaster_host.beneath import Folder
 from visomaster_host.choices import STREAM_PATH, WEBSOCKET_PORT
 from visomaster_host.host import Host
-from visomaster_host.problems import NotReady
+from visomaster_host.problems import NotReady, Warned
 
 _TIMEOUT = 2.0  # seconds
 _WEBSOCKIFY = ("127.0.0.1", WEBSOCKET_PORT)
@@ -18,8 +18,6 @@ _UPGRADE = (
     b"GET /websockify HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dmlzb21hc3RlciBwcm9iZQ==\r\n\r\n"
 )
-_LISTENS = 0x10000
-"""`__SO_ACCEPTCON` among the flags in /proc/net/unix (Linux, net/unix/af_unix.c)."""
 
 
 def websocket(host: Host, address: tuple[str, int] = _WEBSOCKIFY) -> str:
@@ -31,17 +29,29 @@ def websocket(host: Host, address: tuple[str, int] = _WEBSOCKIFY) -> str:
 
 
 def caddy(host: Host) -> str:
-    """Caddy answers /health on the public port, over TLS where it serves that. Raises `NotReady`."""
-    request = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-    address = ("127.0.0.1", host.port)
-    answer = _converse(address, request, until=b"\r\n\r\nok", what="caddy")
-    secure = not answer.startswith(b"HTTP/1.1 200 ")
-    if secure:
+    """Caddy answers /health on the public port, over TLS where it serves that. Raises `NotReady`; `Warned` when it does
+    not on the port that always speaks TLS.
+    """
+    answered, secure = _health(host.port, secure=False), False
+    if not answered:
         # Caddy says 400 in the clear to plain HTTP on a TLS port, or hangs up.
-        answer = _converse(address, request, until=b"\r\n\r\nok", what="caddy", secure=True)
-    if not answer.startswith(b"HTTP/1.1 200 "):
+        answered = secure = _health(host.port, secure=True)
+    if not answered:
         raise NotReady(f"caddy on port {host.port} does not answer /health")
-    return f"port {host.port} answers{' over TLS' if secure else ''}"
+    try:
+        also = _health(host.tls_port, secure=True)
+    except NotReady:
+        also = False
+    if not also:
+        raise Warned(f"port {host.tls_port} does not answer over TLS; port {host.port} does answer")
+    return f"port {host.port} answers{' over TLS' if secure else ''}, port {host.tls_port} over TLS"
+
+
+def _health(port: int, *, secure: bool) -> bool:
+    """Whether /health is answered there. Raises `NotReady` when nobody is."""
+    request = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    answer = _converse(("127.0.0.1", port), request, until=b"\r\n\r\nok", what="caddy", secure=secure)
+    return answer.startswith(b"HTTP/1.1 200 ")
 
 
 def stream(host: Host) -> str:
@@ -53,7 +63,7 @@ def stream(host: Host) -> str:
         with Folder.open(paths.STREAM) as folder, folder.connected(paths.STREAM_SOCKET.name) as connection:
             answer = _exchange(connection, request.encode(), b"\r\n\r\n")
     except PermissionError:
-        if not _is_listed(str(paths.STREAM_SOCKET)):
+        if not unix_sockets.is_listed(paths.STREAM_SOCKET):
             raise NotReady(f"Selkies does not listen on {paths.STREAM_SOCKET}") from None
         return "Selkies listens"
     except OSError as error:
@@ -62,13 +72,6 @@ def stream(host: Host) -> str:
     if not answer.startswith(b"HTTP/1.1 200 "):
         raise NotReady(f"Selkies on {paths.STREAM_SOCKET} does not answer {STREAM_PATH}/api/health")
     return "Selkies answers"
-
-
-def _is_listed(path: str) -> bool:
-    """Whether somebody in this network listens on a unix socket that was made at `path`."""
-    with paths.UNIX_SOCKETS.open(encoding="utf-8", errors="replace") as listed:
-        fields = (line.split(maxsplit=7) for line in listed)
-        return any(int(each[3], 16) & _LISTENS for each in fields if each[7:] == [f"{path}\n"])
 
 
 def _converse(address: tuple[str, int], request: bytes, *, until: bytes, what: str, secure: bool = False) -> bytes:

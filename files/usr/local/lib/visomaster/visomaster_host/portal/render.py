@@ -6,9 +6,9 @@ prefixes and ports do, and `config` has checked those against an alphabet withou
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+from visomaster_host.login import cookie_pattern
 from visomaster_host.portal.config import Offer, OwnPage, PortalConfig, Proxied
 
 _CLOSED_AFTERWARDS = ["@visitor not header Upgrade *", "header @visitor Connection close"]
@@ -18,16 +18,26 @@ _NOT_FORWARDED = [f"header_up -{name}" for name in ("X-Forwarded-*", "Forwarded"
 """What a proxy before us, or Caddy, says of the outside: a service that believes it finds that Host and Origin are of
 elsewhere, and names places that we cannot translate."""
 
+_COOKIES = (
+    # Caddy takes an empty replacement for none at all, and sets the header to what it should look for.
+    'header_down Set-Cookie "(?i); *domain=[^;]*(;|$)" "$1"',
+    # `flags` and `sites` are what the Caddyfile has set for this request: the groups found, or what replaces them.
+    'header_down Set-Cookie "(?i)((?:; *(?:secure|partitioned))+)(;|$)" "{http.vars.flags}$2"',
+    'header_down Set-Cookie "(?i); *samesite=(none)" "; SameSite={http.vars.sites}"',
+)
+"""A service's cookies are for whatever host it was asked by; without TLS a browser refuses `Secure` ones, and with them
+what is for all sites."""
 
-def services_file(config: PortalConfig, cookie: str, *, secure: bool) -> str:
+
+def services_file(config: PortalConfig, cookie: str) -> str:
     """The snippets `services_open`, `services_behind_login` and `services_by_referer`, which the Caddyfile imports.
-    `cookie` is ours; `secure` says that the portal itself is asked over TLS.
+    `cookie` is ours.
     """
     groups = {
         "services_open": [service for service in config.proxied if not service.auth],
         "services_behind_login": [service for service in config.proxied if service.auth],
     }
-    snippets = {name: [_service(service, cookie, secure) for service in services] for name, services in groups.items()}
+    snippets = {name: [_service(service, cookie) for service in services] for name, services in groups.items()}
     # A service that knows its prefix writes links to it from the host's root: such a request goes into the session.
     known = [each for each in groups["services_behind_login"] if not (each.strip_prefix or each.with_base)]
     snippets["services_by_referer"] = [_into_session(service) for service in known]
@@ -46,7 +56,7 @@ def _into_session(service: Proxied) -> str:
     return _indented(_block(f"@{matcher}", conditions) + "\n" + redirect) + "\n"
 
 
-def _service(service: Proxied, cookie: str, secure: bool) -> str:
+def _service(service: Proxied, cookie: str) -> str:
     """One service. It sees neither our cookie nor our login, and its own host name, which is what it checks
     Origin and Referer by. What it says of places on this host, a visitor finds below the session's path.
     """
@@ -55,9 +65,9 @@ def _service(service: Proxied, cookie: str, secure: bool) -> str:
         f"header_up Host {upstream}",
         f'header_up Origin "^.*$" "{service.scheme}://{upstream}"',
         *_NOT_FORWARDED,
-        f'header_up Cookie "(^|; *){re.escape(cookie)}=[^;]*" "$1-portal="',
+        f'header_up Cookie "(^|; *){cookie_pattern(cookie)}=[^;]*" "$1-portal="',
         *_places(service, upstream),
-        *_cookies(secure),
+        *_COOKIES,
         "header_down -Server",
     ]
     # What one visitor leaves unread in a connection must not meet another one's request.
@@ -65,8 +75,9 @@ def _service(service: Proxied, cookie: str, secure: bool) -> str:
     if service.scheme == "https":
         transport.append("tls_insecure_skip_verify")  # it is on loopback and self-signed
     proxy.append(_block("transport http", transport))
-    closed = [] if service.auth else _CLOSED_AFTERWARDS
-    body = ["import without_login", *closed, _block(f"reverse_proxy {service.scheme}://{upstream}", proxy)]
+    # Behind the login that is done for all.
+    for_strangers = [] if service.auth else ["import without_login", *_CLOSED_AFTERWARDS]
+    body = [*for_strangers, _block(f"reverse_proxy {service.scheme}://{upstream}", proxy)]
     if service.with_base:
         body.insert(0, "rewrite * /{env.PORTAL_BASE}{http.request.uri}")
     handle = "handle_path" if service.strip_prefix else "handle"
@@ -89,18 +100,6 @@ def _places(service: Proxied, upstream: str) -> list[str]:
         f'header_down Location "^(?:{own_host}(?:/(.*))?|/([^/].*|))$" "{back}$1$2"',
         f'header_down Set-Cookie "(?i)(; *path=)/" "$1{back}"',
     ]
-
-
-def _cookies(secure: bool) -> list[str]:
-    """A service's cookies are for whatever host it was asked by; without TLS a browser refuses `Secure` ones, and with
-    them what is for all sites."""
-    # Caddy takes an empty replacement for none at all, and sets the header to what it should look for.
-    anywhere = ['header_down Set-Cookie "(?i); *domain=[^;]*(;|$)" "$1"']
-    in_the_clear = [
-        'header_down Set-Cookie "(?i)(?:; *(?:secure|partitioned))+(;|$)" "$1"',
-        'header_down Set-Cookie "(?i); *samesite=none" "; SameSite=Lax"',
-    ]
-    return anywhere if secure else anywhere + in_the_clear
 
 
 def _block(head: str, lines: list[str]) -> str:

@@ -101,6 +101,7 @@ def report(sources: Sources, *, now: float | None = None) -> dict[str, Any]:
         "notices": [*portal.get("notices", []), *(check.detail for check in checks if check.warning)],
         "ends": sources.ends(),
         "services": portal.get("services", []),
+        "ports": {name: portal.get(name) for name in ("port", "tls_port")},
         "host": {name: host.get(name) for name in ("application", "commit", "screen", "models")},
     }
 

@@ -1,13 +1,11 @@
-"""The certificate for ENABLE_HTTPS=true: the instance's own pair when it can be used, else self-signed.
-
-There is always one: plain HTTP would send the token of the Open button's link through the clear.
-"""
+"""The certificate: the instance's own pair when it can be used, else a self-signed one that is kept."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +27,10 @@ class Pair:
     key: Path
 
 
+INSTANCE = Pair(certificate=Path("/etc/instance.crt"), key=Path("/etc/instance.key"))
+"""Where Vast puts the pair that its own authority has signed."""
+
+
 def pair_in(folder: Path) -> Pair:
     """The host's own pair, which is kept in `folder`."""
     return Pair(certificate=folder / "portal.crt", key=folder / "portal.key")
@@ -48,6 +50,8 @@ def usable_pair(instance: Pair, own: Pair) -> tuple[Pair, str | None]:
         except TlsError as error:
             reason = f"{error}; a self-signed certificate is served instead"
     try:
+        if not os.path.lexists(own.certificate):  # at a first start: openssl need not be asked
+            raise TlsError(f"{own.certificate} is missing")
         check(own)
     except TlsError:
         make_self_signed(own)
@@ -56,14 +60,31 @@ def usable_pair(instance: Pair, own: Pair) -> tuple[Pair, str | None]:
 
 def check(pair: Pair) -> None:
     """Raise `TlsError` unless `pair` is readable, belongs together and has not expired."""
-    public = _openssl(
-        ["x509", "-in", str(pair.certificate), "-noout", "-pubkey"], f"{pair.certificate} is no certificate"
-    )
-    # An empty pass phrase keeps openssl from asking for one at a terminal.
-    key = ["pkey", "-in", str(pair.key), "-pubout", "-passin", "pass:"]
-    if public != _openssl(key, f"{pair.key} is no key without a pass phrase"):
-        raise TlsError(f"{pair.certificate} and {pair.key} do not belong together")
+    import ssl  # 6 ms that a first start, which has no pair, would wait for
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # Without an answer to the question for a pass phrase it would be asked at a terminal.
+        context.load_cert_chain(pair.certificate, pair.key, password="")
+        context.load_verify_locations(pair.certificate)
+    except OSError:  # as are all of the library's errors
+        raise TlsError(_reason(pair)) from None
+    ends = [ssl.cert_time_to_seconds(str(one["notAfter"])) for one in context.get_ca_certs()]
+    if ends and ends[0] > time.time():
+        return  # our own, which is its own authority: what openssl says of it would take 10 ms
     _openssl(["x509", "-in", str(pair.certificate), "-noout", "-checkend", "0"], f"{pair.certificate} has expired")
+
+
+def _reason(pair: Pair) -> str:
+    """What is wrong with a `pair` that cannot be used."""
+    try:
+        _openssl(["x509", "-in", str(pair.certificate), "-noout"], f"{pair.certificate} is no certificate")
+        # An empty pass phrase keeps openssl from asking for one at a terminal.
+        key = ["pkey", "-in", str(pair.key), "-noout", "-passin", "pass:"]
+        _openssl(key, f"{pair.key} is no key without a pass phrase")
+    except TlsError as error:
+        return str(error)
+    return f"{pair.certificate} and {pair.key} do not belong together"
 
 
 def make_self_signed(pair: Pair) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from visomaster_host import paths, sound
 from visomaster_host.choices import Access, Screen
 from visomaster_host.host import Host
-from visomaster_host.service import ROOT_FOLDER, Launch, Service
+from visomaster_host.problems import Problem
+from visomaster_host.service import ROOT_FOLDER, Check, Launch, Service
 
 
 def launch(host: Host) -> Launch:
@@ -21,21 +22,35 @@ def launch(host: Host) -> Launch:
     # No segments of shared memory, which one that is killed would leave behind; the rest are one user's own.
     own = ("--disable-shm=yes", "--realtime=no", "--high-priority=no", "--log-target=stderr")
     loaded = (word for module in modules for word in ("-L", module))
+    libraries = paths.PULSEAUDIO_LIBRARIES
     return Launch(
-        argv=("pulseaudio", *options, *own, *loaded),
+        argv=(str(paths.PULSEAUDIO), *options, *own, "-p", modules_folder(), *loaded),
         variables={
+            # Ubuntu 22.04 has it in the second.
+            "LD_LIBRARY_PATH": f"{libraries}/x86_64-linux-gnu/pulseaudio:{libraries}/pulseaudio",
             "HOME": str(paths.DESKTOP),  # what it keeps is of this start alone
             "XDG_RUNTIME_DIR": str(paths.DESKTOP),
         },
     )
 
 
+def modules_folder() -> str:
+    """Where the unpacked modules are; its name has their version. Raises `Problem` when they are not there."""
+    found = list(paths.PULSEAUDIO_LIBRARIES.glob("pulse-*/modules"))
+    if len(found) != 1:
+        expected = f"{paths.PULSEAUDIO_LIBRARIES}/pulse-VERSION/modules"
+        raise Problem(f"expected one folder {expected}, found {len(found)}: deploy the host again")
+    return str(found[0])
+
+
 SERVICE = Service(
-    name=sound.SERVER,
+    name="pulseaudio",
     launch=launch,
     access=Access.PORTAL,
     screen=Screen.TIGERVNC,
     priority=15,
     log=paths.PORTAL_LOGS / "pulseaudio.log",
+    stopwaitsecs=0,  # nothing is lost with it
     directory=ROOT_FOLDER,
+    checks=(Check(name="sound", probe=sound.listening),),
 )

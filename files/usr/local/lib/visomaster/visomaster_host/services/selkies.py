@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from visomaster_host import display, paths, sound
+from visomaster_host import display, paths, screen_size, sound
 from visomaster_host.choices import STREAM_PATH, Access, Screen
 from visomaster_host.host import Host
 from visomaster_host.needs import X_SERVER
 from visomaster_host.portal import probe
 from visomaster_host.service import ROOT_FOLDER, Check, Launch, Service
-
-MOST = "3840x2160"
+from visomaster_host.settings import read_settings
 
 STREAMED = (
     *("--mode=websockets", "--enable-dual-mode=false", "--encoder=h264enc", "--framerate=30,8-60"),
@@ -34,8 +33,9 @@ NO_PANELS = ("files", "apps", "sharing", "gamepads", "webcam", "gaming-mode", "s
 
 def launch(host: Host) -> Launch:
     """Selkies by our own start script, which has it resize the screen as a viewer does."""
+    largest = str(screen_size.largest(read_settings()))
     return Launch(
-        argv=(str(paths.SYSTEM_PYTHON), "-S", "-m", "visomaster_host.selkies", MOST, *options()),
+        argv=(str(paths.SYSTEM_PYTHON), "-S", "-m", "visomaster_host.selkies", largest, *options()),
         variables={
             **display.variables(host),
             **sound.variables(host),
@@ -69,6 +69,7 @@ SERVICE = Service(
     screen=Screen.TIGERVNC,
     priority=42,
     log=paths.PORTAL_LOGS / "selkies.log",
+    stopwaitsecs=0,  # nothing is lost with it
     reads=(paths.PACKAGE / "selkies.py", paths.SELKIES_LOCK),
     directory=ROOT_FOLDER,  # with -m, Python takes modules of the working directory before its own
     needs=(X_SERVER,),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from visomaster_host import beneath, display, folders, limits, paths, users
+from visomaster_host import beneath, display, folders, limits, paths, sound, users
 from visomaster_host.files import owner_of, write_atomic
 from visomaster_host.host import Host
 from visomaster_host.needs import MODELS, WINDOW_MANAGER, X_SERVER
@@ -36,6 +36,7 @@ def launch(host: Host) -> Launch:
         variables={
             **limits.variables(),
             **display.variables(host),
+            **sound.variables(host),
             "PATH": f"{paths.CONDA_BIN}:{paths.DEPENDENCIES}:{paths.SYSTEM_PATH}",
             "PYTHONUNBUFFERED": "1",  # its log is followed live
             "XDG_RUNTIME_DIR": str(paths.DESKTOP),

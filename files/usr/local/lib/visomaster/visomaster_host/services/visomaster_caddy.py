@@ -18,8 +18,15 @@ def launch(host: Host) -> Launch:
     from visomaster_host.portal import apply, config
 
     with beneath.Folder.open(paths.FRONT) as folder:
-        folder.remove(paths.CADDY_SOCKET.name)  # of one that was killed
-    places = apply.Places(caddy=owner_of(users.CADDY), port=host.port, sessions=stand_ins.actual(paths.SESSIONS))
+        for socket in (paths.CADDY_SOCKET, paths.CADDY_TLS_SOCKET):
+            folder.remove(socket.name)  # of one that was killed
+    places = apply.Places(
+        caddy=owner_of(users.CADDY),
+        port=host.port,
+        tls_port=host.tls_port,
+        screen=host.screen,
+        sessions=stand_ins.actual(paths.SESSIONS),
+    )
     prepared = apply.prepare(apply.stored(config.offered(services_of(host))), places)
     for notice in prepared.notices:
         say(f"visomaster-service: {notice}")

@@ -2,61 +2,81 @@
 
 from __future__ import annotations
 
-from visomaster_host import display, paths, rfb, users
+from visomaster_host import display, paths, rfb, runs, screen_size, users, vnc_access, x_start
 from visomaster_host.choices import Access, Screen
-from visomaster_host.files import owner_of, write_atomic
+from visomaster_host.files import owner_of
 from visomaster_host.host import Host
-from visomaster_host.problems import Problem
+from visomaster_host.portal import front
 from visomaster_host.service import Check, Launch, Link, Service
-from visomaster_host.store import VNC_PASSWORD, read_secret
+from visomaster_host.settings import Settings, read_settings
 
-CLOSED = ("-rfbport", "-1", "-rfbunixpath", str(paths.VNC_SOCKET), "-rfbunixmode", "0666")
-"""Who may enter the socket's folder may connect."""
+NAME = "xtigervnc"
+
+CLOSED = ("-rfbport", "-1", "-rfbunixpath", str(paths.VNC_SOCKET), "-rfbunixmode", "0666", "-SecurityTypes", "None")
+"""No TCP port. Who may enter the socket's folder may connect."""
+
+NOBODY = ("-rfbport", "-1", "-SecurityTypes", "None")
+"""For no viewer at all."""
+
+NO_LOCKOUT = "-UseBlacklist=0"
+"""Without it an address that has connected five times and not logged in, for whatever reason, waits 10 seconds, then
+20, 40 and so on. All who come over the unix socket have one address."""
+
+LOG = {Access.VNC: "*:stdout:30", Access.PORTAL: "*:stdout:10"}
+"""Standard error is closed where standard input is a socket. Who came and went is of interest on a public port; behind
+a portal it is websockify and readiness alone, and the portal has a log of its own."""
 
 
 def launch(host: Host) -> Launch:
     """Xtigervnc for X clients that hold the cookie, and for viewers: on the public port with a password, or on a unix
     socket without one, behind the portal."""
-    display.make_room(host)
+    settings = read_settings()
+    display.make_room(host)  # raises where the server would end at once
+    certificate = False
     if host.access == Access.VNC:
-        hand_over_password()
-    return Launch(argv=command(host))
+        vnc_access.hand_over_password()
+        certificate = vnc_access.hand_over_certificate()
+        if runs.has_just_ended(NAME):
+            x_start.say_why_not((*server(host, settings), *NOBODY))
+            display.make_room(host)
+        vnc_access.take_port(host.port)
+    return Launch(argv=command(host, settings, certificate=certificate))
 
 
-def command(host: Host) -> tuple[str, ...]:
-    """Xtigervnc's command line. It names the password's file, never the password."""
-    size, _, depth = host.geometry.rpartition("x")
+def command(host: Host, settings: Settings, *, certificate: bool) -> tuple[str, ...]:
+    """Xtigervnc's whole command line."""
+    log = ("-Log", LOG[host.access])
+    if host.access == Access.PORTAL:
+        return (*server(host, settings), *log, *CLOSED, NO_LOCKOUT)
+    lockout = () if settings.vnc_lockout else (NO_LOCKOUT,)
+    return (*server(host, settings), *log, *vnc_access.options(certificate=certificate), *lockout)
+
+
+def server(host: Host, settings: Settings) -> tuple[str, ...]:
+    """The part of it that is about the screen, not about viewers."""
+    depth = host.geometry.rpartition("x")[2]
+    size = str(screen_size.first(host, settings))
     screen = ("-geometry", size, "-depth", depth, "-dpi", "96", "-desktop", host.window_title)
     # "local" is the socket without a file, which all containers of a network share.
     closed = ("-nolisten", "local" if display.has_file() else "unix", "-nolisten", "tcp")
-    x = (host.display, *screen, *closed, "-auth", str(paths.XAUTHORITY), "-noreset")
     shared = ("-AlwaysShared", "-AcceptSetDesktopSize")
-    if host.access == Access.VNC:
-        port = ("-rfbport", str(host.port), "-UseIPv6=0", "-SecurityTypes", "VncAuth")
-        return ("Xtigervnc", *x, *shared, *port, "-PasswordFile", str(paths.VNC_PASSWORD))
-    return ("Xtigervnc", *x, *shared, *CLOSED, "-SecurityTypes", "None", "-UseBlacklist=0")
-
-
-def hand_over_password() -> None:
-    """Put the password where Xtigervnc reads it, in its own form. Raises `Problem` when none is stored."""
-    import subprocess  # 2 ms that supervisord, which has this loaded, would wait for
-
-    password = read_secret(VNC_PASSWORD)
-    if not password:
-        raise Problem(f"{paths.SECRETS / VNC_PASSWORD} is missing: visomaster-start writes it")
-    done = subprocess.run(["tigervncpasswd", "-f"], input=password.encode(), capture_output=True, check=True)
-    write_atomic(paths.VNC_PASSWORD, done.stdout, mode=0o600, owner=owner_of(users.DESKTOP))
+    return ("Xtigervnc", host.display, *screen, *closed, "-auth", str(paths.XAUTHORITY), "-noreset", *shared)
 
 
 def serves(host: Host) -> str:
-    """The VNC server serves; on a public port it must demand the password. Raises `NotReady`."""
-    if host.vnc_port is None:
-        return rfb.handshake(paths.VNC_SOCKET, rfb.NO_PASSWORD)
-    return rfb.handshake(("127.0.0.1", host.vnc_port), rfb.PASSWORD)
+    """The VNC server serves. Raises `NotReady`.
+
+    On a public port nobody connects for it: every connection that does not log in counts for the lock-out of its
+    address, and those of this machine come from the one that SSH tunnels have. Who listens there is the X server
+    itself, in one loop with its clients, and whether that answers is another check.
+    """
+    if host.access == Access.VNC:
+        return front.held_by(host.port, owner_of(users.DESKTOP))
+    return rfb.handshake(paths.VNC_SOCKET, rfb.NO_PASSWORD)
 
 
 SERVICE = Service(
-    name="xtigervnc",
+    name=NAME,
     launch=launch,
     screen=Screen.TIGERVNC,
     priority=10,

@@ -1,11 +1,4 @@
-// The clipboard between noVNC and x11vnc, and a desktop that comes back. Runs before noVNC's own script and shares its
-// modules.
-//
-// libvncserver 0.9.14 (Debian 12, Ubuntu 24.04) announces the extended clipboard for x11vnc, which does not take it:
-// what was pasted here never arrived. Not asked for, the plain one is used. That one is Latin-1 by the protocol, but
-// x11vnc hands its bytes on as they are, as UTF8_STRING: sent as UTF-8, every character arrives. The other way it asks
-// programs for STRING, which is Latin-1 from Qt and UTF-8 from many others; bytes that are UTF-8 are read as such.
-import { encodings } from "../vnc/core/encodings.js";
+// A desktop that comes back, and fewer colours for a slow line. Runs before noVNC's own script and shares its modules.
 import RFB from "../vnc/core/rfb.js";
 import "./session.js";
 
@@ -18,28 +11,7 @@ for (const name of ["host", "port", "encrypt"]) address.searchParams.delete(name
 address.hash = "";
 history.replaceState(null, "", address);
 
-const paste = RFB.prototype.clipboardPasteFrom;
 const dispatch = RFB.prototype.dispatchEvent;
-
-function asBytes(text) {
-  return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
-}
-
-function fromBytes(text) {
-  if (/[^\u0000-\u00ff]/.test(text)) return text; // these are characters already
-  try {
-    const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    return text;
-  }
-}
-
-encodings.pseudoEncodingExtendedClipboard = encodings.pseudoEncodingLastRect;
-
-RFB.prototype.clipboardPasteFrom = function (text) {
-  paste.call(this, asBytes(text));
-};
 
 // Behind a proxy that passes on another host than the browser's, the websocket's Origin looks foreign: that this page
 // was read from here shows by what only its readers know. It stands in no address bar.
@@ -120,10 +92,37 @@ async function beginAnew() {
   }
 }
 
+// Fewer colours for a slow line, or all of them again: a link to this page with another address, offered for a moment when
+// the desktop appears, and among noVNC's buttons.
+const SLOW = { quality: "2", compression: "6" }; // over 8 Mbit/s 19 pictures a second, 7 with noVNC's own
+const OFFERED = 10_000; // ms
+
+function offerColours() {
+  const other = new URL(address);
+  const slow = Object.entries(SLOW).every(([name, value]) => address.searchParams.get(name) === value);
+  for (const [name, value] of Object.entries(SLOW)) {
+    if (slow) other.searchParams.delete(name);
+    else other.searchParams.set(name, value);
+  }
+  const [question, verb, name] = slow
+    ? ["Fewer colours, for a slow line.", "Show all", "All colours"]
+    : ["A slow line?", "Show fewer colours", "Slow line"];
+  const link = (text) => Object.assign(document.createElement("a"), { href: other, textContent: text });
+  const offer = Object.assign(document.createElement("p"), { id: "visomaster_colours", textContent: `${question} ` });
+  offer.append(link(verb));
+  document.body.append(offer);
+  document.querySelector("#noVNC_control_bar .noVNC_scroll")?.append(link(name));
+  setTimeout(() => offer.remove(), OFFERED);
+}
+
+let offered = false;
+
 RFB.prototype.dispatchEvent = function (event) {
-  if (event.type === "connect") sessionStorage.removeItem(TRIES);
+  if (event.type === "connect") {
+    sessionStorage.removeItem(TRIES);
+    if (!offered) offerColours();
+    offered = true;
+  }
   if (event.type === "disconnect" && !event.detail.clean) beginAnew();
-  if (event.type !== "clipboard") return dispatch.call(this, event);
-  const text = fromBytes(event.detail.text);
-  return dispatch.call(this, new CustomEvent("clipboard", { detail: { text } }));
+  return dispatch.call(this, event);
 };

@@ -179,9 +179,45 @@ async function showForeign() {
   main.prepend(notice);
 }
 
+// The best way that this browser has of showing the desktop; and why it is not the better one, with what to do about it.
+function chooseDesktop(desktop) {
+  if (!("stream" in desktop.dataset)) return;
+  const link = desktop.querySelector(".open");
+  const why = document.getElementById("why");
+  if (isSecureContext && "VideoDecoder" in window) {
+    link.setAttribute("href", "./desktop/");
+    link.querySelector("span").textContent = "in this browser, as large as the window, with sound";
+    return;
+  }
+  why.hidden = false;
+  if (isSecureContext) {
+    why.append("Without sound and less sharp: this browser decodes no video for pages. "
+      + "Chrome, Edge, Firefox 130 and Safari 16.4 do, and later ones.");
+    return;
+  }
+  why.append("Without sound and less sharp: browsers decode video on encrypted pages only. ", ...encrypted(desktop.dataset));
+}
+
+// How this page is had encrypted: at the port that speaks TLS, where it is published, else through a tunnel.
+function encrypted({ port, tlsPort }) {
+  const link = element("a");
+  if (tlsPort) {
+    link.href = `https://${location.hostname}:${tlsPort}${location.pathname}`;
+    link.textContent = "Go to the encrypted one";
+    document.querySelector('.ways a[href="./desktop/"]').href = new URL("desktop/", link.href);
+    return [link, "; the browser may warn you once that it does not know the certificate."];
+  }
+  link.href = link.textContent = `http://127.0.0.1:${port}/`;
+  const tunnel = `ssh -p PORT -L ${port}:localhost:${port} root@${location.hostname}`;
+  return ["A tunnel is as good: ", element("code", tunnel), ", then ", link];
+}
+
 for (const link of document.querySelectorAll("a[data-port]")) {
   link.href = `${location.protocol}//${location.hostname}:${link.dataset.port}${link.dataset.path}`;
 }
+
+const desktop = document.querySelector(".desktop");
+if (desktop) chooseDesktop(desktop);
 
 const first = JSON.parse(document.getElementById("report").textContent);
 show(first);

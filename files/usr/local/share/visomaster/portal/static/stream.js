@@ -18,8 +18,9 @@ const GONE = "The desktop is not there at the moment. This page goes on when it 
 const ELSEWHERE = "The desktop is open elsewhere. Use it here?";
 const TAKEN = "The desktop is used elsewhere now.";
 const ENDED = "The desktop has ended this connection.";
-const UNDRAWN = "No picture has come. There is another view of the desktop, which asks less of the browser and the line.";
-const UNSAFE = "Browsers play this view of the desktop over https only. There is another one.";
+const UNDRAWN = "No picture has come. There is another view of the desktop, which every browser shows.";
+const UNSAFE = "Browsers play this view of the desktop over https only. There is another one, which every browser shows.";
+const UNABLE = "This browser cannot play this view of the desktop. There is another one, which every browser shows.";
 
 const { tell } = globalThis.visomaster;
 const script = document.querySelector("script[data-then]");
@@ -183,13 +184,16 @@ function attend(worker) {
 globalThis.Worker = new Proxy(Worker, { construct: (target, given) => attend(new target(...given)) });
 
 // The page's policy lets no script be a text in an address; as a file of this page's it may run.
-const add = AudioWorklet.prototype.addModule;
-AudioWorklet.prototype.addModule = async function (address, ...rest) {
-  const text = String(address);
-  if (!text.startsWith(DATA)) return add.call(this, address, ...rest);
-  const file = URL.createObjectURL(new Blob([decodeURIComponent(text.slice(DATA.length))], { type: "text/javascript" }));
-  return add.call(this, file, ...rest).finally(() => URL.revokeObjectURL(file));
-};
+function playSound() {
+  const add = AudioWorklet.prototype.addModule;
+  AudioWorklet.prototype.addModule = async function (address, ...rest) {
+    const text = String(address);
+    if (!text.startsWith(DATA)) return add.call(this, address, ...rest);
+    const script = decodeURIComponent(text.slice(DATA.length));
+    const file = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+    return add.call(this, file, ...rest).finally(() => URL.revokeObjectURL(file));
+  };
+}
 
 // Where Selkies' page keeps what was chosen in it; a screen with finer pixels would first get a desktop of twice the size.
 function chooseOnce(name, value) {
@@ -199,6 +203,7 @@ function chooseOnce(name, value) {
 
 function begin() {
   chooseOnce("useCssScaling", "true");
+  playSound();
   globalThis.__SELKIES_DEFER_INITIALIZATION = true;
   for (const name of script.dataset.then.split(" ")) {
     const made = document.createElement("script");
@@ -207,5 +212,6 @@ function begin() {
   }
 }
 
-if (isSecureContext) mayConnect().then(begin);
-else tell(UNSAFE, otherView, "Open it");
+if (!isSecureContext) tell(UNSAFE, otherView, "Open it");
+else if (!globalThis.VideoDecoder) tell(UNABLE, otherView, "Open it");
+else mayConnect().then(begin);
