@@ -117,7 +117,7 @@ class Portal(Container):
 
     def open_desktop(self, page: Page) -> None:
         """Follow the index's link and wait until noVNC has the screen."""
-        page.get_by_role("link", name="Open the desktop").click()
+        page.get_by_role("link", name="noVNC, for every browser").click()
         browser.wait_for(page, f"document.querySelector('{pictures.CANVAS}')?.width === 1920", 90)
 
     def screen(self) -> Image.Image:
