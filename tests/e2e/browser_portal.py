@@ -119,7 +119,6 @@ class Portal(Container):
         assert re.fullmatch(f"{re.escape(self.url)}/~[A-Za-z0-9_-]{{22}}/", page.url)
 
     def open_desktop(self, page: Page) -> None:
-<<<<<<< HEAD
         """Follow the index's link and wait until the stream's first picture is there."""
         page.get_by_role("link", name="Open the desktop").click()
         page.wait_for_url("**/desktop/")
@@ -130,11 +129,6 @@ class Portal(Container):
         page.goto(f"{page.url}vnc/")
         fits = f"document.querySelector('{pictures.CANVAS}')?.width === innerWidth"
         browser.wait_for(page, fits, 90)
-=======
-        """Follow the index's link and wait until noVNC has the screen."""
-        page.get_by_role("link", name="noVNC, for every browser").click()
-        browser.wait_for(page, f"document.querySelector('{pictures.CANVAS}')?.width === 1920", 90)
->>>>>>> wt-b
 
     def screen(self) -> Image.Image:
         """The screen as the host has it."""
