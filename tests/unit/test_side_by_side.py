@@ -1,0 +1,37 @@
+"""Both runs of `make test` count, and both are shown."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spec.here import ROOT
+
+CASES = [("pass", "assert 0", 1), ("assert 0", "pass", 1), ("pass", "pass", 0)]
+
+
+@pytest.mark.parametrize(("these", "those", "status"), CASES)
+def test_who_fails_beside_others_is_seen(tmp_path: Path, these: str, those: str, status: int) -> None:
+    """Whichever it is; the one whose output waits as well. Neither is run before the other."""
+    meet = "import pathlib, time\nhere = pathlib.Path(__file__)\n"
+    for name, other, body in ("these", "those", these), ("those", "these", those):
+        (tmp_path / f"test_{name}.py").write_text(
+            f"{meet}def test_{name}():\n    here.with_name('{name}').touch()\n"
+            f"    end = time.monotonic() + 20\n"
+            f"    while not here.with_name('{other}').exists() and time.monotonic() < end:\n        time.sleep(0.01)\n"
+            f"    assert here.with_name('{other}').exists()\n    {body}\n",
+            encoding="utf-8",
+        )
+    words = ["-q", f"--rootdir={tmp_path}"]
+    command = [*words, str(tmp_path / "test_these.py"), "--", *words, str(tmp_path / "test_those.py")]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.side_by_side", *command], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    for name, body in ("these", these), ("those", those):
+        word = "passed: " if body == "pass" else "FAILED, status 1: "
+        assert f"{word}{' '.join(words)} {tmp_path}/test_{name}.py" in done.stdout
+        assert body == "pass" or "AssertionError" in done.stdout
