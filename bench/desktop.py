@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -81,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Run the bench, print the tables and write them down (a quick look is only printed)."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the containers are removed then, too
     options = parser().parse_args()
     options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     options.seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
