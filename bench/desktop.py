@@ -12,6 +12,7 @@ shows while others misbehave.
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import shutil
 import signal
@@ -41,7 +42,8 @@ QUICK_ROUNDS, QUICK_SECONDS = 1, 2.5
 def heading(title: str) -> list[str]:
     """Return how a page of results begins: what was run, when and where."""
     command = shlex.join(["python", "-m", "bench.desktop", *sys.argv[1:]])
-    return [f"# {title}\n", f"- Command: `{command}`, {time.strftime('%Y-%m-%d')}", f"- Machine: {machine()}"]
+    where = f"- Machine: {machine()}; load at the end {os.getloadavg()[0]:.1f}"
+    return [f"# {title}\n", f"- Command: `{command}`, {time.strftime('%Y-%m-%d')}", where]
 
 
 def measured(images: Mapping[Screen, str], options: argparse.Namespace) -> str:
