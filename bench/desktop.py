@@ -12,8 +12,10 @@ shows while others misbehave.
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -40,7 +42,8 @@ QUICK_ROUNDS, QUICK_SECONDS = 1, 2.5
 def heading(title: str) -> list[str]:
     """Return how a page of results begins: what was run, when and where."""
     command = shlex.join(["python", "-m", "bench.desktop", *sys.argv[1:]])
-    return [f"# {title}\n", f"- Command: `{command}`, {time.strftime('%Y-%m-%d')}", f"- Machine: {machine()}"]
+    where = f"- Machine: {machine()}; load at the end {os.getloadavg()[0]:.1f}"
+    return [f"# {title}\n", f"- Command: `{command}`, {time.strftime('%Y-%m-%d')}", where]
 
 
 def measured(images: Mapping[Screen, str], options: argparse.Namespace) -> str:
@@ -81,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Run the bench, print the tables and write them down (a quick look is only printed)."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the containers are removed then, too
     options = parser().parse_args()
     options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     options.seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
