@@ -10,8 +10,12 @@ from operations.remote import wheels, wheels_state
 from tests.e2e.fake_index import index, wheel
 
 
-def test_a_folder_is_complete_or_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_is_complete_or_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is not the archive that was locked takes the place of nothing."""
+    python = wheels.make_venv(tmp_path / "venv")
+    monkeypatch.setattr(wheels, "make_venv", lambda folder: python)
     request = {"dest": str(tmp_path / "stream"), "name": "set.txt", "without": [], "borrowed": {}}
     with index() as served:
         digest = served.add("thing", wheel("thing", "1.0", "ours"))
