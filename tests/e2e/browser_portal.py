@@ -123,7 +123,7 @@ class Portal(Container):
 
     def open_vnc(self, page: Page) -> None:
         """Go from the index to the other view, and wait until noVNC has the screen in the window's size."""
-        page.goto(f"{page.url}vnc/")
+        page.get_by_role("link", name="noVNC, for every browser").click()
         fits = f"document.querySelector('{pictures.CANVAS}')?.width === innerWidth"
         browser.wait_for(page, fits, 90)
 

@@ -274,11 +274,11 @@ def test_the_probe_and_the_browser(ready: Portal) -> None:
 
 
 def test_the_host_tests_pass(ready: Portal) -> None:
-    """Among them: 11111 is the only public port, and no service but supervisord is root's."""
+    """Among them: 11111 and 11443 are the only public ports, and no service but supervisord is root's."""
     host_suite(f"docker://{ready.name}")
     address = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", ready.name).strip()
-    answering = [port for port in (5900, 5901, 6080, 11111) if connects(address, port)]
-    assert answering == [11111]
+    answering = [port for port in (5900, 5901, 6080, 11111, 11443) if connects(address, port)]
+    assert answering == [11111, 11443]
 
 
 def connects(address: str, port: int) -> bool:
