@@ -15,7 +15,7 @@ from locks import __main__ as lock
 from locks import requirement_sets
 from locks.requirement_sets import LockError, SetToLock
 from operations import remote
-from operations.remote import conda_environment, pip_environment, pip_requirements, wheels, wheels_state
+from operations.remote import conda_environment, pip_environment, pip_requirements
 from operations.remote.conda_rattler import provide_rattler
 from operations.remote.conda_request import Request
 from spec import requirements
@@ -448,23 +448,3 @@ def test_a_set_that_is_not_there_is_named(profile: Path, capsys: pytest.CaptureF
     (profile / "torch.in").unlink()
     assert lock.main([str(profile / "own.toml"), "--sets", "main"]) == 1
     assert capsys.readouterr().err == "lock: torch.in: expected it beside torch.txt: it says what is locked\n"
-
-
-def test_a_folder_of_wheels_is_complete_or_as_it_was(
-    python: str, ours: Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As Selkies is installed: what is not the one that was locked takes the place of nothing."""
-    monkeypatch.setattr(wheels, "make_venv", lambda folder: python)
-    digest = ours.add("thing", wheel("thing", "1.0", "ours"))
-    request = {"dest": str(tmp_path / "stream"), "name": "set.txt", "index": ours.url, "without": [], "borrowed": {}}
-    assert wheels.run({**request, "text": f"thing==1.0 --hash={digest}\n", "made_from": "first"}) == 0
-    assert (tmp_path / "stream/thing.py").read_text() == "SAYS = 'ours'\n"
-    assert {path.name for path in (tmp_path / "stream").iterdir()} == {
-        *("thing.py", "thing-1.0.dist-info", "__pycache__", "set.txt", ".complete"),
-    }
-    ours.add("thing", wheel("thing", "1.0", "another"))
-    capsys.readouterr()
-    assert wheels.run({**request, "text": f"thing==1.0 --hash={digest}\n", "made_from": "second"}) == 1
-    assert capsys.readouterr().err == "packages: thing==1.0: its sha256 is not the one in the requirement set\n"
-    assert wheels_state.state(tmp_path / "stream") == {"made_from": "first"}
-    assert not (tmp_path / "stream.new").exists()
