@@ -41,7 +41,7 @@ def test_over_tls_with_a_certificate_of_its_own() -> None:
         opened = secure.new_page()
         opened.goto(f"https://127.0.0.1:{box.port}/?token={box.token}")
         box.open_desktop(opened)
-        until(lambda: box.shown(opened), "the host's picture over TLS")
+        until(lambda: box.streamed(opened), "the host's picture over TLS")
         (cookie,) = secure.cookies()
         assert (cookie["secure"], cookie["httpOnly"]) == (True, True)
         secure.close()
@@ -52,7 +52,7 @@ def page(desk: Portal) -> Iterator[Page]:
     """The desktop in a browser, connected once and never touched again."""
     with visitor() as chromium, browser.page(chromium, complain=False) as opened:
         desk.enter(opened)
-        desk.open_desktop(opened)
+        desk.open_vnc(opened)
         yield opened
 
 
