@@ -24,7 +24,7 @@ from sandbox import assets
 from sandbox.base import derived_image
 from sandbox.shell import apt_install
 from tests.e2e.machine import Container, container, docker
-from tests.portal import browser, pictures, rig
+from tests.portal import browser, pictures, rig, stream
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 PORT = 11111
 PUBLISHED = f"--publish=127.0.0.1::{PORT}"
 PICTURES = Path(os.environ["PORTAL_TEST_PICTURES"]) if "PORTAL_TEST_PICTURES" in os.environ else None
-
-DRAWN = "document.getElementById('status-display')?.classList.contains('hidden') && !document.getElementById('told')"
-"""Selkies takes the word off the picture when the first one was drawn; what we tell is away, too."""
 
 PHOTOGRAPH = """
 import sys
@@ -122,11 +119,11 @@ class Portal(Container):
         """Follow the index's link and wait until the stream's first picture is there."""
         page.get_by_role("link", name="Open the desktop").click()
         page.wait_for_url("**/desktop/")
-        browser.wait_for(page, DRAWN, 90)
+        stream.expect_playing(page, 90)
 
     def open_vnc(self, page: Page) -> None:
         """Go from the index to the other view, and wait until noVNC has the screen in the window's size."""
-        page.goto(f"{page.url}vnc/")
+        page.get_by_role("link", name="noVNC, for every browser").click()
         fits = f"document.querySelector('{pictures.CANVAS}')?.width === innerWidth"
         browser.wait_for(page, fits, 90)
 

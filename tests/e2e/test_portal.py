@@ -18,11 +18,12 @@ from visomaster_host import paths, users
 
 from sandbox import desktop
 from sandbox.engine import docker_command
-from tests.e2e.browser_portal import DRAWN, PICTURES, Portal, portal, press_keys, slow_assets, until, visitor
+from tests.e2e.browser_portal import PICTURES, Portal, portal, press_keys, slow_assets, until, visitor
 from tests.e2e.dockerfile import Build, built
 from tests.e2e.machine import docker, host_suite, run
 from tests.e2e.stream_portal import LISTEN, copied_here, copy_here, heard, play_a_tone
 from tests.portal import browser, pictures, rig
+from tests.portal.stream import expect_playing
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -134,11 +135,11 @@ def test_one_has_the_stream(ready: Portal, chromium: Browser) -> None:
         ready.open_desktop(first)
         second.get_by_role("link", name="Open the desktop").click()
         second.get_by_role("button", name="Use it here").click()
-        browser.wait_for(second, DRAWN)
+        expect_playing(second)
         first.get_by_text("used elsewhere now").wait_for()
         ready.output("pkill", "--signal=KILL", "--full", "visomaster_host.selkies")
         second.get_by_text("is not there at the moment").wait_for()
-        browser.wait_for(second, DRAWN)
+        expect_playing(second)
 
 
 @pytest.fixture(scope="module")
@@ -204,8 +205,7 @@ def test_the_stream_is_heard(ready: Portal, stream: Page) -> None:
     try:
         until(lambda: abs(heard(stream)[0] - 0.259) < 0.02 and abs(heard(stream)[1] - 440) < 8, "the tone", seconds=20)
     finally:
-        ready.output("pkill", "pacat")
-        tone.wait(10)
+        tone.wait(30)
 
 
 def test_every_log_opens(ready: Portal, chromium: Browser) -> None:

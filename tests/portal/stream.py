@@ -12,6 +12,10 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 INDEX = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Selkies</title>\
 <link rel="manifest" href="manifest.json" crossorigin="use-credentials"><link rel="icon" href="icon.png">\
@@ -47,7 +51,15 @@ globalThis.selkiesCoreInitialize = () => {
 };
 """
 
+PLAYING = "body:not(:has(#told)) #status-display.hidden"
+"""There once the first picture was drawn, which takes Selkies' word off it, and nothing is told of what is missing."""
+
 KILL = b"KILL a new primary client connected connection killed"
+
+
+def expect_playing(page: Page, seconds: float = 30) -> None:
+    """Return when `page` plays the desktop; it may be loaded anew meanwhile. Raises playwright's `TimeoutError`."""
+    page.locator(PLAYING).wait_for(state="attached", timeout=1000 * seconds)
 
 
 def write_page(web: Path) -> None:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 SOCKET = "/desktop/api/websockets"
 ITS_OWN = ("upload", "files/", "sessions", "recording", "screenshot", "print/1", "apps/", "switch", "turn", "health")
-DRAWN = "document.getElementById('status-display')?.classList.contains('hidden') === true"
 
 
 @pytest.fixture(scope="module")
@@ -135,32 +134,29 @@ def enter(context: BrowserContext, portal: rig.Portal) -> Page:
     return page
 
 
-def expect_drawn(page: Page) -> None:
-    browser.wait_for(page, f"{DRAWN} && !document.getElementById('told')", 15)
-
-
 def test_one_has_the_desktop(
     portal: rig.Portal, selkies: stream.Server, visitor: BrowserContext, other: BrowserContext
 ) -> None:
     """The second one asks and takes over; the first is told, and takes it back."""
     first = enter(visitor, portal)
-    expect_drawn(first)
+    stream.expect_playing(first)
     first.reload()
-    expect_drawn(first)  # what was left of its own connection is nobody else
+    stream.expect_playing(first)  # what was left of its own connection is nobody else
     second = enter(other, portal)
     second.get_by_text("is open elsewhere").wait_for()
-    assert first.evaluate(DRAWN) and not second.evaluate(DRAWN), "it was taken before the question was answered"
+    playing = [page.locator(stream.PLAYING).count() for page in (first, second)]
+    assert playing == [1, 0], "it was taken before the question was answered"
     second.get_by_role("button", name="Use it here").click()
-    expect_drawn(second)
+    stream.expect_playing(second)
     first.get_by_text("used elsewhere now").wait_for()
     first.get_by_role("button", name="Take it back").click()
-    expect_drawn(first)
+    stream.expect_playing(first)
     second.get_by_text("used elsewhere now").wait_for()
     tab = visitor.new_page()
     tab.goto(first.url)
     tab.get_by_text("is open elsewhere").wait_for()
     first.close()
-    expect_drawn(tab)  # nobody is there any more: there is nothing to ask
+    stream.expect_playing(tab)  # nobody is there any more: there is nothing to ask
     assert selkies.said[0] == "r,1280x800,primary"
     assert "r,800x1732,primary" in selkies.said, "a phone's window asks for a desktop too small to work in"
 
@@ -185,7 +181,7 @@ def test_what_is_left_of_a_tabs_own_connection(
         left = viewers(path)["viewers"][0]
         page = tab_that_had(visitor, left)
         page.goto(f"http://127.0.0.1:{portal.port}/desktop/?token={rig.TOKEN}")
-        expect_drawn(page)
+        stream.expect_playing(page)
     browser.wait_for(page, f"{OPENED} !== '{left}'")
     duplicate = tab_that_had(visitor, str(page.evaluate(OPENED)))
     duplicate.goto(page.url)
@@ -195,17 +191,17 @@ def test_what_is_left_of_a_tabs_own_connection(
 def test_it_comes_back(portal: rig.Portal, selkies: stream.Server, visitor: BrowserContext) -> None:
     """Selkies is killed and begins anew: the page says so, and is left alone."""
     page = enter(visitor, portal)
-    expect_drawn(page)
+    stream.expect_playing(page)
     selkies.stop()
     page.get_by_text("is not there at the moment").wait_for()
     selkies.start()
-    expect_drawn(page)
+    stream.expect_playing(page)
 
 
 def test_a_session_that_is_over(portal: rig.Portal, selkies: stream.Server, visitor: BrowserContext) -> None:
     """The next time that the page has to ask, it asks for the token."""
     page = enter(visitor, portal)
-    expect_drawn(page)
+    stream.expect_playing(page)
     for session in portal.places.sessions.glob("*/*"):
         session.unlink()
     selkies.stop()  # which ends the connection
