@@ -70,7 +70,9 @@ def test_pulseaudio_is_the_unpacked_one(monkeypatch: pytest.MonkeyPatch, tmp_pat
     with pytest.raises(Problem, match=r"expected one folder .*/pulse-VERSION/modules, found 0: deploy the host again"):
         pulseaudio.launch(PORTAL)
     (tmp_path / "pulse-16.1+dfsg1/modules").mkdir(parents=True)
-    command = " ".join(pulseaudio.launch(PORTAL).argv)
+    launch = pulseaudio.launch(PORTAL)
+    command = " ".join(launch.argv)
+    assert launch.variables["LD_LIBRARY_PATH"].endswith(f":{tmp_path}/pulse-16.1+dfsg1/modules"), "one needs another"
     assert f" -p {tmp_path}/pulse-16.1+dfsg1/modules " in command
     assert "sink_name=output" in command
     assert "tcp" not in command

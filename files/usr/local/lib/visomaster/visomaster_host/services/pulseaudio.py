@@ -22,12 +22,12 @@ def launch(host: Host) -> Launch:
     # No segments of shared memory, which one that is killed would leave behind; the rest are one user's own.
     own = ("--disable-shm=yes", "--realtime=no", "--high-priority=no", "--log-target=stderr")
     loaded = (word for module in modules for word in ("-L", module))
-    libraries = paths.PULSEAUDIO_LIBRARIES
+    libraries, folder = paths.PULSEAUDIO_LIBRARIES, modules_folder()
     return Launch(
-        argv=(str(paths.PULSEAUDIO), *options, *own, "-p", modules_folder(), *loaded),
+        argv=(str(paths.PULSEAUDIO), *options, *own, "-p", folder, *loaded),
         variables={
-            # Ubuntu 22.04 has it in the second.
-            "LD_LIBRARY_PATH": f"{libraries}/x86_64-linux-gnu/pulseaudio:{libraries}/pulseaudio",
+            # Ubuntu 22.04 has its core in the second; modules are linked to one another.
+            "LD_LIBRARY_PATH": f"{libraries}/x86_64-linux-gnu/pulseaudio:{libraries}/pulseaudio:{folder}",
             "HOME": str(paths.DESKTOP),  # what it keeps is of this start alone
             "XDG_RUNTIME_DIR": str(paths.DESKTOP),
         },
