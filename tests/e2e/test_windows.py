@@ -49,6 +49,17 @@ for number in numbers(root, "_NET_CLIENT_LIST"):
 print(json.dumps(seen))
 """
 
+RESIZES = """
+import sys
+from Xlib.display import Display
+display = Display()
+root = display.screen().root
+offered = root.xrandr_get_screen_info()
+sizes = [(each.width_in_pixels, each.height_in_pixels) for each in offered.sizes]
+number = sizes.index((int(sys.argv[1]), int(sys.argv[2])))
+root.xrandr_set_screen_config(number, 1, offered.config_timestamp)
+"""
+
 Windows = dict[str, dict[str, int]]
 
 
@@ -80,9 +91,8 @@ def seen_once(box: Container, good: Callable[[Windows], Any], seconds: float = 2
 
 
 def resize(box: Container, width: int, height: int) -> None:
-    """As a viewer whose window changes."""
-    code = f"from visomaster_host import desktop_size, paths; desktop_size.resize(paths.VNC_SOCKET, {width}, {height})"
-    box.output("env", f"PYTHONPATH={paths.PACKAGES}", "/usr/bin/python3", "-c", code)
+    """The screen has another size, one that the X server offers by itself."""
+    box.output(*AS_PROGRAM, "/usr/bin/python3", "-c", RESIZES, str(width), str(height))
 
 
 def fits(window: dict[str, int], width: int, height: int) -> bool:
