@@ -182,7 +182,7 @@ def test_the_notebook_of_jupyter_mode_is_left_alone(applied: tuple[LiveBox, Live
     assert runs > time.time() - described
     answer = second.output("curl", "--silent", "--fail", "http://127.0.0.1:8080/?token=jupyter-token")
     assert answer == "notebook\n"
-    assert public(second) == {"8080", "11111"}
+    assert public(second) == {"8080", "11111", "11443"}
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["ssh", "jupyter"])
@@ -287,7 +287,7 @@ def test_another_port_beside_a_boxs_own_services(foreign: LiveBox, asset_server:
     assert foreign.output("supervisorctl", "pid", "instance_portal") == web
     assert foreign.output("sha256sum", "/etc/supervisor/supervisord.conf") == configuration
     assert foreign.credentials()["url"].partition("/?")[0] == f"http://ADDRESS-OF-THIS-HOST:{PORT}"
-    assert public(foreign) == {"11111", str(PORT)}
+    assert public(foreign) == {"11111", "11443", str(PORT)}
     foreign.host_suite()
     assert unchanged(pyinfra(*arguments))
 

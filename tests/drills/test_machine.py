@@ -33,7 +33,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory, asset_server: str) -> Iter
 def test_the_desktop_runs_and_a_second_run_changes_nothing(machine: LiveBox, asset_server: str) -> None:
     """As on any other box; the packages' own services are not started."""
     assert machine.run("visomaster-ready").returncode == 0
-    assert public(machine) == {"11111"}
+    assert public(machine) == {"11111", "11443"}
     assert unchanged(pyinfra(*machine.arguments(asset_server, "variant=alt"), timeout=APPLY_WITHIN))
 
 
@@ -43,7 +43,7 @@ def test_after_a_reboot_the_desktop_comes_back_and_no_other_port_opens(machine: 
     print(f"ready {machine.restart():.1f} s after the reboot")
     assert machine.run("systemctl", "is-active", "visomaster").stdout.strip() == "active"
     assert machine.services() == names_of("alt")
-    assert public(machine) == {"11111"}
+    assert public(machine) == {"11111", "11443"}
     for service in ("caddy", "haproxy"):
         assert machine.run("systemctl", "is-enabled", service).stdout.strip() == "disabled"
         assert machine.run("systemctl", "is-active", service).stdout.strip() == "inactive"
