@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 from visomaster_host.screen_size import Size
 
+_AS_IT_IS, _PLACE_AND_SIZE = 10, 0xF00
+"""Static gravity, by which a place is the window's and not its frame's; all four numbers are given (EWMH 1.5)."""
+
 
 class Sides(NamedTuple):
     """How wide a frame is around its window, in pixels, in the order of `_NET_FRAME_EXTENTS`."""
@@ -55,7 +58,19 @@ def _keep(display: Any, root: Any, window: Any, screen: Size) -> None:
     x = onto(place.x, sides.left, size.width, sides.right, screen.width)
     y = onto(place.y, sides.top, size.height, sides.bottom, screen.height)
     if (x, y) != (place.x, place.y):
-        window.configure(x=x, y=y)
+        _move(display, root, window, x, y, size)
+
+
+def _move(display: Any, root: Any, window: Any, x: int, y: int, size: Any) -> None:
+    """By a message: what a window asks for by itself, Fluxbox leaves undone in the first second of its life."""
+    event = importlib.import_module("Xlib.protocol.event").ClientMessage
+    message = display.intern_atom("_NET_MOVERESIZE_WINDOW")
+    what = (_AS_IT_IS | _PLACE_AND_SIZE, x, y, size.width, size.height)
+    told = importlib.import_module("Xlib.X")
+    root.send_event(
+        event(window=window, client_type=message, data=(32, what)),
+        event_mask=told.SubstructureRedirectMask | told.SubstructureNotifyMask,
+    )
 
 
 def _property(display: Any, window: Any, name: str) -> tuple[int, ...]:
