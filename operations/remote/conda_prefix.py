@@ -20,7 +20,8 @@ def readable_records(meta: Path) -> list[PrefixRecord]:
     """What conda-meta says is installed. A damaged record is removed: its package is linked again."""
     from rattler import PrefixRecord
 
-    for unfinished in meta.glob("prefix_record_*"):  # rattler renames a record into place when it is whole
+    # rattler renames a record into place when it is whole, and so do we.
+    for unfinished in (*meta.glob("prefix_record_*"), *meta.glob(".*.json.part")):
         unfinished.unlink()
     records = []
     for path in sorted(meta.glob("*.json")):

@@ -176,6 +176,7 @@ def test_the_streams_keys_and_clipboard(ready: Portal, stream: Page) -> None:
     """Letters of many scripts as keys, as an input method has them, and as what is copied here or there."""
     text = "Grüße 東京 😀 €"
     stream.mouse.click(860, 740)
+    stream.keyboard.press("Control+a")  # what was typed before
     press_keys(stream, "äß€Ö Съешь")
     until(lambda: "TEXT 'äß€Ö Съешь'" in program_log(ready), "keys")
     stream.keyboard.press("Control+a")

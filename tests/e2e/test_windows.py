@@ -30,29 +30,32 @@ application.exec()
 """
 """Dialogs without a parent, as the real programs open them; untitled ones are called as the program's file is."""
 
-SEES = """
+DISPLAY = """
+from Xlib import display, xauth
+xauth.Xauthority.get_best_auth = lambda file, *wanted: file.entries[0][3:]
+display = display.Display()
+"""
+"""python-xlib looks for the host's name in the cookie's file, where none is."""
+
+SEES = f"""{DISPLAY}
 import json
-from Xlib.display import Display
-display = Display()
 root = display.screen().root
 def numbers(window, name):
     found = window.get_full_property(display.intern_atom(name), 0)
     return list(found.value) if found else []
-seen = {}
+seen = {{}}
 for number in numbers(root, "_NET_CLIENT_LIST"):
     window = display.create_resource_object("window", number)
     size, place = window.get_geometry(), root.translate_coords(window, 0, 0)
     title = window.get_full_text_property(display.intern_atom("_NET_WM_NAME"))
     left, right, top, bottom = numbers(window, "_NET_FRAME_EXTENTS") or [0] * 4
-    seen[title] = {"x": place.x - left, "y": place.y - top, "bar": top,
-                   "width": size.width + left + right, "height": size.height + top + bottom}
+    seen[title] = {{"x": place.x - left, "y": place.y - top, "bar": top,
+                   "width": size.width + left + right, "height": size.height + top + bottom}}
 print(json.dumps(seen))
 """
 
-RESIZES = """
+RESIZES = f"""{DISPLAY}
 import sys
-from Xlib.display import Display
-display = Display()
 root = display.screen().root
 offered = root.xrandr_get_screen_info()
 sizes = [(each.width_in_pixels, each.height_in_pixels) for each in offered.sizes]

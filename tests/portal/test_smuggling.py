@@ -202,13 +202,14 @@ READ_ONLY = ("/health", "/ready", "/", "/status/status.json", "/logs/", "/assets
 @pytest.mark.parametrize("path", READ_ONLY)
 def test_a_page_that_is_only_read_takes_no_body(scene: Scene, path: str, body: str) -> None:
     """Refused as such, and nothing more is read from that connection. Caddy 2.6 does not see a body that has no length:
-    it is thrown away."""
+    it is thrown away, or the pages have hung up before all of it came."""
     head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {rig.TOKEN}\r\n".encode()
     answer = exchanged(scene.portal.port, head + BODIES[body])
     if body == "chunked" and answer.startswith(b"HTTP/1.1 200 "):
         assert len(re.findall(rb"HTTP/1\.1 \d", answer)) == 1
         return
-    assert re.match(rb"HTTP/1\.1 (400|413) ", answer), answer[:60]
+    refused = rb"(400|413|503)" if body == "chunked" else rb"(400|413)"
+    assert re.match(rb"HTTP/1\.1 " + refused + rb" ", answer), answer[:60]
     assert b"\r\nconnection: close\r\n" in answer.lower()
 
 
