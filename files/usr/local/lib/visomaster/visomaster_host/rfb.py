@@ -8,6 +8,7 @@ import socket
 import struct
 from pathlib import Path
 
+from visomaster_host import beneath
 from visomaster_host.problems import NotReady
 
 ANSWER_WITHIN = 2.0
@@ -41,20 +42,14 @@ def handshake(address: tuple[str, int] | Path, security: int, source: str = "") 
 
 
 def connected(address: tuple[str, int] | Path, source: str = "") -> socket.socket:
-    """A connection to `address`, TCP or a unix socket, that waits `ANSWER_WITHIN` for each step. Raises OSError.
+    """A connection to `address`, TCP or a unix socket, that waits two seconds for each step. Raises OSError.
 
     `source` is the address it is made from, for TCP.
     """
     if not isinstance(address, Path):
         return socket.create_connection(address, ANSWER_WITHIN, (source, 0))
-    connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(ANSWER_WITHIN)
-    try:
-        connection.connect(str(address))
-    except OSError:
-        connection.close()
-        raise
-    return connection
+    with beneath.Folder.open(address.parent) as folder:  # it is the desktop's user's, and root asks
+        return folder.connected(address.name)
 
 
 def enter(connection: socket.socket, where: str) -> None:
