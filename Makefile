@@ -92,11 +92,12 @@ test: .venv/.installed ## All tests: unit, plan, host, end to end
 	$(BIN)/python -m sandbox tools
 	$(BIN)/python -m tests.side_by_side tests/e2e -- tests $(addprefix --ignore=tests/,e2e host drills)
 
-NEWEST_CADDY := tests/drills/test_caddy.py
+# Those that wait much, or build images of their own: beside the others.
+BESIDE := $(patsubst %,tests/drills/test_%.py,caddy release repository sources viewers)
 
 drills: .venv/.installed ## Slower drills: killed services, full disks, broken downloads
 	$(BIN)/python -m sandbox tools
-	$(BIN)/python -m tests.side_by_side tests/drills --ignore=$(NEWEST_CADDY) -- $(NEWEST_CADDY)
+	$(BIN)/python -m tests.side_by_side tests/drills $(addprefix --ignore=,$(BESIDE)) -- $(BESIDE)
 
 lint: .venv/.installed ## ruff, mypy, shellcheck, hadolint, actionlint, zizmor, docker compose
 	$(BIN)/ruff check .

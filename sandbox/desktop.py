@@ -19,7 +19,7 @@ from visomaster_host.text import lines, printable
 from sandbox import assets
 from sandbox.base import base_image
 from sandbox.engine import docker, docker_command, label_of
-from sandbox.shell import INPUTS_LABEL, LABEL, REPOSITORY, SandboxError, fingerprint, say, step
+from sandbox.shell import INPUTS_LABEL, LABEL, REPOSITORY, SandboxError, fingerprint, lock, say, step
 from spec.fields import one_of
 from spec.variant import VARIANTS, Variant
 
@@ -65,12 +65,12 @@ def bake(variant: str, release: str = "bookworm", screen: Screen = Screen.TIGERV
     assets.up()
     inputs = fingerprint(label_of("image", base, INPUTS_LABEL), *(REPOSITORY / name for name in INPUTS))
     tag = f"{repository}:{release}-{variant}-{inputs}"
-    if docker("images", "--quiet", tag).strip():
-        return tag
-    say(f"baking {variant} on {base} with pyinfra")
-    settings = data(variant, assets.bridge_url(), screen=screen, repository=repository)
-    pyinfra([f"@bake/{base}", "deploy.py", "-y", *settings])
-    docker("tag", f"{repository}:{VARIANTS[variant].tags()[0]}", tag)
+    with lock(f"bake-{variant}"):
+        if not docker("images", "--quiet", tag).strip():
+            say(f"baking {variant} on {base} with pyinfra")
+            settings = data(variant, assets.bridge_url(), screen=screen, repository=repository)
+            pyinfra([f"@bake/{base}", "deploy.py", "-y", *settings])
+            docker("tag", f"{repository}:{VARIANTS[variant].tags()[0]}", tag)
     return tag
 
 

@@ -430,9 +430,7 @@ def test_an_older_playbooks_services_and_files_go(changing: LiveBox, asset_serve
     changing.host_suite()
 
 
-@pytest.mark.parametrize(
-    ("variant", "screen"), [("alt", Screen.TIGERVNC), ("s-def", Screen.GUIDE), ("default", Screen.TIGERVNC)]
-)
+@pytest.mark.parametrize(("variant", "screen"), [("s-def", Screen.GUIDE), ("default", Screen.TIGERVNC)])
 def test_a_box_becomes_another_variant(changing: LiveBox, asset_server: str, variant: str, screen: Screen) -> None:
     """Services, listeners and files of the one before are gone, and the host tests of the new one pass."""
     arguments = changing.arguments(asset_server, f"variant={variant}", f"screen={screen}")

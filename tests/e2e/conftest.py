@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from sandbox import assets, base, desktop, engine
+from sandbox.shell import CACHE
 from tests.e2e.machine import Container, container, docker
 
 
@@ -28,11 +31,24 @@ def base_image() -> str:
 
 @pytest.fixture(scope="session")
 def asset_server() -> Iterator[str]:
-    """The asset server's address for containers; removed at the end unless `make up` runs a desktop."""
-    assets.up()
-    yield assets.bridge_url()
-    if not docker("ps", "--quiet", "--filter", f"label={desktop.UP_LABEL}"):
-        assets.down()
+    """The asset server's address for containers; removed at the end unless `make up` runs a desktop, or other tests
+    run beside these.
+    """
+    with (CACHE / "assets.users").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        assets.up()
+        yield assets.bridge_url()
+        if _is_last(users) and not docker("ps", "--quiet", "--filter", f"label={desktop.UP_LABEL}"):
+            assets.down()
+
+
+def _is_last(users: TextIO) -> bool:
+    """Whether nobody else holds `users`."""
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="session")
