@@ -28,7 +28,7 @@ SMALL_DISKS = (
 FULL = 62
 """Megabytes that leave less than a tenth of a small disk."""
 
-ENTRANCE = {Access.VNC: "xtigervnc", Access.PORTAL: "visomaster_caddy"}
+ENTRANCE = {Access.VNC: "vnc_gate", Access.PORTAL: "visomaster_caddy"}
 """The service that is stopped, without which nobody gets in."""
 
 

@@ -71,7 +71,7 @@ def described(host: Any) -> Host:
 @pytest.fixture(scope="module")
 def services(described: Host) -> tuple[Service, ...]:
     """What a host of its kind runs, whatever it says itself."""
-    return services_for(described.access, described.models)
+    return services_for(described.access, described.models, described.screen)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
