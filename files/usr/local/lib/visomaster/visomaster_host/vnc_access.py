@@ -36,7 +36,7 @@ def hand_over_certificate() -> bool:
     """
     user = owner_of(users.DESKTOP)
     try:
-        pair, reason = _pair()
+        pair, reason = tls.served_pair(tls.INSTANCE, kept=paths.CERTIFICATES, instead=paths.RUN / "tls")
     except tls.TlsError as error:
         say(f"visomaster-service: {error}; going on: without X509Vnc")
         return False
@@ -55,15 +55,3 @@ def options(*, certificate: bool) -> tuple[str, ...]:
     secrets = ("-SecurityTypes", ",".join(types), "-PasswordFile", str(paths.VNC_PASSWORD))
     pair = ("-X509Cert", str(paths.VNC_CERTIFICATE), "-X509Key", str(paths.VNC_KEY)) if certificate else ()
     return ("-rfbport", str(VNC_PORT), "-localhost", "-UseIPv6=0", *secrets, *pair)
-
-
-def _pair() -> tuple[tls.Pair, str | None]:
-    """The pair to serve, and what is to be said of it. Where none can be kept, one is made for this time. Raises
-    `TlsError`, OSError.
-    """
-    try:
-        return tls.usable_pair(tls.INSTANCE, tls.pair_in(paths.CERTIFICATES))
-    except OSError as error:
-        pair, reason = tls.usable_pair(tls.INSTANCE, tls.pair_in(paths.RUN / "tls"))
-        kept = f"{refusal(error)}; the self-signed certificate is another one after the next start"
-        return pair, "; ".join(filter(None, (reason, kept)))

@@ -189,7 +189,7 @@ def _certificate(wanted: Wanted, places: Places) -> tuple[bool, list[str]]:
     `Problem` where there is none and ENABLE_HTTPS wants no answer in the clear.
     """
     try:
-        pair, reason = _pair(places)
+        pair, reason = tls.served_pair(places.instance, kept=places.certificates, instead=places.run / "tls")
         for source, name in ((pair.certificate, "tls.crt"), (pair.key, "tls.key")):
             write_atomic(places.run / name, source.read_bytes(), mode=0o400, owner=places.caddy)
         return True, [reason] if reason else []
@@ -198,18 +198,6 @@ def _certificate(wanted: Wanted, places: Places) -> tuple[bool, list[str]]:
     if wanted.enable_https:
         raise Problem(f"ENABLE_HTTPS: {reason}; the portal stays closed rather than answer without TLS")
     return False, [f"{reason}; port {places.tls_port}, which speaks TLS, stays closed"]
-
-
-def _pair(places: Places) -> tuple[tls.Pair, str | None]:
-    """The pair to serve, and what is to be said of it. Where none can be kept, one is made for this time. Raises
-    `TlsError`, OSError.
-    """
-    try:
-        return tls.usable_pair(places.instance, tls.pair_in(places.certificates))
-    except OSError as error:
-        pair, reason = tls.usable_pair(places.instance, tls.pair_in(places.run / "tls"))
-        kept = f"{refusal(error)}; the self-signed certificate is another one after the next start"
-        return pair, "; ".join(filter(None, (reason, kept)))
 
 
 def _caddy(places: Places, command: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from visomaster_host.refusals import refusal
 from visomaster_host.text import Told
 
 _TIMEOUT = 20  # seconds; an EC key takes milliseconds even on a busy machine
@@ -56,6 +57,18 @@ def usable_pair(instance: Pair, own: Pair) -> tuple[Pair, str | None]:
     except TlsError:
         make_self_signed(own)
     return own, reason
+
+
+def served_pair(instance: Pair, *, kept: Path, instead: Path) -> tuple[Pair, str | None]:
+    """As `usable_pair`, the own one in the folder `kept`; where none can be kept, one is made for this time
+    in `instead`, and that is said. Raises `TlsError`, OSError.
+    """
+    try:
+        return usable_pair(instance, pair_in(kept))
+    except OSError as error:
+        pair, reason = usable_pair(instance, pair_in(instead))
+        told = f"{refusal(error)}; the self-signed certificate is another one after the next start"
+        return pair, "; ".join(filter(None, (reason, told)))
 
 
 def check(pair: Pair) -> None:
