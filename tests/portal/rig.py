@@ -28,6 +28,8 @@ from visomaster_host.portal.report import Readiness, Sources
 from visomaster_host.portal.sessions import Session, Sessions
 from visomaster_host.service import Result
 from visomaster_host.services import services_for
+from visomaster_host.workspace.routes import routes
+from visomaster_host.workspace.server import Server as FilesServer
 
 from sandbox import tools
 
@@ -250,6 +252,7 @@ def places(folder: Path, port: int, websockify: int, screen: Screen = Screen.TIG
         listen=f"unix/{sockets(folder) / 'caddy.sock'}",
         tls_listen=f"unix/{sockets(folder) / 'caddy-tls.sock'}",
         stream=f"unix/{sockets(folder) / 'selkies.sock'}",
+        files=f"unix/{sockets(folder) / 'files.sock'}",
         pages=f"unix/{sockets(folder) / 'pages.sock'}",
     )
 
@@ -291,6 +294,10 @@ def running(
         server = stack.enter_context(pages.Server(site, sockets(folder) / "pages.sock"))
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         stack.callback(server.shutdown)
+        (folder / "workspace").mkdir(exist_ok=True)
+        files = stack.enter_context(FilesServer(routes(folder / "workspace"), sockets(folder) / "files.sock"))
+        threading.Thread(target=files.serve_forever, args=(0.05,), daemon=True).start()
+        stack.callback(files.shutdown)
         prepared = apply.prepare(wanted, where)
         processes = stack.enter_context(serving(prepared, folder, port, where.tls_port))
         yield Portal(

@@ -11,6 +11,8 @@ GUIDE_LINK = PROGRAM / "Install_Guide.ipynb"
 MODELS = APPLICATION / "models"
 DEPENDENCIES = APPLICATION / "dependencies"
 WORKSPACE = Path("/workspace")
+INPUT, OUTPUT, KEPT = WORKSPACE / "in", WORKSPACE / "out", WORKSPACE / "state"
+"""What a person brings, what the program makes, and what it keeps: below the last, a folder for each application."""
 ENVIRONMENT = Path("/opt/conda/envs/visomaster")
 SUPERVISOR_LOGS = Path("/var/log/supervisor")
 PORTAL_LOGS = Path("/var/log/portal")
@@ -101,6 +103,9 @@ VNC_CERTIFICATE, VNC_KEY = DESKTOP / "vnc.crt", DESKTOP / "vnc.key"
 STREAM = RUN / "stream"
 STREAM_SOCKET = STREAM / "selkies.sock"
 """Where Selkies listens, for Caddy alone."""
+FILES = RUN / "files"
+FILES_SOCKET = FILES / "files.sock"
+"""Where the service for a person's files listens, for Caddy alone."""
 SOUND_SOCKET = DESKTOP / "pulse/native"
 """Where PulseAudio listens, for the desktop's user."""
 SOUND_COOKIE = DESKTOP / "pulse-cookie"

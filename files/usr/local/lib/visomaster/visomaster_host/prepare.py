@@ -121,7 +121,8 @@ def _make_portal_directories() -> None:
     user = owner_of(users.DESKTOP)
     ensure_directory(paths.FRONT, mode=0o710, owner=caddy)
     ensure_directory(paths.VNC, mode=0o710, owner=Owner(uid=user.uid, gid=pages.gid))
-    ensure_directory(paths.STREAM, mode=0o2710, owner=Owner(uid=user.uid, gid=caddy.gid))
+    for folder in (paths.STREAM, paths.FILES):
+        ensure_directory(folder, mode=0o2710, owner=Owner(uid=user.uid, gid=caddy.gid))
     both = Owner(uid=pages.uid, gid=caddy.gid)
     ensure_directory(paths.PAGES, mode=0o710, owner=both)
     stand_ins.make(paths.SESSIONS, mode=0o710, owner=both)
@@ -144,7 +145,7 @@ def _clear_portal() -> None:
     """Remove what a portal left that is not part of the host any more: its services, its copy of a TLS key."""
     import shutil  # 2 ms that every start but one after another variant would wait for
 
-    for place in (paths.PORTAL, paths.FRONT, paths.VNC, paths.STREAM, paths.PAGES, paths.SESSIONS):
+    for place in (paths.PORTAL, paths.FRONT, paths.VNC, paths.STREAM, paths.FILES, paths.PAGES, paths.SESSIONS):
         if place.exists():
             shutil.rmtree(place)
     paths.PAGES_XAUTHORITY.unlink(missing_ok=True)

@@ -53,6 +53,7 @@ class Places:
     tls_listen: str = f"unix/{paths.CADDY_TLS_SOCKET}"
     websockify: str = f"127.0.0.1:{WEBSOCKET_PORT}"
     stream: str = f"unix/{paths.STREAM_SOCKET}"
+    files: str = f"unix/{paths.FILES_SOCKET}"
     pages: str = f"unix/{paths.PAGES_SOCKET}"
 
 
@@ -231,6 +232,7 @@ def _environment(login: Login, places: Places, wanted: Wanted, services: Path) -
         "PORTAL_WEBSOCKIFY": places.websockify,
         "PORTAL_STREAM": places.stream,
         "PORTAL_STREAM_WEB": str(places.stream_web),
+        "PORTAL_FILES": places.files,
         "PORTAL_PAGES": places.pages,
     }
 

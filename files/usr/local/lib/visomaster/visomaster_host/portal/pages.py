@@ -154,6 +154,7 @@ class Handler(BaseHTTPRequestHandler):
         target = urlsplit(self.path)
         plain: dict[str, Callable[[], None]] = {
             "/": lambda: self._page("index.html.j2", root=".", report=self._report()),
+            "/files/": lambda: self._page("files.html.j2", root=".."),
             "/status/": lambda: self._page("status.html.j2", root="..", report=self._report()),
             "/status/status.json": lambda: self._json(self._report()),
             "/desktop/viewers": lambda: self._json({**viewers(self.server.site.stream)}),

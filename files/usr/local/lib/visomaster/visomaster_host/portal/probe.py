@@ -74,6 +74,13 @@ def stream(host: Host) -> str:
     return "Selkies answers"
 
 
+def files(host: Host) -> str:
+    """The service for a person's files listens. Raises `Warned`: a desktop without it is one."""
+    if not unix_sockets.is_listed(paths.FILES_SOCKET):
+        raise Warned(f"files cannot go up or down: nobody listens on {paths.FILES_SOCKET}")
+    return "listens"
+
+
 def _converse(address: tuple[str, int], request: bytes, *, until: bytes, what: str, secure: bool = False) -> bytes:
     """What comes back for `request`, up to `until` or the end. Raises `NotReady` when there is nobody."""
     try:
