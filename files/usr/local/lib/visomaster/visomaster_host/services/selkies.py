@@ -12,6 +12,7 @@ from visomaster_host.settings import read_settings
 
 STREAMED = (
     *("--mode=websockets", "--enable-dual-mode=false", "--encoder=h264enc", "--framerate=30,8-60"),
+    "--video-streaming-mode=false",  # a still screen is sent once, sharp: a tenth of a core, not a third
     "--use-css-scaling=true",  # no program here draws itself larger for a finer screen, so the browser does
     *("--ui-title=VisoMaster", "--ui-show-logo=false"),
     "--keyboard-shortcuts=false",  # Ctrl+Shift+F, M, X and G are the program's
