@@ -7,9 +7,11 @@ from pathlib import Path
 
 from visomaster_host.workspace.server import Route
 from visomaster_host.workspace.tree import Tree
+from visomaster_host.workspace.uploads import Uploads
 
 
 def routes(root: Path) -> Mapping[str, Route]:
     """The interface to the files below `root`."""
-    _tree = Tree(root)
-    return {}
+    tree = Tree(root)
+    uploads = Uploads(tree)
+    return {"uploads": uploads.answer}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import threading
@@ -54,7 +55,7 @@ class _Body:
 
     def __init__(self, handler: Handler, length: int) -> None:
         self.left = length
-        self._file = handler.rfile
+        self._file, self._connection = handler.rfile, handler.connection
 
     def read_into(self, buffer: memoryview, /) -> int:
         """See `Body`. Raises ConnectionError where the line ended before the body did."""
@@ -65,6 +66,11 @@ class _Body:
             raise ConnectionResetError("the line ended within the body")
         self.left -= got
         return got
+
+    def stop(self) -> None:
+        """See `Body`."""
+        with contextlib.suppress(OSError):  # it has ended already
+            self._connection.shutdown(socket.SHUT_RD)
 
 
 class Handler(BaseHTTPRequestHandler):

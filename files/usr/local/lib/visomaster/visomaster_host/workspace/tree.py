@@ -11,7 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from visomaster_host.beneath import Folder
-from visomaster_host.refusals import refusal
+from visomaster_host.refusals import FULL, refusal
 from visomaster_host.workspace.exchange import Refused
 
 MOST_BYTES = 255
@@ -66,6 +66,8 @@ class Tree:
                 folder = inner
         except OSError as error:
             folder.close()
+            if error.errno in FULL:
+                raise
             status = HTTPStatus.NOT_FOUND if isinstance(error, (FileNotFoundError, NotADirectoryError)) else None
             raise Refused(status or HTTPStatus.FORBIDDEN, refusal(error)) from None
         return folder
