@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from visomaster_host.workspace.archive import Archive
 from visomaster_host.workspace.download import Download
 from visomaster_host.workspace.listing import Listing
 from visomaster_host.workspace.manage import Manage
 from visomaster_host.workspace.server import Route
+from visomaster_host.workspace.summary import Summary
 from visomaster_host.workspace.tree import Tree
 
 
@@ -23,4 +25,6 @@ def routes(root: Path) -> Mapping[str, Route]:
         "list": Listing(tree).answer,
         "move": manage.move,
         "rename": manage.rename,
+        "summary": Summary(tree).answer,
+        "zip": Archive(tree).answer,
     }

@@ -95,7 +95,7 @@ class Handler(StreamRequestHandler):
                 _write(self.connection, answer, head=self._head is not None and self._head.method == "HEAD")
                 self._close()
         except (ConnectionError, TimeoutError):
-            pass  # who asked has left
+            pass  # who asked has left, or gets no more
 
     def _answer(self) -> Answer | None:
         """None where nothing was asked. Raises ConnectionError, TimeoutError."""
