@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from visomaster_host.workspace.download import Download
+from visomaster_host.workspace.home.routes import Home
 from visomaster_host.workspace.listing import Listing
 from visomaster_host.workspace.manage import Manage
 from visomaster_host.workspace.server import Route
@@ -15,7 +16,7 @@ from visomaster_host.workspace.tree import Tree
 def routes(root: Path) -> Mapping[str, Route]:
     """The interface to the files below `root`."""
     tree = Tree(root)
-    manage = Manage(tree)
+    manage, home = Manage(tree), Home(tree)
     return {
         "delete": manage.delete,
         "file": Download(tree).answer,
@@ -23,4 +24,6 @@ def routes(root: Path) -> Mapping[str, Route]:
         "list": Listing(tree).answer,
         "move": manage.move,
         "rename": manage.rename,
+        "restore": home.restore,
+        "state": home.state,
     }

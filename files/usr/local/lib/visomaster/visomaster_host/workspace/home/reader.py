@@ -222,7 +222,7 @@ def _require_tree(entries: dict[str, Entry]) -> None:
 def _apart(entries: dict[str, Entry], begin: int) -> dict[str, Entry]:
     """The entries, each with where it has to end. Refused where two lie over one another."""
     ordered = sorted(entries.values(), key=lambda entry: entry.offset)
-    ends = [entry.offset for entry in ordered[1:]] + [begin]
+    ends = [*(entry.offset for entry in ordered), begin][1:]
     for one, end in zip(ordered, ends, strict=True):
         if one.offset + _LOCAL.size + len(one.raw) + one.packed > end:
             raise refused(f"{one.path!r} in the zip: lies over another file")

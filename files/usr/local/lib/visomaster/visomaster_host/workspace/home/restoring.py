@@ -23,14 +23,13 @@ from visomaster_host.workspace.exchange import Refused
 from visomaster_host.workspace.home import manifest
 from visomaster_host.workspace.home.manifest import OUT, STATE, Kept, Manifest, refused
 from visomaster_host.workspace.home.reader import Zip
+from visomaster_host.workspace.space import space
 from visomaster_host.workspace.tree import Elements, Tree
 
 REPLACED = ".replaced"
 """Below it, in a folder by time, stands what was replaced."""
 BESIDE = ".restoring"
 """Where a zip is unpacked."""
-MARGIN = 16 * 1024 * 1024
-"""Bytes that have to be free besides: folders, and what the program writes meanwhile."""
 
 _PIECE = 1024 * 1024
 
@@ -191,12 +190,11 @@ class Restore:
             if not sizes:
                 continue
             with self._tree.folder((top,), make=True) as folder:
-                disk, device = os.statvfs(folder.descriptor), folder.owner.st_dev
-            needed[device] = needed.get(device, MARGIN) + sum(sizes)
-            free = disk.f_bavail * disk.f_frsize
-            if needed[device] > free:
-                told = f"{self._tree.path((top,))}: needs {needed[device]} bytes, {free} are free: make room first"
-                raise Refused(HTTPStatus.INSUFFICIENT_STORAGE, told, more={"needed": needed[device], "free": free})
+                room, device = space(folder), folder.owner.st_dev
+            needed[device] = needed.get(device, room.reserve) + sum(sizes)
+            if needed[device] > room.free:
+                told = f"{self._tree.path((top,))}: needs {needed[device]} bytes, {room.free} are free: make room first"
+                raise Refused(HTTPStatus.INSUFFICIENT_STORAGE, told, more={"needed": needed[device], "free": room.free})
 
     def _unpack(self, plan: Plan) -> dict[str, str]:
         """Unpack all there is to do beside, and prove it; the names that the files have there. Raises `Refused`."""
