@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from visomaster_host.workspace.archive import Archive
 from visomaster_host.workspace.download import Download
 from visomaster_host.workspace.home.routes import Home
 from visomaster_host.workspace.listing import Listing
 from visomaster_host.workspace.manage import Manage
 from visomaster_host.workspace.server import Route
+from visomaster_host.workspace.summary import Summary
 from visomaster_host.workspace.tree import Tree
+from visomaster_host.workspace.uploads import Uploads
 
 
 def routes(root: Path) -> Mapping[str, Route]:
     """The interface to the files below `root`."""
     tree = Tree(root)
-    manage, home = Manage(tree), Home(tree)
+    manage, uploads, home = Manage(tree), Uploads(tree), Home(tree)
     return {
         "delete": manage.delete,
         "file": Download(tree).answer,
@@ -26,4 +29,7 @@ def routes(root: Path) -> Mapping[str, Route]:
         "rename": manage.rename,
         "restore": home.restore,
         "state": home.state,
+        "summary": Summary(tree, uploads.unfinished).answer,
+        "uploads": uploads.answer,
+        "zip": Archive(tree).answer,
     }
