@@ -1,16 +1,71 @@
-"""Zips of the state as others may have made them: each is good but for one thing."""
+"""A /workspace, and zips of the state as others may have made them: each is good but for one thing."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+import os
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from visomaster_host.workspace.home.manifest import NAME
+from visomaster_host.workspace.home.restoring import Restore
+from visomaster_host.workspace.home.saving import Archive, Wanted, look
+from visomaster_host.workspace.tree import Tree
+
+WANTED = Wanted(application="visomaster", commit="c0ffee", out=True)
+PRESET = "state/visomaster/presets/one.json"
+
+
+def workspace_in(folder: Path) -> Path:
+    """A /workspace in `folder`, and a folder that nobody may reach, beside it."""
+    for name in ("workspace/in", "workspace/out", "workspace/state", "victim"):
+        (folder / name).mkdir(parents=True)
+    (folder / "victim/precious").write_text("precious")
+    return folder / "workspace"
+
+
+def put(workspace: Path, path: str, content: bytes = b"x", age: float = 100) -> Path:
+    file = workspace / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    when = file.stat().st_mtime - age
+    os.utime(file, (when, when))
+    return file
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file and empty folder below, links as what they are."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            found[name] = f"-> {path.readlink()}"
+        elif path.is_file():
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        elif not any(path.iterdir()):
+            found[name] = "empty"
+    return found
+
+
+def saved(workspace: Path, wanted: Wanted = WANTED) -> bytes:
+    tree, sink = Tree(workspace), io.BytesIO()
+    archive = Archive(tree, look(tree, wanted), wanted)
+    archive.write(sink.write)
+    assert len(sink.getvalue()) == archive.length
+    return sink.getvalue()
+
+
+def restore(workspace: Path, content: bytes, application: str = "visomaster") -> Restore:
+    file = workspace.parent / "given.zip"
+    file.write_bytes(content)
+    with file.open("rb") as opened:
+        return Restore(Tree(workspace), os.dup(opened.fileno()), application)
+
 
 Files = Mapping[str, bytes]
 GOOD: Files = {"state/visomaster/presets/one.json": b'{"one": 1}', "out/a.mp4": b"video" * 100}

@@ -94,6 +94,7 @@ ALLOWED = {
     ("workspace/listing", "scandir"): "a descriptor",
     ("workspace/listing", "stat"): "an entry of a descriptor's folder, links not followed",
     ("workspace/manage", "remove"): "of a folder of beneath",
+    ("workspace/home/restoring", "utime"): "by descriptor",
     ("mounts", "read_text"): "/proc/self/mountinfo",
     ("prepared", "read_text"): ROOTS,
     ("prepare", "rmtree"): "/run/visomaster, /var/lib/visomaster; by descriptors, in Python",

@@ -27,7 +27,7 @@ from visomaster_host.privileges import give_up_root
 from visomaster_host.problems import Problem, complain, reporting, say
 from visomaster_host.text import Told
 from visomaster_host.workspace.home.restoring import REPLACED, Plan, Restore
-from visomaster_host.workspace.home.saving import Archive, Wanted, look
+from visomaster_host.workspace.home.saving import Wanted, take
 from visomaster_host.workspace.tree import Tree
 
 PROGRAM = "visomaster-state"
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="save|restore")
     saved = verbs.add_parser("save", help="write a zip of what the program keeps")
-    saved.add_argument("--out", action="store_true", help="the results in /workspace/out, too")
+    saved.add_argument("--out", action="store_true", help=f"the results in {paths.OUTPUT}, too")
     saved.add_argument("--engines", action="store_true", help="TensorRT's engines, too: large, and of one kind of card")
     saved.add_argument("file", metavar="FILE", help="a new file; - is the standard output")
     restored = verbs.add_parser("restore", help="bring back what is in such a zip")
@@ -106,24 +106,27 @@ def _status(status: int) -> int:
 
 
 def _write(wanted: Wanted, descriptor: int, *, again: bool) -> int:
-    """Write what is `wanted` to `descriptor`, as the desktop's user; returns 0, or `INCOMPLETE`."""
+    """Write what is `wanted` to `descriptor`, as the desktop's user; returns 0, or `INCOMPLETE`. Raises `Told`, also
+    where a file changes meanwhile and it cannot be begun `again`, and OSError.
+    """
     tree = Tree(paths.WORKSPACE)
-    found = look(tree, wanted)
-    if not found.files:
-        complain(f"{PROGRAM}: {tree.path(())}: there is nothing yet that could be taken home")
 
-    def back(offset: int) -> None:
-        os.ftruncate(descriptor, offset)
-        os.lseek(descriptor, offset, os.SEEK_SET)
+    def begin_anew() -> None:
+        if not again:
+            raise Problem("a file has changed meanwhile: save once more, or into a file, which is begun anew by itself")
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
 
-    def write(content: bytes) -> None:
+    def write(content: bytes | memoryview) -> None:
         left = memoryview(content)
         while left:
             left = left[os.write(descriptor, left) :]
 
-    Archive(tree, found, wanted).stream(write, back if again else None)
+    found = take(tree, wanted, write, begin_anew)
     for line in found.left:
         complain(f"{PROGRAM}: left out: {line}")
+    if not found.files:
+        complain(f"{PROGRAM}: {tree.root}: there is nothing yet that could be taken home")
     return INCOMPLETE if found.left else 0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
+from visomaster_host import paths
 from visomaster_host.workspace.exchange import Refused
 from visomaster_host.workspace.tree import elements_of
 
@@ -15,7 +16,7 @@ NAME = "visomaster-state.json"
 """Its name in the zip."""
 FORMAT = 1
 """The version that is written, and the newest that is read."""
-STATE, OUT = "state", "out"
+STATE, OUT = paths.KEPT.name, paths.OUTPUT.name
 """The folders of /workspace whose content may be in such a zip."""
 MOST_FILES = 100_000
 """In one zip: what is read of it is held in memory."""

@@ -177,10 +177,7 @@ class Restore:
                 folder.remove(BESIDE)
                 return
             with folder.enter(BESIDE) as beside:
-                with beside.reopened() as descriptor:
-                    names = os.listdir(descriptor)
-                for name in names:
-                    beside.remove(name)
+                _empty(beside)
             os.rmdir(BESIDE, dir_fd=folder.descriptor)
 
     def _require_space(self, plan: Plan) -> None:
@@ -299,6 +296,13 @@ def _is(folder: Folder, name: str, kept: Kept) -> bool:
         while piece := file.read(_PIECE):
             digest.update(piece)
     return digest.hexdigest() == kept.sha256
+
+
+def _empty(folder: Folder) -> None:
+    with folder.reopened() as descriptor:
+        names = os.listdir(descriptor)
+    for name in names:
+        folder.remove(name)
 
 
 def _write(descriptor: int, content: bytes) -> None:

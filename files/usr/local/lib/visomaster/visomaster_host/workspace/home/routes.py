@@ -31,7 +31,7 @@ class Home:
 
         def send(connection: socket.socket) -> None:
             try:
-                archive.stream(connection.sendall)
+                archive.write(connection.sendall)
             except Changed as changed:  # a length was promised: an end that comes early tells so
                 raise ConnectionAbortedError(str(changed)) from None
 

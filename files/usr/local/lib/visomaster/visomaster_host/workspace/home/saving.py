@@ -1,5 +1,5 @@
 """What the program keeps, and what it made, as one zip. Every file is read once; the document with their digests is the
-zip's last entry.
+zip's last member.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ import hashlib
 import os
 import stat
 import time
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from io import FileIO
 
 from visomaster_host.beneath import Folder
 from visomaster_host.refusals import refusal
@@ -20,7 +20,7 @@ from visomaster_host.text import Told
 from visomaster_host.workspace.exchange import Refused
 from visomaster_host.workspace.home import manifest
 from visomaster_host.workspace.home.manifest import OUT, STATE, Kept, Manifest
-from visomaster_host.workspace.home.writer import Writer
+from visomaster_host.workspace.stored_zip import StoredZip
 from visomaster_host.workspace.tree import DEEPEST, Elements, Tree, name_of
 
 ENGINES = "tensorrt-engines"
@@ -29,12 +29,18 @@ QUIET = 10
 """Seconds for which nobody has written to a result that is taken."""
 TRIES = 3
 """How often a file that changes while it is read is read."""
+MOST_TRIES = 100
+"""How often it is begun anew for all files together."""
 
-_PIECE = 1024 * 1024
+_PIECE = 256 * 1024  # bytes
 
 
 class Changed(Told):
     """A file is not what it was when its size was told, or cannot be read; its text is one line that names it."""
+
+    def __init__(self, path: str, why: object) -> None:
+        super().__init__(f"{path}: {why}")
+        self.path = path
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class File:
     @classmethod
     def of(cls, path: str, status: os.stat_result) -> File:
         """The file at `path` with this status."""
-        return cls(path, status.st_size, status.st_mtime_ns)
+        return cls(path, status.st_size, max(0, status.st_mtime_ns))
 
 
 @dataclass
@@ -71,8 +77,32 @@ class Wanted:
     out: bool = False
 
 
-def look(tree: Tree, wanted: Wanted) -> Found:
-    """What of `wanted` is there. Raises `Refused` where it is more than one zip may hold."""
+def take(
+    tree: Tree, wanted: Wanted, output: Callable[[bytes | memoryview], object], again: Callable[[], object]
+) -> Found:
+    """Give the zip of what is `wanted` to `output`; returns what is in it, and is not. Where a file changes meanwhile,
+    `again` has to undo all that was given, and it begins anew; a file that does so `TRIES` times is left out. Raises
+    `Refused`, and what `output` raises.
+    """
+    without: dict[str, str] = {}
+    tries = Counter[str]()
+    for _ in range(MOST_TRIES):
+        found = look(tree, wanted, without)
+        try:
+            Archive(tree, found, wanted).write(output)
+            return found
+        except Changed as changed:
+            tries[changed.path] += 1
+            if tries[changed.path] >= TRIES:
+                without[changed.path] = str(changed)
+        again()
+    raise Refused(HTTPStatus.CONFLICT, f"{tree.root}: too much changes meanwhile: close the program, save once more")
+
+
+def look(tree: Tree, wanted: Wanted, without: Mapping[str, str] | None = None) -> Found:
+    """What of `wanted` is there, but for the files `without`, each with its line. Raises `Refused` where it is more
+    than one zip may hold.
+    """
     found = Found()
     for top in (STATE, OUT) if wanted.out else (STATE,):
         try:
@@ -81,6 +111,9 @@ def look(tree: Tree, wanted: Wanted) -> Found:
             continue
         with folder:
             _look(folder, (top,), wanted, found)
+    left = [file for file in found.files if file.path in (without or ())]
+    found.left += [(without or {})[file.path] for file in left]
+    found.files = [file for file in found.files if file not in left]
     if len(found.files) + len(found.folders) >= manifest.MOST_FILES:
         told = f"{tree.root}: expected fewer than {manifest.MOST_FILES} files to take home: move some elsewhere"
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, told)
@@ -126,12 +159,19 @@ def _names(folder: Folder) -> list[str]:
 
 
 class Archive:
-    """The zip of what was `found`; `length` is its size in bytes, as long as nothing changes."""
+    """The zip of what was `found`; `length` is its size in bytes."""
 
     def __init__(self, tree: Tree, found: Found, wanted: Wanted) -> None:
         self._tree, self._found, self._wanted = tree, found, wanted
         self._saved = time.time()
-        self.length = self._length()
+        self._kept = {file.path: Kept(file.size, "0" * 64, file.modified // 1_000_000) for file in found.files}
+        self._zip = StoredZip()
+        for path in found.folders:
+            self._zip.add(f"{path}/", modified=self._saved)
+        for file in found.files:
+            self._zip.add(file.path, size=file.size, modified=file.modified / 1e9)
+        self._zip.add(manifest.NAME, size=len(self._document()), modified=self._saved)
+        self.length = self._zip.length
 
     @property
     def name(self) -> str:
@@ -139,111 +179,43 @@ class Archive:
         when = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self._saved))
         return f"visomaster-state-{self._wanted.application}-{when}.zip"
 
-    def _length(self) -> int:
-        writer, kept = Writer(), {}
-        for path in self._found.folders:
-            writer.begin(f"{path}/", 0, self._saved)
-            writer.end(0)
-        for file in self._found.files:
-            writer.begin(file.path, file.size, 0)
-            writer.end(0)
-            kept[file.path] = Kept(file.size, "0" * 64, _milliseconds(file))
-        writer.begin(manifest.NAME, len(self._document(kept)), 0)
-        writer.end(0)
-        writer.finish()
-        return writer.offset
+    def _document(self) -> bytes:
+        return manifest.encode(
+            Manifest(
+                application=self._wanted.application,
+                commit=self._wanted.commit,
+                saved=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._saved)),
+                files=self._kept,
+                left_out=tuple(self._found.left),
+            )
+        )
 
-    def _document(self, kept: dict[str, Kept]) -> bytes:
-        saved = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._saved))
-        about = {"application": self._wanted.application, "commit": self._wanted.commit}
-        return manifest.encode(Manifest(**about, saved=saved, files=kept, left_out=tuple(self._found.left)))
+    def write(self, output: Callable[[bytes | memoryview], object]) -> None:
+        """Give the zip to `output`. Raises `Changed`, and what `output` raises: what was given until then is no zip."""
+        self._zip.write(output, self._content)
 
-    def stream(self, write: Callable[[bytes], object], again: Callable[[int], object] | None = None) -> None:
-        """Give the zip to `write`. Where a file changes, `again` goes back to an offset of what was written and the
-        file is taken once more, or left out with one more line in `found.left`. Without it: raises `Changed`. Raises
-        OSError of `write`.
-        """
-        writer, kept = Writer(), {}
-        for path in self._found.folders:
-            write(writer.begin(f"{path}/", 0, self._saved) + writer.end(0))
-        for file in self._found.files:
-            if again is None:
-                kept[file.path] = self._take(writer, file, write)
-            elif (one := self._try(writer, file, write, again)) is not None:
-                kept[file.path] = one
-        document = self._document(kept)
-        write(writer.begin(manifest.NAME, len(document), self._saved) + document + writer.end(zlib.crc32(document)))
-        write(writer.finish())
-
-    def _try(
-        self, writer: Writer, file: File, write: Callable[[bytes], object], again: Callable[[int], object]
-    ) -> Kept | None:
-        why, at = "", writer.offset
-        for _ in range(TRIES):
-            try:
-                return self._take(writer, self._now(file), write)
-            except Changed as changed:
-                why = str(changed)
-            writer.offset = at
-            again(at)
-        self._found.left.append(why)
-        return None
-
-    def _now(self, file: File) -> File:
-        with _changing(file):
-            folder, name = self._folder(file)
-            with folder:
-                status = folder.status(name)
-            if status is None:
-                raise Changed(f"{file.path}: was removed meanwhile")
-            return File.of(file.path, status)
-
-    def _folder(self, file: File) -> tuple[Folder, str]:
-        *above, name = file.path.split("/")
-        return self._tree.folder(tuple(above)), name
-
-    def _take(self, writer: Writer, file: File, write: Callable[[bytes], object]) -> Kept:
-        """Give `file` to `write`. Raises `Changed`, and OSError of `write`."""
-        digest, crc = hashlib.sha256(), 0
-        pieces = self._read(file)
-        next(pieces)  # it is there
-        write(writer.begin(file.path, file.size, file.modified / 1e9))
-        for piece in pieces:
-            write(piece)
+    def _content(self, index: int) -> Iterator[memoryview]:
+        number = index - len(self._found.folders)
+        if number == len(self._found.files):
+            yield memoryview(self._document())
+            return
+        file, digest = self._found.files[number], hashlib.sha256()
+        for piece in self._read(file):
             digest.update(piece)
-            crc = zlib.crc32(piece, crc)
-        write(writer.end(crc))
-        return Kept(file.size, digest.hexdigest(), _milliseconds(file))
+            yield piece
+        self._kept[file.path] = replace(self._kept[file.path], sha256=digest.hexdigest())
 
-    def _read(self, file: File) -> Iterator[bytes]:
-        """The content of `file`, after an empty piece as soon as it is open. Raises `Changed`."""
-        with _changing(file):
-            folder, name = self._folder(file)
-            with folder:
-                descriptor = folder.open_file(name)
-        with os.fdopen(descriptor, "rb", buffering=0) as content:
-            left = file.size
-            yield b""
-            while left:
-                with _changing(file):
-                    piece = content.read(min(_PIECE, left))
-                if not piece:
-                    break
-                left -= len(piece)
-                yield piece
-            if left or File.of(file.path, os.fstat(descriptor)) != file:
-                raise Changed(f"{file.path}: changes while it is read")
-
-
-@contextmanager
-def _changing(file: File) -> Iterator[None]:
-    """What cannot be read any more has changed."""
-    try:
-        yield
-    except (Refused, OSError) as error:
-        why = refusal(error) if isinstance(error, OSError) else error
-        raise Changed(f"{file.path}: {why}") from None
-
-
-def _milliseconds(file: File) -> int:
-    return max(0, file.modified // 1_000_000)
+    def _read(self, file: File) -> Iterator[memoryview]:
+        """The content of `file`. Raises `Changed`."""
+        *above, name = file.path.split("/")
+        buffer, left = memoryview(bytearray(min(_PIECE, file.size + 1))), file.size
+        try:
+            with self._tree.folder(tuple(above)) as folder, FileIO(folder.open_file(name)) as content:
+                while (got := content.readinto(buffer)) and got <= left:
+                    left -= got
+                    yield buffer[:got]
+                now = File.of(file.path, os.fstat(content.fileno()))
+        except (Refused, OSError) as error:
+            raise Changed(file.path, refusal(error) if isinstance(error, OSError) else error) from None
+        if now != file:
+            raise Changed(file.path, "changes while it is read")
