@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from visomaster_host import paths, runs
 from visomaster_host.host import Host, read_host
+from visomaster_host.identity import give_up_root
 from visomaster_host.kernel import end_with_parent
 from visomaster_host.last_words import MARK
 from visomaster_host.locales import is_usable
