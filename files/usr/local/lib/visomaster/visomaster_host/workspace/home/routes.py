@@ -59,7 +59,8 @@ class Home:
         finally:
             os.close(descriptor)
         told = {"application": about.application, "saved": about.saved, "left_out": about.left_out}
-        return as_json({**told, "new": plan.new, "same": plan.same, "replaced": plan.replaced})
+        does = {"new": plan.new, "same": plan.same, "replaced": plan.replaced}
+        return as_json({**told, **does, "starts_anew": wanted.is_the_programs(plan)})
 
     def previous(self, request: Request) -> Answer:
         """Have the program started anew and offer what was open last time. Raises `Refused`, OSError."""
