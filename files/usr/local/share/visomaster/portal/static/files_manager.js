@@ -128,7 +128,8 @@ export async function open(path) {
     say($("space"), `${size(room(found.space))} of ${size(total)} free for files${free > 0 ? "" : ": the disk is full"}`);
     crumbs();
     draw();
-    tell(found.more ? `Only the first ${entries.length.toLocaleString("en")} of this folder are shown.` : "");
+    const some = found.more ? `Only ${entries.length.toLocaleString("en")} of this folder are shown.` : "";
+    tell(some || (found.left_out ? `${count(found.left_out, "link or odd file", "links or odd files")} not shown.` : ""));
   } catch (error) {
     if (mine !== asked) return;
     if (error.status === 404 && path) await open(path.split("/").slice(0, -1).join("/"));

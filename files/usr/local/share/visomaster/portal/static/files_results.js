@@ -4,6 +4,7 @@ import { element, link, name, say, size, when } from "./words.js";
 
 const FIRST = 8; // shown at once; the rest on request
 const PERIOD = 5000; // ms
+const HELD = 3000; // ms after the pointer's last move over the list
 const rows = document.getElementById("results");
 const all = document.getElementById("results-all");
 const told = document.getElementById("results-told");
@@ -12,6 +13,7 @@ const more = document.getElementById("results-more");
 let sizes = new Map();
 let shown = "";
 let most = FIRST;
+let pointed = -HELD; // when that was
 
 function row(entry, path, growing) {
   const node = element("li", undefined, "result");
@@ -27,8 +29,13 @@ function row(entry, path, growing) {
   return node;
 }
 
+// Nothing moves under the finger, nor away from the keyboard.
+function isHeld() {
+  return rows.contains(document.activeElement) || performance.now() - pointed < HELD;
+}
+
 function draw(entries, finished) {
-  const sorted = entries.toSorted?.((one, two) => two.modified - one.modified) ?? [...entries].sort((one, two) => two.modified - one.modified);
+  const sorted = [...entries].sort((one, two) => two.modified - one.modified);
   const oldest = Math.min(...finished.map((one) => one.modified));
   const growing = (entry) => entry.kind === "file" && (
     (sizes.has(entry.name) && sizes.get(entry.name) !== entry.size)
@@ -54,18 +61,18 @@ export function showResults() {
     if (!document.hidden) {
       try {
         const [{ entries }, { results }] = await Promise.all([list("out"), ask("summary")]);
-        if (!rows.contains(document.activeElement) || rows.childElementCount === 0) draw(entries, results);
+        if (!isHeld()) draw(entries, results);
       } catch (error) {
-        if (error.status !== 404) say(told, error.message);
-        else draw([], []);
+        if (error.status === 404) draw([], []);
+        else say(told, error.message);
       }
     }
     timer = setTimeout(refresh, PERIOD);
   };
+  rows.addEventListener("pointermove", () => (pointed = performance.now()));
   all.href = zipAddress(["out"], "results");
   more.addEventListener("click", () => {
     most = Infinity;
-    all.focus(); // the list is drawn anew
     refresh();
   });
   document.addEventListener("visibilitychange", refresh);
