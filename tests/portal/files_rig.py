@@ -56,7 +56,8 @@ class Service:
         """Begin to answer, at once when this returns."""
         socket = rig.sockets(self.portal.folder) / "files.sock"
         command = [sys.executable, "-c", SERVICE, str(root(self.portal)), str(socket), str(self.full)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=variables)
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == b"up\n"
 
