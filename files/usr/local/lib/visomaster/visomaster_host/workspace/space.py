@@ -26,12 +26,17 @@ class Space:
         """
         return min(_MOST_RESERVED, self.total // _RESERVED_PART)
 
+    @property
+    def room(self) -> int:
+        """Bytes that uploads may take."""
+        return max(0, self.free - self.reserve)
+
     def told(self) -> dict[str, Any]:
         """As the interface tells it."""
         return {"free": self.free, "total": self.total, "reserve": self.reserve}
 
 
-def space(folder: Folder) -> Space:
-    """The room where `folder` is. Raises OSError."""
-    status = os.statvfs(folder.descriptor)
+def space(folder: Folder | int) -> Space:
+    """The room where `folder`, or the file of this descriptor, is. Raises OSError."""
+    status = os.statvfs(folder if isinstance(folder, int) else folder.descriptor)
     return Space(free=status.f_bavail * status.f_frsize, total=status.f_blocks * status.f_frsize)
