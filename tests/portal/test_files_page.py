@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,10 @@ def files(service: Service) -> rig.Portal:
 def row(page: Page, name: str) -> Any:
     """What the page shows of the upload called `name`."""
     return page.locator("#transfers > li").filter(has=page.get_by_text(name, exact=True))
+
+
+def press(page: Page, button: str, video: Path) -> None:
+    page.get_by_role("button", name=f"{button} {video.name}", exact=True).click()
 
 
 def arrived(page: Page, name: str) -> None:
@@ -167,17 +172,17 @@ def test_pause_resume_and_cancel(chromium: Browser, files: rig.Portal, tmp_path:
         slow(page, 6)
         choose(page, video, other)
         rig.wait_until(lambda: len(uploads(files)) == 2, "both have begun", 20)
-        row(page, video.name).get_by_role("button", name="Pause").click()
-        row(page, other.name).get_by_role("button", name="Cancel").click()
+        press(page, "Pause", video)
+        press(page, "Cancel", other)
         rig.wait_until(lambda: len(uploads(files)) == 1, "one is gone", 20)
         expect(row(page, video.name)).to_contain_text("Paused")
         [before] = uploads(files)
         browser.save(page, PICTURES, "files-paused")
         slow(page, 0)
-        row(page, video.name).get_by_role("button", name="Resume").click()
+        press(page, "Resume", video)
         arrived(page, video.name)
         assert before["name"] == video.name
-        row(page, other.name).get_by_role("button", name="Clear").click()
+        press(page, "Clear", other)
         expect(row(page, other.name)).to_have_count(0)
     assert same(video, root(files) / "in" / video.name)
     assert not (root(files) / "in" / other.name).exists()
@@ -308,7 +313,7 @@ def test_who_is_logged_out_goes_on_after_a_login_in_another_tab(
         tab.value.get_by_label("Token").fill(rig.TOKEN)
         tab.value.get_by_role("button", name="Log in").click()
         arrived(page, video.name)
-        assert page.url.split("/")[3] != session
+        expect(page.get_by_role("alert")).not_to_contain_text("logged out")
     assert same(video, root(files) / "in" / video.name)
 
 
@@ -337,3 +342,42 @@ def test_many_files_are_one_line(chromium: Browser, files: rig.Portal, tmp_path:
         page.get_by_role("dialog").get_by_role("button", name="Delete").click()
         rig.wait_until(lambda: not (full / "09999.jpg").exists(), "it is gone")
     assert len(list((root(files) / "in/many").iterdir())) == 300
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("size", [SMALL_PHONE, browser.DESKTOP], ids=["phone", "desktop"])
+def test_the_index_tells_of_the_files(
+    chromium: Browser, service: Service, size: dict[str, int], dark: bool, tmp_path: Path
+) -> None:
+    """The room left, what is on its way, and the newest results, to be taken home at once."""
+    files = service.portal
+    result = root(files) / "out" / "result.mp4"
+    result.write_bytes(b"result")
+    os.utime(result, (time.time() - 60,) * 2)
+    with opened(chromium, files) as sender, browser.page(chromium, size=size, dark=dark) as page:
+        slow(sender, 2)
+        choose(sender, made(tmp_path, f"on-its-way-{dark}-{size['width']}.mp4", 24))
+        sent(files, MB)
+        page.goto(address(files, "/"))
+        card = page.get_by_role("region", name="Files")
+        expect(card).to_contain_text("on the way")
+        expect(card).to_contain_text("free")
+        browser.save(page, PICTURES, f"index-{size['width']}-{'dark' if dark else 'light'}")
+        assert browser.fits(page)
+        with page.expect_download() as download:
+            card.get_by_role("link", name="Download result.mp4").click()
+        assert Path(download.value.path()).read_bytes() == b"result"
+        sender.get_by_role("button", name="Cancel").click()
+        rig.wait_until(lambda: uploads(files) == [], "it is cancelled")
+
+
+def test_an_index_without_the_service_is_an_index(chromium: Browser, service: Service) -> None:
+    """One quiet line, and all the rest as ever."""
+    service.kill()
+    try:
+        with browser.page(chromium, complain=False) as page:
+            page.goto(address(service.portal, "/"))
+            expect(page.get_by_role("region", name="Files")).to_contain_text("No word of the files at the moment.")
+            expect(page.locator("#ready")).to_have_text("ready")
+    finally:
+        service.start()
