@@ -39,7 +39,9 @@ function watchChoosers() {
     });
   }
   document.getElementById("files-button").addEventListener("click", () => pick(false));
-  document.getElementById("folder-button").addEventListener("click", () => pick(true));
+  const folder = document.getElementById("folder-button");
+  folder.hidden = !("webkitdirectory" in document.createElement("input")); // some phones choose no folders
+  folder.addEventListener("click", () => pick(true));
 }
 
 // What is dropped anywhere is for `in`, unless it is dropped on another folder's list: a browser would show it otherwise.
@@ -78,7 +80,7 @@ function watchLeaving() {
 
 async function showSpace() {
   const summary = await ask("summary").catch(() => undefined);
-  if (summary) say(document.getElementById("space"), `${size(room(summary.space))} free`);
+  if (summary) say(document.getElementById("space"), `${size(room(summary.space))} are free.`);
 }
 
 // See portal.js: what would be refused later is told now.

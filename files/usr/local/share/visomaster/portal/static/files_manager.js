@@ -15,6 +15,7 @@ let entries = [];
 let matching = [];
 let drawn = 0;
 let picked = new Set();
+let wanted = ""; // the folder that was asked for last
 let asked = 0; // the latest listing counts
 
 const pathOf = (entry) => (here ? `${here}/${entry.name}` : entry.name);
@@ -80,13 +81,13 @@ function drawMore() {
 }
 
 function draw() {
-  const wanted = $("filter").value.trim().toLowerCase();
-  matching = wanted ? entries.filter((one) => one.name.toLowerCase().includes(wanted)) : entries;
+  const part = $("filter").value.trim().toLowerCase();
+  matching = part ? entries.filter((one) => one.name.toLowerCase().includes(part)) : entries;
   drawn = 0;
   body.replaceChildren();
   drawMore();
   $("empty").hidden = matching.length > 0;
-  say($("empty"), wanted ? "No name has this in it." : "This folder is empty.");
+  say($("empty"), part ? "No name has this in it." : "This folder is empty.");
   showChosen();
 }
 
@@ -114,6 +115,7 @@ function compare(one, two) {
 export async function open(path) {
   asked += 1;
   const mine = asked;
+  wanted = path;
   try {
     const found = await list(path);
     if (mine !== asked) return;
@@ -132,6 +134,7 @@ export async function open(path) {
     tell(some || (found.left_out ? `${count(found.left_out, "link or odd file", "links or odd files")} not shown.` : ""));
   } catch (error) {
     if (mine !== asked) return;
+    wanted = here;
     if (error.status === 404 && path) await open(path.split("/").slice(0, -1).join("/"));
     tell(error.message);
   }
@@ -140,9 +143,9 @@ export async function open(path) {
 async function change(path, give) {
   try {
     await ask(path, { method: "POST", give });
-    await open(here);
+    await open(wanted);
   } catch (error) {
-    await open(here);
+    await open(wanted);
     tell(error.message);
   }
 }
@@ -176,7 +179,7 @@ async function move() {
 // `upload` asks for files for a folder.
 export function showManager(upload) {
   const box = document.getElementById("manager");
-  box.addEventListener("toggle", () => box.open && open(here));
+  box.addEventListener("toggle", () => box.open && open(wanted));
   $("filter").addEventListener("input", draw);
   $("all").addEventListener("change", ({ target }) => {
     picked = new Set(target.checked ? matching.map((one) => one.name) : []);
@@ -188,5 +191,5 @@ export function showManager(upload) {
   }
   $("upload").addEventListener("click", () => upload(false, here));
   new IntersectionObserver(([seen]) => seen.isIntersecting && drawMore(), { rootMargin: "600px" }).observe($("more"));
-  return () => (box.open ? open(here) : undefined);
+  return () => (box.open ? open(wanted) : undefined);
 }

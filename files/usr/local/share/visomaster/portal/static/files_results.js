@@ -47,9 +47,9 @@ function draw(entries, finished) {
     all.hidden = sorted.length === 0;
     more.hidden = sorted.length <= most;
     say(more, `Show all ${sorted.length.toLocaleString("en")}`);
-    say(told, sorted.length ? "" : "Nothing yet. What the program makes shows here by itself.");
     shown = now;
   }
+  say(told, sorted.length ? "" : "Nothing yet. What the program makes shows here by itself.");
   sizes = new Map(sorted.map((one) => [one.name, one.size]));
 }
 

@@ -35,7 +35,7 @@ function told(group) {
   }
   if (state === "cancelled") return "Cancelled.";
   if (state === "failed") return group.single ? group.uploads[0].why : `${count(group.in("failed").length, "file")} failed.`;
-  return group.single ? `In ${group.uploads[0].finished.path} · ${size(group.size)}` : `${count(group.uploads.length, "file")} · ${size(group.size)}`;
+  return group.single ? `${group.uploads[0].finished.path} · ${size(group.size)}` : `${count(group.uploads.length, "file")} · ${size(group.size)}`;
 }
 
 // The sha256 of what arrived, as the machine has read it back.
