@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SERVICE = """
 import os, sys
 from pathlib import Path
+from types import SimpleNamespace
+from visomaster_host.workspace.home import routes as home
 from visomaster_host.workspace.routes import routes
 from visomaster_host.workspace.server import Server
 
@@ -35,6 +37,7 @@ def statvfs(where):
     return os.statvfs_result([*found[:3], 0, 0, *found[5:]])
 
 os.statvfs = statvfs
+home.read_host = lambda: SimpleNamespace(application="sandbox", commit="3f1d0c2")
 with Server(routes(root), socket) as server:
     print("up", flush=True)
     server.serve_forever(0.05)

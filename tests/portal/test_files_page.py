@@ -383,3 +383,32 @@ def test_an_index_without_the_service_is_an_index(chromium: Browser, service: Se
             expect(page.locator("#ready")).to_have_text("ready")
     finally:
         service.start()
+
+
+def test_what_the_program_keeps_goes_home_and_comes_back(chromium: Browser, files: rig.Portal, tmp_path: Path) -> None:
+    """As one file; before it is brought back the page shows what that would change, and asks."""
+    kept = root(files) / "state/sandbox"
+    kept.mkdir()
+    for name in ("changed.json", "gone.json", "same.json"):
+        (kept / name).write_text(f"{name} at home")
+    with opened(chromium, files) as page:
+        page.get_by_text("Leave this machine").click()
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Take everything home").click()
+        home = tmp_path / download.value.suggested_filename
+        download.value.save_as(home)
+        (kept / "changed.json").write_text("of this machine")
+        (kept / "gone.json").unlink()
+        drop(page, ".drop", home)
+        row(page, home.name).get_by_role("button", name="Bring it back").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("1 new")
+        expect(dialog).to_contain_text("1 replaced; what is here now is kept beside")
+        expect(dialog).to_contain_text("1 the same as here")
+        browser.save(page, PICTURES, "files-bring-back")
+        dialog.get_by_role("button", name="Bring it back").click()
+        expect(dialog).to_contain_text("2 files are back")
+        dialog.get_by_role("button", name="Good").click()
+    assert (kept / "changed.json").read_text() == "changed.json at home"
+    assert (kept / "gone.json").read_text() == "gone.json at home"
+    assert any(path.read_text() == "of this machine" for path in root(files).rglob("*changed*") if path.is_file())

@@ -59,7 +59,6 @@ function title(entry) {
     away.append(name(entry.name));
     cell.append(away);
   }
-  if (entry.restorable) cell.append(" ", button("Bring back…", () => bringBack(pathOf(entry))));
   return cell;
 }
 
@@ -97,6 +96,7 @@ function showChosen() {
   $("all").indeterminate = some.length > 0 && some.length < matching.length;
   for (const id of ["move", "delete"]) $(id).disabled = some.length === 0;
   $("rename").disabled = some.length !== 1;
+  $("restore").hidden = some.length !== 1 || !some[0].name.toLowerCase().endsWith(".zip");
   const away = $("download");
   away.toggleAttribute("aria-disabled", some.length === 0);
   if (some.length === 1 && some[0].kind === "file") away.href = fileAddress(pathOf(some[0]));
@@ -176,6 +176,10 @@ async function move() {
   if (folder !== null) await change("move", { paths, folder });
 }
 
+function restore() {
+  return bringBack(pathOf(chosen()[0]));
+}
+
 // `upload` asks for files for a folder.
 export function showManager(upload) {
   const box = document.getElementById("manager");
@@ -186,7 +190,7 @@ export function showManager(upload) {
     for (const tickbox of body.querySelectorAll("input")) tickbox.checked = target.checked;
     showChosen();
   });
-  for (const [id, act] of Object.entries({ rename, move, delete: remove, folder: makeFolder, more: drawMore })) {
+  for (const [id, act] of Object.entries({ rename, move, restore, delete: remove, folder: makeFolder, more: drawMore })) {
     $(id).addEventListener("click", act);
   }
   $("upload").addEventListener("click", () => upload(false, here));

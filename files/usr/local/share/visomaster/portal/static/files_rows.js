@@ -1,6 +1,5 @@
 // How what is on its way up is shown: a row a file, or one for a folder. A row keeps its place and its buttons.
-import { list } from "./files_api.js";
-import { bringBack } from "./files_state.js";
+import { bringBack, isState } from "./files_state.js";
 import { Bar, button, count, duration, element, name, say, size } from "./words.js";
 
 const MOST_FAILED = 20;
@@ -120,10 +119,7 @@ class Row {
     if (!group.single) return;
     const { path, sha256 } = group.uploads[0].finished;
     if (sha256) this.more.append(checksum(sha256));
-    if (!path.toLowerCase().endsWith(".zip")) return;
-    const folder = path.split("/").slice(0, -1).join("/");
-    const { entries } = await list(folder).catch(() => ({ entries: [] }));
-    if (!entries.some((one) => one.restorable && path === [folder, one.name].filter(Boolean).join("/"))) return;
+    if (!path.toLowerCase().endsWith(".zip") || !(await isState(path))) return;
     this.more.prepend(element("p", "This is what a program kept on another machine. "), button("Bring it back…", () => bringBack(path), "main"));
   }
 }
