@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol
 
+from visomaster_host.refusals import FULL, refusal
 from visomaster_host.text import Told
 
 
@@ -26,6 +28,29 @@ class Refused(Told):
     ) -> None:
         super().__init__(told)
         self.status, self.headers, self.more = status, dict(headers or {}), dict(more or {})
+
+
+_STATUS = {
+    errno.ENOENT: HTTPStatus.NOT_FOUND,
+    errno.ENOTDIR: HTTPStatus.NOT_FOUND,
+    errno.EEXIST: HTTPStatus.CONFLICT,
+    errno.ENOTEMPTY: HTTPStatus.CONFLICT,
+    errno.EISDIR: HTTPStatus.CONFLICT,
+    errno.EBUSY: HTTPStatus.CONFLICT,
+    errno.ENAMETOOLONG: HTTPStatus.BAD_REQUEST,
+    errno.EMFILE: HTTPStatus.SERVICE_UNAVAILABLE,
+    errno.ENFILE: HTTPStatus.SERVICE_UNAVAILABLE,
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.EINVAL, errno.ENXIO), HTTPStatus.FORBIDDEN
+    ),
+    **dict.fromkeys(FULL, HTTPStatus.INSUFFICIENT_STORAGE),
+}
+"""What the operating system's no is in HTTP; anything else is a fault of the machine's, 500."""
+
+
+def refused_by_system(error: OSError) -> Refused:
+    """The operating system's no, as it is told who asked."""
+    return Refused(_STATUS.get(error.errno or 0, HTTPStatus.INTERNAL_SERVER_ERROR), refusal(error))
 
 
 class Body(Protocol):
@@ -70,3 +95,10 @@ class Answer:
 def as_json(document: Mapping[str, object], status: HTTPStatus = HTTPStatus.OK) -> Answer:
     """`document` as JSON."""
     return Answer(status=status, headers={"Content-Type": "application/json"}, body=json.dumps(document).encode())
+
+
+def only(request: Request, *methods: str) -> None:
+    """Raise `Refused` where `request` has none of `methods`."""
+    if request.method not in methods:
+        allowed = ", ".join(methods)
+        raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"expected {allowed}, got {request.method}", {"Allow": allowed})

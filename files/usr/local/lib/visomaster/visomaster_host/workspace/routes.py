@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from visomaster_host.workspace.download import Download
+from visomaster_host.workspace.listing import Listing
+from visomaster_host.workspace.manage import Manage
 from visomaster_host.workspace.server import Route
 from visomaster_host.workspace.tree import Tree
 
 
 def routes(root: Path) -> Mapping[str, Route]:
     """The interface to the files below `root`."""
-    _tree = Tree(root)
-    return {}
+    tree = Tree(root)
+    manage = Manage(tree)
+    return {
+        "delete": manage.delete,
+        "file": Download(tree).answer,
+        "folder": manage.folder,
+        "list": Listing(tree).answer,
+        "move": manage.move,
+        "rename": manage.rename,
+    }

@@ -5,24 +5,29 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import ThreadingMixIn, UnixStreamServer
+from socketserver import StreamRequestHandler, ThreadingMixIn, UnixStreamServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from visomaster_host.problems import say
-from visomaster_host.refusals import FULL, refusal
-from visomaster_host.workspace.exchange import Answer, Refused, Request, as_json
+from visomaster_host.workspace.exchange import Answer, Refused, Request, as_json, refused_by_system
+from visomaster_host.workspace.wire import Body, Head, read_head
 
 MOST_AT_ONCE = 32
 """Requests answered at the same time; further ones are told to come back."""
-DRAINED = 1024 * 1024
-"""Bytes of a refused body that are still read, so that its sender gets to see the answer."""
 QUIET = 60
-"""Seconds without a byte after which a connection is given up."""
+"""Seconds without a byte of a request after which it is given up."""
+STALLED = 600
+"""Seconds for which a reader may take nothing: a download that a person has paused is no dead one."""
+DRAINED = 1.0
+"""Seconds for which a refused body is still read before the answer: who sends it sees no answer before its end, and
+none at all when the line is cut. A longer one on a slow line is cut."""
+CLOSED = 2.0
+"""Seconds for which the sender may go on after the answer."""
 
 Route = Callable[[Request], Answer]
 
@@ -37,124 +42,138 @@ class Server(ThreadingMixIn, UnixStreamServer):
 
     def __init__(self, routes: Mapping[str, Route], path: Path) -> None:
         self.routes = routes
-        self.slots = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._slots = threading.BoundedSemaphore(MOST_AT_ONCE)
         path.unlink(missing_ok=True)  # of one that was killed
         super().__init__(str(path), Handler)
         path.chmod(0o660)
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread of its own, or say at once that there are too many."""
+        if not self._slots.acquire(blocking=False):
+            request.settimeout(0)  # a new connection takes so much at once
+            _write(request, refusal_of(Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy: ask again", _AGAIN)), head=False)
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Called in the request's thread."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._slots.release()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Called in place of a traceback: say in one line why a request was not answered."""
         error = sys.exc_info()[1]
-        reason = refusal(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-        say(f"visomaster-files: a request was not answered: {reason}")
+        say(f"visomaster-files: a request was not answered: {type(error).__name__}: {error}")
 
 
-class _Body:
-    """The body of one request, by its Content-Length; Caddy has taken any other form apart."""
-
-    def __init__(self, handler: Handler, length: int) -> None:
-        self.left = length
-        self._file = handler.rfile
-
-    def read_into(self, buffer: memoryview, /) -> int:
-        """See `Body`. Raises ConnectionError where the line ended before the body did."""
-        if self.left == 0 or not len(buffer):
-            return 0
-        got: int = self._file.readinto1(buffer[: self.left])
-        if got == 0:
-            raise ConnectionResetError("the line ended within the body")
-        self.left -= got
-        return got
+_AGAIN = {"Retry-After": "1"}
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers one request; what is not granted is one line of JSON, `{"error": "…"}`."""
+class Handler(StreamRequestHandler):
+    """Answers one request, then closes the connection; what is not granted is one line of JSON, `{"error": "…"}`."""
 
     server: Server
-    protocol_version = "HTTP/1.1"
-    server_version = "files"
-    sys_version = ""
     timeout = QUIET
+    rbufsize = 64 * 1024
+    _body: Body | None = None
+    _head: Head | None = None
 
-    def do_GET(self) -> None:
-        """Answer one request, then close the connection."""
-        self.close_connection = True
-        if not self.server.slots.acquire(blocking=False):
-            self._give(_refusal(Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy: ask again", {"Retry-After": "1"})))
-            return
+    def handle(self) -> None:
+        """Answer one request."""
         try:
-            self._give(self._answer())
-        except (BrokenPipeError, ConnectionResetError, TimeoutError):
-            pass  # the reader left
-        finally:
-            self.server.slots.release()
+            answer = self._answer()
+            if answer is not None:
+                self._drain(DRAINED)
+                self.connection.settimeout(STALLED)
+                _write(self.connection, answer, head=self._head is not None and self._head.method == "HEAD")
+                self._close()
+        except (ConnectionError, TimeoutError):
+            pass  # who asked has left
 
-    # http.server's names
-    do_HEAD = do_POST = do_PATCH = do_DELETE = do_OPTIONS = do_GET  # noqa: N815
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: Caddy keeps the access log."""
-
-    def _answer(self) -> Answer:
+    def _answer(self) -> Answer | None:
+        """None where nothing was asked. Raises ConnectionError, TimeoutError."""
         try:
-            request = self._request()
+            self._head = read_head(self.rfile)
+            if self._head is None:
+                return None
+            request = self._request(self._head)
             route = self.server.routes.get(request.path[0] if request.path else "")
             if route is None:
                 raise Refused(HTTPStatus.NOT_FOUND, "there is nothing of this name")
             return route(request)
         except Refused as refused:
-            return _refusal(refused)
+            return refusal_of(refused)
         except (ConnectionError, TimeoutError):
             raise
         except OSError as error:
-            status = HTTPStatus.INSUFFICIENT_STORAGE if error.errno in FULL else HTTPStatus.INTERNAL_SERVER_ERROR
-            return _refusal(Refused(status, refusal(error)))
+            return refusal_of(refused_by_system(error))
+        except Exception as error:  # a fault of ours: told to both sides, and the service goes on
+            say(f"visomaster-files: {type(error).__name__}: {error}")
+            return refusal_of(Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "the service has a fault: see files.log"))
 
-    def _request(self) -> Request:
-        target = urlsplit(self.path)
-        length = self.headers.get("Content-Length", "0")
-        if not (length.isascii() and length.isdigit()) or "Transfer-Encoding" in self.headers:
-            raise Refused(HTTPStatus.LENGTH_REQUIRED, "Content-Length: expected the number of bytes that follow")
-        self._body = _Body(self, int(length))
-        query = parse_qs(target.query, keep_blank_values=True, errors="surrogateescape")
+    def _request(self, head: Head) -> Request:
+        target = urlsplit(f"//x{head.target}")  # without it a path that begins with // would be a host
+        awaited = head.headers.get("expect", "").lower() == "100-continue"
+        self._body = Body(self.rfile, self.connection, head.length, awaited=awaited)
+        try:
+            query = parse_qs(target.query, keep_blank_values=True, errors="surrogateescape", max_num_fields=10_000)
+        except ValueError:
+            raise Refused(HTTPStatus.BAD_REQUEST, "expected at most 10,000 fields after ?") from None
         return Request(
-            method=self.command,
+            method=head.method,
             path=tuple(unquote(each, errors="surrogateescape") for each in target.path.strip("/").split("/")),
             query={name: tuple(values) for name, values in query.items()},
-            headers={name.lower(): value for name, value in self.headers.items()},
+            headers=head.headers,
             body=self._body,
-            base=self.headers.get("X-Files-Base", ""),
+            base=head.headers.get("x-files-base", ""),
         )
 
-    _body: _Body | None = None
-
-    def _give(self, answer: Answer) -> None:
-        length = len(answer.body) if answer.length is None else answer.length
-        self.send_response(answer.status)
-        for name, value in {"Cache-Control": "no-store", **answer.headers}.items():
-            self.send_header(name, value)
-        if answer.status != HTTPStatus.NO_CONTENT:
-            self.send_header("Content-Length", str(length))
-        self.send_header("Connection", "close")
-        self.end_headers()
-        if self.command != "HEAD":
-            if answer.send is not None:
-                answer.send(self.connection)
-            else:
-                self.wfile.write(answer.body)
-        self._drain()
-
-    def _drain(self) -> None:
-        """Read on a little: a connection that is closed with something unread loses the answer, too."""
-        if self._body is None or not self._body.left:
+    def _drain(self, seconds: float) -> None:
+        """Read what is left of the body, for at most `seconds`."""
+        if self._body is None or self._body.awaited:
             return
-        self.connection.shutdown(socket.SHUT_WR)
-        self.connection.settimeout(2)
-        buffer, most = memoryview(bytearray(64 * 1024)), DRAINED
-        while most > 0 and (got := self._body.read_into(buffer)):
-            most -= got
+        buffer, until = memoryview(bytearray(self.rbufsize)), time.monotonic() + seconds
+        try:
+            while self._body.left and (left := until - time.monotonic()) > 0:
+                self.connection.settimeout(left)
+                self._body.read_into(buffer)
+        except TimeoutError:
+            return
+
+    def _close(self) -> None:
+        """End the connection so that the other side sees it all: closed with something unread, it may see nothing."""
+        if self._body is not None and self._body.left:
+            self.connection.shutdown(socket.SHUT_WR)
+            self._drain(CLOSED)
 
 
-def _refusal(refused: Refused) -> Answer:
+def _write(connection: socket.socket, answer: Answer, *, head: bool) -> None:
+    """Send `answer`, of which only the `head` may be asked for. Raises OSError."""
+    length = len(answer.body) if answer.length is None else answer.length
+    headers = {"Cache-Control": "no-store", **answer.headers, "Connection": "close"}
+    if answer.status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
+        headers["Content-Length"] = str(length)
+    lines = [
+        f"HTTP/1.1 {answer.status.value} {answer.status.phrase}",
+        *(f"{name}: {headers[name]}" for name in headers),
+    ]
+    begun = "\r\n".join((*lines, "", "")).encode("latin-1")
+    if head or answer.send is not None:
+        connection.sendall(begun)
+        if answer.send is not None and not head:
+            answer.send(connection)
+    else:
+        connection.sendall(begun + answer.body)
+
+
+def refusal_of(refused: Refused) -> Answer:
+    """What is answered to a request that is `refused`."""
     answer = as_json({"error": str(refused), **refused.more}, refused.status)
     return Answer(status=answer.status, headers={**answer.headers, **refused.headers}, body=answer.body)
