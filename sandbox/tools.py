@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox.shell import CACHE, SandboxError, apt_install, as_root, lock, run, step
@@ -39,6 +40,7 @@ MODULES = {"requests": "python3-requests", "Xlib": "python3-xlib"}
 DISTRIBUTION = Path("/usr/lib/python3/dist-packages")
 
 UNPACKED = CACHE / "tools"
+NGINX = CACHE / "nginx"
 UNPACKED_PACKAGES = ("caddy", "haproxy", "novnc", "python3-websockify")
 """Unpacked, not installed: the first two packages start a server, the others bring nodejs and numpy."""
 
@@ -60,7 +62,7 @@ def provide() -> None:
         missing.update(package for module, package in MODULES.items() if not (DISTRIBUTION / module).is_dir())
         if not all((UNPACKED / program).is_file() for program in ("usr/bin/caddy", "usr/sbin/haproxy")):
             missing.update(HAPROXY_LIBRARIES)
-            _unpack()
+            _unpack(UNPACKED_PACKAGES, UNPACKED)
         if missing:
             apt_install(sorted(missing))
         if not TUS_JS.is_file():
@@ -98,12 +100,20 @@ def _fetch_tus_js() -> None:
         new.rename(TUS_JS)
 
 
-def _unpack() -> None:
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix="tools-") as folder, step("unpacking Caddy, HAProxy and noVNC"):
+def nginx() -> Path:
+    """The distribution's nginx, unpacked for the bench: a server that takes what is put to it."""
+    with lock("tools"):
+        if not (NGINX / "usr/sbin/nginx").is_file():
+            _unpack(("nginx",), NGINX)
+    return NGINX / "usr/sbin/nginx"
+
+
+def _unpack(packages: Sequence[str], place: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="tools-") as folder, step(f"unpacking {', '.join(packages)}"):
         run(as_root(["apt-get", "-qq", "update"]), timeout=600, log=CACHE / "apt.log")
         root = Path(folder) / "root"
-        run(["sh", "-c", f"cd {folder} && apt-get -qq download {' '.join(UNPACKED_PACKAGES)}"], timeout=300)
+        run(["sh", "-c", f"cd {folder} && apt-get -qq download {' '.join(packages)}"], timeout=300)
         for archive in sorted(Path(folder).glob("*.deb")):
             run(["dpkg-deb", "-x", archive, root], timeout=60)
-        shutil.rmtree(UNPACKED, ignore_errors=True)
-        root.rename(UNPACKED)
+        shutil.rmtree(place, ignore_errors=True)
+        root.rename(place)
