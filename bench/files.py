@@ -34,7 +34,7 @@ from bench.report import table
 from sandbox import tools
 from sandbox.shell import SandboxError, say
 from tests.portal import browser, rig
-from tests.portal.files_rig import Service, service
+from tests.portal.files_process import Service, service
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

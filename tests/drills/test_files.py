@@ -13,9 +13,9 @@ import pytest
 from bench.bad_line import BadLine, bad_line
 from sandbox import tools
 from tests.drills import files_order
-from tests.portal import browser, files_rig, rig
+from tests.portal import browser, files_process, rig
 from tests.portal.files_clients import PIECE, TusJs, tuspy
-from tests.portal.files_rig import MIB, content, moments, service, sha256, watching
+from tests.portal.files_process import MIB, content, moments, service, sha256, watching
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -67,7 +67,7 @@ def test_killed_at_ten_moments(
     arriving, dice = portal.folder / "workspace/in", random.Random(SEED)
     with (
         service(portal) as files,
-        files_rig.caddy(portal) as caddy,
+        files_process.caddy(portal) as caddy,
         watching(arriving, data),
         browser.page(chromium, complain=False) as page,
     ):
@@ -106,9 +106,9 @@ def test_a_disk_that_fills_up_in_the_middle(
         with watching(inside / "in", data):
             client = tuspy(portal, path, chunk_size=2 * MIB, retry_delay=0.2)
             client.upload(6 * MIB)
-            files_rig.fill(inside / "ballast", left=MIB)
-            ended = files_rig.beside(client.upload)
-            rig.wait_until(lambda: files_rig.free(inside) < PIECE // 4, "a full disk", 20)
+            files_process.fill(inside / "ballast", left=MIB)
+            ended = files_process.beside(client.upload)
+            rig.wait_until(lambda: files_process.free(inside) < PIECE // 4, "a full disk", 20)
             full = portal.inside(f"/files/api/uploads/{client.url.rpartition('/')[2]}", method="HEAD")
             offset = int(full.headers["upload-offset"])
             assert 6 * MIB <= offset < 8 * MIB

@@ -10,7 +10,7 @@ import pytest
 from bench.bad_line import bad_line
 from tests.portal import browser, rig
 from tests.portal.files_clients import PIECE, TusJs, tuspy
-from tests.portal.files_rig import MIB, content, service, sha256, watching
+from tests.portal.files_process import MIB, content, service, sha256, watching
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
