@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.portal import browser, rig
-from tests.portal.files_rig import address, choose, digest, drop, made, opened, ready, root, same, served, slow, uploads
+from tests.portal.files_rig import address, choose, digest, made, opened, ready, root, same, served, slow, uploads
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request

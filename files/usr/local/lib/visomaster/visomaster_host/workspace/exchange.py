@@ -21,7 +21,7 @@ class Refused(Told):
 
     def __init__(
         self,
-        status: HTTPStatus,
+        status: int,
         told: str,
         headers: Mapping[str, str] | None = None,
         more: Mapping[str, object] | None = None,
@@ -61,6 +61,9 @@ class Body(Protocol):
     def read_into(self, buffer: memoryview, /) -> int:
         """Fill the beginning of `buffer` with what has arrived; 0 at the end. Raises OSError where the line breaks."""
 
+    def stop(self) -> None:
+        """Break the line, from any thread: whoever waits in `read_into` gets what has arrived, then the error."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -85,14 +88,14 @@ class Request:
 class Answer:
     """An answer: its `body`, or `send`, which writes `length` bytes to the connection by itself."""
 
-    status: HTTPStatus = HTTPStatus.OK
+    status: int = HTTPStatus.OK
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     send: Callable[[socket.socket], None] | None = None
     length: int | None = None
 
 
-def as_json(document: Mapping[str, object], status: HTTPStatus = HTTPStatus.OK) -> Answer:
+def as_json(document: Mapping[str, object], status: int = HTTPStatus.OK) -> Answer:
     """`document` as JSON."""
     return Answer(status=status, headers={"Content-Type": "application/json"}, body=json.dumps(document).encode())
 

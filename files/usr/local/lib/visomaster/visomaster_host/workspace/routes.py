@@ -10,6 +10,7 @@ from visomaster_host.workspace.listing import Listing
 from visomaster_host.workspace.manage import Manage
 from visomaster_host.workspace.server import Route
 from visomaster_host.workspace.tree import Tree
+from visomaster_host.workspace.uploads import Uploads
 
 
 def routes(root: Path) -> Mapping[str, Route]:
@@ -23,4 +24,5 @@ def routes(root: Path) -> Mapping[str, Route]:
         "list": Listing(tree).answer,
         "move": manage.move,
         "rename": manage.rename,
+        "uploads": Uploads(tree).answer,
     }

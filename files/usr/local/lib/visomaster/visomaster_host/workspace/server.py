@@ -74,6 +74,8 @@ class Server(ThreadingMixIn, UnixStreamServer):
 
 
 _AGAIN = {"Retry-After": "1"}
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+"""tus has a status of its own besides."""
 
 
 class Handler(StreamRequestHandler):
@@ -161,7 +163,7 @@ def _write(connection: socket.socket, answer: Answer, *, head: bool) -> None:
     if answer.status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
         headers["Content-Length"] = str(length)
     lines = [
-        f"HTTP/1.1 {answer.status.value} {answer.status.phrase}",
+        f"HTTP/1.1 {int(answer.status)} {_PHRASES.get(answer.status, 'Refused')}",
         *(f"{name}: {headers[name]}" for name in headers),
     ]
     begun = "\r\n".join((*lines, "", "")).encode("latin-1")

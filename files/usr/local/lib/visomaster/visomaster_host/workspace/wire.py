@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 from collections.abc import Mapping
@@ -88,3 +89,8 @@ class Body:
             raise ConnectionResetError("the line ended within the body")
         self.left -= got
         return got
+
+    def stop(self) -> None:
+        """See `exchange.Body`."""
+        with contextlib.suppress(OSError):  # it has ended already
+            self._connection.shutdown(socket.SHUT_RD)
