@@ -96,7 +96,7 @@ def _listens(port: int) -> bool:
 
 @contextlib.contextmanager
 def peers(caddy: str, source: Path, folder: Path, pair: Path) -> Iterator[Peers]:
-    """The program `caddy` on the folder `source`; all else is below `folder`. `pair`.crt and .key are its certificate."""
+    """The program `caddy` on the folder `source`; all else is below `folder`. `pair`.crt, .key are its certificate."""
     (folder / "www").mkdir(parents=True, exist_ok=True)
     plain, secure, inner = free_port(), free_port(), free_port()
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, inner=inner))

@@ -36,10 +36,15 @@ class Done:
         return found["path"] if found else ""
 
     @property
-    def target(self) -> str:
-        """The path that it made: the last that is named."""
+    def targets(self) -> list[str]:
+        """The paths that it names by a folder's descriptor and a name."""
         found = [one for one in DESCRIPTOR.finditer(self.arguments) if one["name"] is not None]
-        return str(PurePosixPath(found[-1]["path"]) / found[-1]["name"]) if found else ""
+        return [str(PurePosixPath(one["path"]) / one["name"]) for one in found]
+
+    @property
+    def target(self) -> str:
+        """The path that it makes: the last one."""
+        return self.targets[-1] if self.targets else ""
 
 
 def calls(lines: Iterable[str]) -> Iterator[Done]:
@@ -61,10 +66,14 @@ def calls(lines: Iterable[str]) -> Iterator[Done]:
 
 @dataclass(kw_only=True)
 class Disk:
-    """What of the files below `root` would be lost with the power: `unsaved`, by path, and why."""
+    """What of the files below `root` would be lost with the power: `unsaved`, by path, and why. What is below `aside`
+    is nobody's promise.
+    """
 
     root: str
+    aside: str
     unsaved: dict[str, str] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
 
     def saw(self, call: Done) -> None:
         """Take note of one call."""
@@ -72,11 +81,17 @@ class Disk:
             self.unsaved.pop(call.path, None)
         elif call.name in WRITES and self._ours(call.path):
             self.unsaved[call.path] = call.name
-        elif self._ours(call.target) and (call.name in NAMES or "O_CREAT" in call.arguments):
+        elif self._ours(call.target) and self._makes(call):
             self.unsaved[str(PurePosixPath(call.target).parent)] = f"{call.name} {PurePosixPath(call.target).name}"
+            self.known.add(call.target)
+            if "rename" in call.name and (why := self.unsaved.pop(call.targets[0], None)):
+                self.unsaved[call.target] = why
+
+    def _makes(self, call: Done) -> bool:
+        return call.name in NAMES or ("O_CREAT" in call.arguments and call.target not in self.known)
 
     def _ours(self, path: str) -> bool:
-        return path == self.root or path.startswith(f"{self.root}/")
+        return path.startswith(f"{self.root}/") and path != self.aside and not path.startswith(f"{self.aside}/")
 
 
 def said(call: Done, status: int) -> bool:
@@ -84,9 +99,11 @@ def said(call: Done, status: int) -> bool:
     return f"HTTP/1.1 {status} " in call.arguments
 
 
-def promises(log: Path, root: Path, status: int) -> list[dict[str, str]]:
-    """For each answer with this `status`, what of the files below `root` was not on the disk when it was begun."""
-    disk, found = Disk(root=str(root)), []
+def promises(log: Path, root: Path, aside: Path, status: int) -> list[dict[str, str]]:
+    """For each answer with this `status`, what of the files below `root`, but for those below `aside`, was not on the
+    disk when it was begun.
+    """
+    disk, found = Disk(root=str(root), aside=str(aside)), []
     with log.open(encoding="utf-8", errors="replace") as lines:
         done = list(calls(lines))
     for moment in sorted(done, key=lambda one: one.over):
