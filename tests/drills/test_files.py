@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,8 +124,9 @@ def test_what_is_confirmed_outlives_the_power(portal: rig.Portal, film: tuple[Pa
     """In the order of the system calls: written, on the disk, and only then said to be there; so is its name."""
     path, data = film
     root, log = portal.folder / "workspace", tmp_path / "trace"
-    with service(portal, before=(*files_order.STRACE, str(log))):
+    with service(portal, before=(*files_order.STRACE, str(log))) as files:
         tuspy(portal, path, chunk_size=8 * MIB).upload()
+        files.end(signal.SIGTERM)  # strace has written all down then
     assert sha256((root / "in" / path.name).read_bytes()) == sha256(data)
     aside = root / ".uploads/done"  # for a client that missed the last answer; what it tells is there by itself
     assert files_order.promises(log, root, aside, 201) == [{}]

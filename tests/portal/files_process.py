@@ -61,9 +61,8 @@ class Service:
 
     def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it with a signal."""
-        if self.process:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, number)
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, number)
             self.process.wait(WITHIN)
 
     @property
