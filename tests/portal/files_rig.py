@@ -4,6 +4,7 @@ full."""
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.portal import browser, rig
 
@@ -56,7 +57,8 @@ class Service:
         """Begin to answer, at once when this returns."""
         socket = rig.sockets(self.portal.folder) / "files.sock"
         command = [sys.executable, "-c", SERVICE, str(root(self.portal)), str(socket), str(self.full)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=variables)
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == b"up\n"
 
@@ -150,8 +152,11 @@ def drop(page: Page, selector: str, *paths: Path) -> None:
         session.send("Input.dispatchDragEvent", {"type": kind, **where})
 
 
-def uploads(portal: rig.Portal) -> list[dict[str, object]]:
+def uploads(portal: rig.Portal) -> list[dict[str, Any]]:
     """The uploads that are not done, as the service lists them."""
-    import json
-
     return list(json.loads(portal.inside("/files/api/uploads/").body)["uploads"])
+
+
+def sent(portal: rig.Portal, size: int) -> None:
+    """Return when an upload that is not done has so many bytes there."""
+    rig.wait_until(lambda: any(each["offset"] > size for each in uploads(portal)), f"{size} bytes are there", 20)

@@ -98,6 +98,7 @@ def test_readiness_knows_it(host_json: Path) -> None:
         "stream",
         "port",
         "portal",
+        "files",
         "application",
         "folders",
     ]

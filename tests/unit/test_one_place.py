@@ -45,6 +45,7 @@ MAY_STAND_TWICE: Mapping[str, str] = MappingProxyType(
         "/tmp": "of every Unix, no choice of ours",
         "/usr/sbin": "of every Unix, no choice of ours",
         "/etc/visomaster/models.json": "sandbox/application stands in for a program of others",
+        "files": "the service, and a word of many others: a manifest's field, a folder of the repository",
         "fluxbox": "the service, its folder in /etc/visomaster, and the distribution's package",
         "pulseaudio": "the service, and the distribution's package",
         "portal": "the service, the kind of access, and folders that are called after it",

@@ -90,6 +90,10 @@ ALLOWED = {
     **dict.fromkeys((("portal/sessions", name) for name in ("is_dir", "open", "rmdir", "stat", "unlink")), AS_PAGES),
     **dict.fromkeys((("portal/stream_page", name) for name in ("glob", "read_text")), ROOTS),
     **dict.fromkeys((("portal/tls", name) for name in ("chmod", "lexists", "mkdir")), "/var/lib/visomaster/tls"),
+    **dict.fromkeys((("workspace/server", name) for name in ("chmod", "unlink")), "in a process of the program's user"),
+    ("workspace/listing", "scandir"): "a descriptor",
+    ("workspace/listing", "stat"): "an entry of a descriptor's folder, links not followed",
+    ("workspace/manage", "remove"): "of a folder of beneath",
     ("mounts", "read_text"): "/proc/self/mountinfo",
     ("prepared", "read_text"): ROOTS,
     ("prepare", "rmtree"): "/run/visomaster, /var/lib/visomaster; by descriptors, in Python",
@@ -107,6 +111,8 @@ ALLOWED = {
     ("start", "read_text"): "/proc/1/comm",
     **dict.fromkeys((("stand_ins", name) for name in ("isdir", "rmtree")), ROOTS),
     ("store", "read_text"): ROOTS,
+    ("workspace/parts", "copy"): "a hash",
+    ("workspace/placing", "utime"): "by descriptor",
     ("vnc_access", "read_bytes"): "/var/lib/visomaster/tls, or the platform's pair in /etc",
 }
 

@@ -244,6 +244,11 @@ class Folder:
             os.symlink(target, new, dir_fd=self.descriptor)
             self._take_over(new, name)
 
+    def give_name(self, descriptor: int, name: str) -> None:
+        """Give the open file the name `name` besides. Raises OSError, FileExistsError where that is taken."""
+        with self._naming(name):
+            os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=self.descriptor, follow_symlinks=True)
+
     def remove(self, name: str) -> None:
         """Remove the file or link `name`, if there is one. Raises OSError."""
         with self._naming(name):

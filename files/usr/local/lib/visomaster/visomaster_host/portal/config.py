@@ -6,7 +6,7 @@ String form, entries separated by "|", each `host:external:internal:path:Name`:
     internal == the portal's port  one of the portal's own pages
 
 JSON form, `{"version": 2, "port": 11111, "services": [{"name": ..., "uri": ..., ...}]}`:
-    "uri"      a page of ours (/desktop/, /vnc/, /logs/..., /status/), or the prefix of a proxied service
+    "uri"      a page of ours (/desktop/, /files/, /vnc/, /logs/..., /status/), or the prefix of a proxied service
     "port"     the local port of a proxied service (an addition of ours; the guide's own services have none)
     "proto"    how that service is spoken to: "http" or "https"
     "rewrite"  true: the service does not see the prefix; false: it does; "base": it sees the whole path, with the
@@ -34,7 +34,7 @@ PORTAL_PORT = PORT[Access.PORTAL]
 MAX_LENGTH = 8192
 MAX_SERVICES = 32
 
-_OWN_PAGE = re.compile(r"/|/desktop/|/vnc/|/status/|/logs/(supervisor/)?([A-Za-z0-9_-][A-Za-z0-9._-]*)?")
+_OWN_PAGE = re.compile(r"/|/desktop/|/files/|/vnc/|/status/|/logs/(supervisor/)?([A-Za-z0-9_-][A-Za-z0-9._-]*)?")
 _PREFIX = re.compile(r"/[a-z0-9][a-z0-9_-]{0,39}")
 _PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?")
 _NAME = re.compile(r"\w[\w .()+&:/-]{0,39}")
@@ -43,7 +43,19 @@ _HOSTS = ("localhost", "127.0.0.1")
 # A prefix of ours, or one that would hide a page of ours.
 _OUR_PREFIXES = frozenset(
     {
-        *("/assets", "/desktop", "/health", "/login", "/logout", "/logs", "/origin", "/ready", "/status", "/vnc"),
+        *(
+            "/assets",
+            "/desktop",
+            "/files",
+            "/health",
+            "/login",
+            "/logout",
+            "/logs",
+            "/origin",
+            "/ready",
+            "/status",
+            "/vnc",
+        ),
         "/websockify",
     }
 )
@@ -301,7 +313,7 @@ def _own_page(field: str, path: str) -> str:
         _OWN_PAGE,
         path,
         field,
-        'a page of the portal (/desktop/, /vnc/, /logs/..., /status/), or a "port" for another service',
+        'a page of the portal (/desktop/, /files/, /vnc/, /logs/..., /status/), or a "port" for another service',
     )
 
 

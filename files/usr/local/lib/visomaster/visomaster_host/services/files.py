@@ -6,7 +6,7 @@ from visomaster_host import paths
 from visomaster_host.choices import Access
 from visomaster_host.host import Host
 from visomaster_host.portal import probe
-from visomaster_host.service import ROOT_FOLDER, Check, Launch, Link, Service
+from visomaster_host.service import ROOT_FOLDER, Check, Launch, Service
 
 
 def launch(host: Host) -> Launch:
@@ -25,7 +25,6 @@ SERVICE = Service(
     log=paths.PORTAL_LOGS / "files.log",
     reads=(paths.PACKAGE / "serve_files.py",),
     directory=ROOT_FOLDER,  # with -m, Python takes modules of the working directory before its own
-    umask=0o002,  # Caddy is of the socket's group
+    stopwaitsecs=0,  # what it has acknowledged is on the disk
     checks=(Check(name="files", probe=probe.files),),
-    links=(Link(name="Files", path="/files/", place=5),),
 )

@@ -54,7 +54,7 @@ class Progress:
     chain: int = 0
     hash: _Hash = field(default_factory=hashlib.sha256)
 
-    def copy(self) -> Progress:
+    def snapshot(self) -> Progress:
         """This moment's, to go back to."""
         return Progress(self.offset, self.lines, self.chain, self.hash.copy())
 

@@ -55,7 +55,7 @@ def place(tree: Tree, identifier: str, wish: Wish, part: Part) -> Done:
         _finish(part.descriptor, wish.last_modified)
         sha256 = part.require_intact()
         try:
-            name = _linked(folder, wish.name, f"/proc/self/fd/{part.descriptor}")
+            name = _linked(folder, wish.name, part.descriptor)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
@@ -87,11 +87,11 @@ def _name_in(folder: Folder, part: Part) -> str:
     return ""
 
 
-def _linked(folder: Folder, name: str, source: str) -> str:
-    """Link the file at `source` into `folder`, as `name` or the next that is free; returns which. Raises OSError."""
+def _linked(folder: Folder, name: str, source: int) -> str:
+    """Link the open file `source` into `folder`, as `name` or the next that is free; returns which. Raises OSError."""
     for candidate in names(name):
         with contextlib.suppress(FileExistsError):
-            os.link(source, candidate, dst_dir_fd=folder.descriptor, follow_symlinks=True)
+            folder.give_name(source, candidate)
             return candidate
     raise Refused(HTTPStatus.CONFLICT, f"{name}: there are {MOST_OF_ONE_NAME} files of this name: choose another one")
 
@@ -116,7 +116,7 @@ def _copied(folder: Folder, identifier: str, wish: Wish, part: Part, sha256: str
         if _copy(part.descriptor, descriptor) != sha256:
             raise OSError(errno.EIO, "changed while it was copied", str(folder.path / hidden))
         _finish(descriptor, wish.last_modified)
-        return _linked(folder, wish.name, f"/proc/self/fd/{descriptor}")
+        return _linked(folder, wish.name, descriptor)
     finally:
         os.close(descriptor)
         folder.remove(hidden)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from visomaster_host.workspace.archive import Archive
 from visomaster_host.workspace.download import Download
 from visomaster_host.workspace.listing import Listing
 from visomaster_host.workspace.manage import Manage
 from visomaster_host.workspace.server import Route
+from visomaster_host.workspace.summary import Summary
 from visomaster_host.workspace.tree import Tree
 from visomaster_host.workspace.uploads import Uploads
 
@@ -16,7 +18,7 @@ from visomaster_host.workspace.uploads import Uploads
 def routes(root: Path) -> Mapping[str, Route]:
     """The interface to the files below `root`."""
     tree = Tree(root)
-    manage = Manage(tree)
+    manage, uploads = Manage(tree), Uploads(tree)
     return {
         "delete": manage.delete,
         "file": Download(tree).answer,
@@ -24,5 +26,7 @@ def routes(root: Path) -> Mapping[str, Route]:
         "list": Listing(tree).answer,
         "move": manage.move,
         "rename": manage.rename,
-        "uploads": Uploads(tree).answer,
+        "summary": Summary(tree, uploads.unfinished).answer,
+        "uploads": uploads.answer,
+        "zip": Archive(tree).answer,
     }

@@ -29,6 +29,9 @@ none at all when the line is cut. A longer one on a slow line is cut."""
 CLOSED = 2.0
 """Seconds for which the sender may go on after the answer."""
 
+_PHRASES: Mapping[int, str] = {status: status.phrase for status in HTTPStatus}
+"""By number: tus has one that HTTP does not know."""
+
 Route = Callable[[Request], Answer]
 
 
@@ -74,8 +77,6 @@ class Server(ThreadingMixIn, UnixStreamServer):
 
 
 _AGAIN = {"Retry-After": "1"}
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
-"""tus has a status of its own besides."""
 
 
 class Handler(StreamRequestHandler):
@@ -97,7 +98,7 @@ class Handler(StreamRequestHandler):
                 _write(self.connection, answer, head=self._head is not None and self._head.method == "HEAD")
                 self._close()
         except (ConnectionError, TimeoutError):
-            pass  # who asked has left
+            pass  # who asked has left, or gets no more
 
     def _answer(self) -> Answer | None:
         """None where nothing was asked. Raises ConnectionError, TimeoutError."""
@@ -163,7 +164,7 @@ def _write(connection: socket.socket, answer: Answer, *, head: bool) -> None:
     if answer.status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
         headers["Content-Length"] = str(length)
     lines = [
-        f"HTTP/1.1 {int(answer.status)} {_PHRASES.get(answer.status, 'Refused')}",
+        f"HTTP/1.1 {int(answer.status)} {_PHRASES.get(answer.status, '')}",
         *(f"{name}: {headers[name]}" for name in headers),
     ]
     begun = "\r\n".join((*lines, "", "")).encode("latin-1")

@@ -49,7 +49,7 @@ class Store:
         self._tree = tree
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[Folder]:
+    def entered(self) -> Iterator[Folder]:
         """The folder of the uploads. Raises OSError."""
         with self._tree.folder(()) as root, root.enter(UPLOADS, make=0o700) as folder:
             yield folder
@@ -61,7 +61,7 @@ class Store:
             for each in files_of(name):
                 os.close(folder.open_file(each, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         except OSError:
-            self.remove(folder, name)
+            self.discard(folder, name)
             raise
 
     def keep(self, folder: Folder, name: str) -> None:
@@ -77,7 +77,7 @@ class Store:
         """What is to become of the upload `name`; None where there is none, or it is none of ours."""
         return _wish_of(_read(folder, _json(name)))
 
-    def remove(self, folder: Folder, name: str) -> None:
+    def discard(self, folder: Folder, name: str) -> None:
         """Remove all of the upload `name`, what it is to become last. Raises OSError."""
         for each in (*files_of(name), _json(name)):
             folder.remove(each)
@@ -109,8 +109,9 @@ class Store:
 
     def done(self, folder: Folder, name: str) -> Done | None:
         """What became of the upload `name`, if it is done."""
-        with _inner(folder) as inner:
-            said = _read(inner, _json(name)) if inner is not None else {}
+        said: dict[str, Any] = {}
+        with contextlib.suppress(OSError), folder.enter(DONE) as kept:
+            said = _read(kept, _json(name))
         path, sha256, size = said.get("path"), said.get("sha256"), said.get("size")
         if isinstance(path, str) and isinstance(sha256, str) and sha256.isalnum() and type(size) is int:
             return Done(path=path, sha256=sha256, size=size)
@@ -120,22 +121,22 @@ class Store:
         """The upload `name` is done: remember it, and remove its files. Where there is no room for that, it is not
         remembered. Raises OSError.
         """
-        with contextlib.suppress(OSError), folder.enter(DONE, make=0o700) as inner:
-            inner.write(_json(name), _written(asdict(done)), mode=0o600, owner=None, sync=False)
-        self.remove(folder, name)
+        with contextlib.suppress(OSError), folder.enter(DONE, make=0o700) as kept:
+            kept.write(_json(name), _written(asdict(done)), mode=0o600, owner=None, sync=False)
+        self.discard(folder, name)
 
     def forget(self, folder: Folder, name: str) -> None:
         """Forget what became of the upload `name`. Raises OSError."""
-        with _inner(folder) as inner:
-            if inner is not None:
-                inner.remove(_json(name))
+        with contextlib.suppress(FileNotFoundError), folder.enter(DONE) as folder:
+            folder.remove(_json(name))
 
     def tidy(self, folder: Folder, now: float) -> None:
-        """Forget what has been done for long, and what was begun and never known to anybody. Raises OSError."""
-        with _inner(folder) as inner:
-            for each in () if inner is None else listed(inner):
-                if inner is not None and _older(inner, each, now - KEPT):
-                    inner.remove(each)
+        """Forget what has been done for long. Raises OSError."""
+        with contextlib.suppress(FileNotFoundError), folder.enter(DONE) as folder:
+            for each in listed(folder):
+                status = folder.status(each)
+                if status is not None and status.st_mtime < now - KEPT:
+                    folder.remove(each)
 
 
 def listed(folder: Folder) -> list[str]:
@@ -145,22 +146,6 @@ def listed(folder: Folder) -> list[str]:
         return os.listdir(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _inner(folder: Folder) -> Iterator[Folder | None]:
-    try:
-        inner = folder.enter(DONE)
-    except OSError:
-        yield None
-        return
-    with inner:
-        yield inner
-
-
-def _older(folder: Folder, name: str, moment: float) -> bool:
-    status = folder.status(name)
-    return status is not None and status.st_mtime < moment
 
 
 def _json(name: str) -> str:

@@ -18,9 +18,9 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 from visomaster_host.beneath import Folder
-from visomaster_host.refusals import FULL, refusal
+from visomaster_host.refusals import FULL
 from visomaster_host.workspace import tus
-from visomaster_host.workspace.exchange import Answer, Body, Refused, Request, as_json
+from visomaster_host.workspace.exchange import Answer, Body, Refused, Request, as_json, refused_by_system
 from visomaster_host.workspace.parts import BUFFER, Damaged, Part, Progress
 from visomaster_host.workspace.placing import ensure_folder, place
 from visomaster_host.workspace.space import space
@@ -60,16 +60,16 @@ class Uploads:
     def answer(self, request: Request) -> Answer:
         """What is answered below `uploads/`. Raises `Refused`, and ConnectionError where the line breaks."""
         try:
-            tus.require_version(request)
-            answer = self._answer(request)
+            try:
+                tus.require_version(request)
+                answer = self._answer(request)
+            except (ConnectionError, TimeoutError):
+                raise
+            except OSError as error:
+                raise refused_by_system(error) from None
         except Refused as refused:
             refused.headers = {**_SAID, **refused.headers}
             raise
-        except (ConnectionError, TimeoutError):
-            raise
-        except OSError as error:
-            status = HTTPStatus.INSUFFICIENT_STORAGE if error.errno in FULL else HTTPStatus.INTERNAL_SERVER_ERROR
-            raise Refused(status, refusal(error), _SAID) from None
         return Answer(status=answer.status, headers={**_SAID, **answer.headers}, body=answer.body)
 
     def _answer(self, request: Request) -> Answer:
@@ -103,7 +103,7 @@ class Uploads:
     def unfinished(self) -> list[dict[str, object]]:
         """The uploads that are not done, as docs/files.md has them, the newest first. Raises OSError."""
         found = []
-        with self._store.open() as folder:
+        with self._store.entered() as folder:
             for name in self._store.names(folder):
                 wish = self._store.wish(folder, name)
                 state = self._store.state(folder, name, wish.size) if wish is not None else None
@@ -116,7 +116,7 @@ class Uploads:
         piece = request.body.left if tus.is_piece(request) else 0
         if piece > wish.size:
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected {wish.size} bytes at most, got {piece}")
-        with self._store.open() as folder:
+        with self._store.entered() as folder:
             self._tidy(folder)
             name = os.urandom(16).hex()
             self._claim(folder, name, wish.size)
@@ -173,7 +173,7 @@ class Uploads:
         return wish
 
     def _head(self, name: str) -> Answer:
-        with self._store.open() as folder:
+        with self._store.entered() as folder:
             try:
                 with self._turns.take(name):
                     done = self._store.done(folder, name)
@@ -194,7 +194,7 @@ class Uploads:
         if not tus.is_piece(request):
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type: expected {tus.PIECE}")
         offset, checksum = tus.number(request, "Upload-Offset"), tus.checksum(request)
-        with self._store.open() as folder, self._turns.take(name, request.body) as turn:
+        with self._store.entered() as folder, self._turns.take(name, request.body) as turn:
             if (done := self._store.done(folder, name)) is not None:
                 _require_at(offset, done.size, request.body, done.size)
                 return _is_done(done, HTTPStatus.NO_CONTENT)
@@ -204,7 +204,7 @@ class Uploads:
                 return self._take_in(folder, name, wish, part, request.body, turn, checksum)
 
     def _delete(self, name: str) -> Answer:
-        with self._store.open() as folder, self._turns.take(name, at_once=True):
+        with self._store.entered() as folder, self._turns.take(name, at_once=True):
             if self._store.done(folder, name) is None:
                 self._wish(folder, name)
             self._store.forget(folder, name)
@@ -214,7 +214,7 @@ class Uploads:
     def _forget(self, folder: Folder, name: str) -> None:
         with self._changing:
             self._known.pop(name, None)
-        self._store.remove(folder, name)
+        self._store.discard(folder, name)
 
     @contextlib.contextmanager
     def _part(self, folder: Folder, name: str, wish: Wish) -> Iterator[Part]:
@@ -243,7 +243,7 @@ class Uploads:
         checksum: tus.Checksum | None,
     ) -> Answer:
         """Add `body` to `part`. Raises `Refused`, and OSError where the line breaks; what has arrived stays."""
-        before = part.progress.copy()
+        before = part.progress.snapshot()
         try:
             _receive(part, body, turn, checksum)
         except OSError as error:
