@@ -147,6 +147,12 @@ def test_the_pages_never_see_a_smuggled_request(portal: rig.Portal, name: str) -
     assert b"started" not in answer
 
 
+@pytest.mark.parametrize("length", [3_000, 4_000, 4_096, 5_000, 6_000, 8_192, 20_000])
+def test_a_long_head_is_answered(portal: rig.Portal, length: int) -> None:
+    """Who has many cookies, or chose many files, is not kept waiting, and not hung up on."""
+    assert portal.inside("/ready", {"X": "x" * length}).status == 200
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"])
 @pytest.mark.parametrize("path", ["/", "/logs/x11vnc.log", "/status/", "/assets/portal.css", "/vnc/vnc.html", "/ready"])
 def test_the_portal_is_only_read(portal: rig.Portal, method: str, path: str) -> None:
