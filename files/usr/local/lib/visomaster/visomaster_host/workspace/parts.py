@@ -81,6 +81,8 @@ class Part:
             self._journal = Journal(journal_file)
             self.progress = progress if progress is not None and self._fits(progress) else self._recovered()
             self._end = self._cut = self.progress.offset
+            if not self.has_another_name:
+                os.ftruncate(self._file, self._end)  # what nobody has acknowledged
             self._since = 0.0
             self._behind: _Behind | None = None
             self._opened = opened.pop_all()
@@ -195,7 +197,7 @@ class Part:
             if not self._hash(hashes, buffer, at, line.end) or running.digest() != line.digest:
                 raise Damaged(count, at)
             count, at = count + 1, line.end
-        if at != self.size:
+        if at != self.size or os.fstat(self._file).st_size != self.size:
             raise Damaged(count, at)
         return whole.hexdigest()
 

@@ -49,12 +49,15 @@ class Turns:
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
-    def take(self, name: str, body: Body | None = None, *, at_once: bool = False) -> Iterator[Turn]:
+    def take(
+        self, name: str, body: Body | None = None, *, at_once: bool = False, patience: float = PATIENCE
+    ) -> Iterator[Turn]:
         """Have the turn at the upload `name`. Whoever reads a `body` meanwhile may be told to end when nothing comes
-        any more; `at_once`: the one before is told so without looking at that. Raises `Refused` where it goes on.
+        any more; `at_once`: the one before is told so without looking at that. Raises `Refused` where it goes on for
+        longer than `patience` seconds.
         """
         turn = Turn(body)
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + min(patience, self._patience)
         with self._changed:
             while (held := self._held.get(name)) is not None:
                 if at_once or held.silent >= QUIET:

@@ -35,6 +35,8 @@ costs no more than that.
 """
 BEING_WRITTEN = 60 * 60
 """Seconds after which an upload that nobody writes to has no claim to room any more."""
+LOOKED = 1.0
+"""Seconds that one who only asks how far an upload is waits for its writer to come to an end."""
 _KNOWN = 256  # uploads whose running hash is kept
 _SAID = {"Tus-Resumable": tus.VERSION}
 
@@ -154,7 +156,7 @@ class Uploads:
             if size <= room:
                 self._known[name] = _Known(size=size, progress=Progress(), touched=now)
         if size > room:
-            told = f"does not fit: {size / 1e9:.1f} GB are needed, {room / 1e9:.1f} GB are free: delete something first"
+            told = f"does not fit: {_gb(size)} are needed, {_gb(room)} are free: delete something first"
             raise Refused(HTTPStatus.INSUFFICIENT_STORAGE, told, more={"needed": size, "free": room})
 
     def _tidy(self, folder: Folder) -> None:
@@ -175,7 +177,7 @@ class Uploads:
     def _head(self, name: str) -> Answer:
         with self._store.entered() as folder:
             try:
-                with self._turns.take(name):
+                with self._turns.take(name, patience=LOOKED):
                     done = self._store.done(folder, name)
                     if done is None:
                         wish = self._wish(folder, name)
@@ -244,15 +246,8 @@ class Uploads:
     ) -> Answer:
         """Add `body` to `part`. Raises `Refused`, and OSError where the line breaks; what has arrived stays."""
         before = part.progress.snapshot()
-        try:
+        with _telling_full(folder, part):
             _receive(part, body, turn, checksum)
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            told = f"the disk is full: {_free(folder)}; delete something, and it goes on"
-            raise Refused(
-                HTTPStatus.INSUFFICIENT_STORAGE, told, _at(part.offset).headers, {"needed": wish.size - part.offset}
-            ) from None
         turn.keep()
         if checksum is not None:
             try:
@@ -267,7 +262,8 @@ class Uploads:
     def _complete(self, folder: Folder, name: str, wish: Wish, part: Part) -> Done:
         """Make the complete `part` a file. Raises `Refused` and OSError."""
         try:
-            done = place(self._tree, name, wish, part)
+            with _telling_full(folder, part):
+                done = place(self._tree, name, wish, part)
         except Damaged as damaged:
             if part.has_another_name:  # that file is not ours to change any more
                 self._forget(folder, name)
@@ -326,9 +322,24 @@ def _is_done(done: Done, status: HTTPStatus) -> Answer:
     return Answer(status=status, headers={**_at(done.size, done.size).headers, **headers})
 
 
-def _free(folder: Folder) -> str:
-    found = space(folder)
-    return f"{found.free / 1e9:.1f} GB are free, of which {found.reserve / 1e9:.1f} GB are to stay so"
+@contextlib.contextmanager
+def _telling_full(folder: Folder, part: Part) -> Iterator[None]:
+    """A full disk is told with what is on it of `part`, which goes on from there. Raises `Refused`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        found, needed = space(folder), part.size - part.offset
+        told = (
+            f"the disk is full: {_gb(needed)} are needed, {_gb(found.room)} are free: delete something, and it goes on"
+        )
+        more = {"needed": needed, "free": found.room}
+        raise Refused(HTTPStatus.INSUFFICIENT_STORAGE, told, _at(part.offset).headers, more) from None
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
 
 
 def _described(name: str, wish: Wish, offset: int, touched: float) -> dict[str, object]:
