@@ -114,6 +114,23 @@ def test_curl_asks_before_it_sends(portal: rig.Portal, tmp_path: Path) -> None:
     assert done.stdout == '{"error": "body: expected at most 1048576 bytes, got 8388608"}413'
 
 
+def test_places_are_below_the_session(portal: rig.Portal, large: Path) -> None:
+    """Where an upload is, is said as its visitor has to ask for it, whatever the visitor claims."""
+    made = {
+        "Tus-Resumable": "1.0.0",
+        "Upload-Length": "1",
+        "Upload-Metadata": "filename eC5tcDQ=",
+        "X-Files-Base": "//evil",
+    }
+    for answer, base in (
+        (portal.inside(f"{API}/uploads/", made, "POST"), ""),
+        (portal.browse(f"{API}/uploads/", made, "POST"), portal.base),
+    ):
+        place = answer.headers["location"]
+        assert place.startswith(f"{base}{API}/uploads/"), place
+        assert portal.inside(place.removeprefix(base), {"Tus-Resumable": "1.0.0"}, "DELETE").status == 204
+
+
 def test_a_lost_reader_frees_its_place(portal: rig.Portal, large: Path) -> None:
     """More of them than are answered at once."""
     login = f"Authorization: Bearer {portal.wanted.token}\r\n"
