@@ -17,6 +17,7 @@ from playwright.sync_api import expect
 
 from tests.portal import browser, rig
 from tests.portal.files_rig import (
+    Line,
     Service,
     address,
     choose,
@@ -29,7 +30,6 @@ from tests.portal.files_rig import (
     same,
     sent,
     served,
-    slow,
     uploads,
 )
 
@@ -102,7 +102,8 @@ def test_a_reloaded_page_goes_on_where_it_was(chromium: Browser, files: rig.Port
     with opened(chromium, files) as page:
         page.on("dialog", lambda dialog: (warned.append(dialog.type), dialog.accept()))
         page.on("request", lambda request: asked.append(request.headers.get("upload-offset", "")))
-        slow(page, 8)
+        line = Line(page)
+        line.slow(8)
         choose(page, video)
         sent(files, 4 * MB)
         page.reload()
@@ -114,7 +115,7 @@ def test_a_reloaded_page_goes_on_where_it_was(chromium: Browser, files: rig.Port
         asked.clear()
         with page.expect_file_chooser() as chooser:
             left.get_by_role("button", name="Choose").click()
-        slow(page, 0)
+        line.free()
         chooser.value.set_files(str(video))
         arrived(page, video.name)
         expect(left).to_have_count(0)
@@ -131,13 +132,14 @@ def test_a_service_that_is_killed_costs_no_more_than_a_pause(
     files = service.portal
     with browser.page(chromium, complain=False) as page:
         ready(page, address(files))
-        slow(page, 10)
+        line = Line(page)
+        line.slow(10)
         choose(page, video)
         sent(files, MB)
         service.kill()
         expect(row(page, video.name)).to_contain_text("trying again in", timeout=20_000)
         browser.save(page, PICTURES, "files-lost")
-        slow(page, 0)
+        line.free()
         service.start()
         arrived(page, video.name)
     assert same(video, root(files) / "in" / video.name)
@@ -149,7 +151,8 @@ def test_a_disk_that_fills_up_is_told_and_waited_for(chromium: Browser, service:
     files = service.portal
     with browser.page(chromium, complain=False) as page:
         ready(page, address(files))
-        slow(page, 10)
+        line = Line(page)
+        line.slow(10)
         choose(page, video)
         sent(files, MB)
         service.full.touch()
@@ -159,7 +162,7 @@ def test_a_disk_that_fills_up_is_told_and_waited_for(chromium: Browser, service:
         choose(page, late)
         expect(page.locator("#told")).to_contain_text("This does not fit: 1.0 MB are needed, there is room for 0 B")
         assert row(page, late.name).count() == 0
-        slow(page, 0)
+        line.free()
         service.full.unlink()
         arrived(page, video.name)
     assert same(video, root(files) / "in" / video.name)
@@ -169,7 +172,8 @@ def test_pause_resume_and_cancel(chromium: Browser, files: rig.Portal, tmp_path:
     """Paused, nothing moves; cancelled, nothing of it stays."""
     video, other = made(tmp_path, "paused.mp4", 16), made(tmp_path, "cancelled.mp4", 16)
     with opened(chromium, files) as page:
-        slow(page, 3)
+        line = Line(page)
+        line.slow(3)
         choose(page, video, other)
         rig.wait_until(lambda: len(uploads(files)) == 2, "both have begun", 20)
         press(page, "Pause", video)
@@ -178,7 +182,7 @@ def test_pause_resume_and_cancel(chromium: Browser, files: rig.Portal, tmp_path:
         expect(row(page, video.name)).to_contain_text("Paused")
         [before] = uploads(files)
         browser.save(page, PICTURES, "files-paused")
-        slow(page, 0)
+        line.free()
         press(page, "Resume", video)
         arrived(page, video.name)
         assert before["name"] == video.name
@@ -300,7 +304,8 @@ def test_who_is_logged_out_goes_on_after_a_login_in_another_tab(
     video = made(tmp_path, "session.mp4", 24)
     with browser.page(chromium, complain=False) as page:
         ready(page, address(files))
-        slow(page, 8)
+        line = Line(page)
+        line.slow(8)
         choose(page, video)
         sent(files, MB)
         session = page.url.split("/")[3]
@@ -309,7 +314,7 @@ def test_who_is_logged_out_goes_on_after_a_login_in_another_tab(
             files.sessions.end(f"{session.removeprefix('~')}.{cookie}")
         expect(page.get_by_role("alert")).to_contain_text("You are logged out", timeout=20_000)
         browser.save(page, PICTURES, "files-logged-out")
-        slow(page, 0)
+        line.free()
         with page.context.expect_page() as tab:
             page.get_by_role("link", name="Log in").click()
         tab.value.get_by_label("Token").fill(rig.TOKEN)
@@ -346,8 +351,9 @@ def test_many_files_are_one_line(chromium: Browser, files: rig.Portal, tmp_path:
     assert len(list((root(files) / "in/many").iterdir())) == 300
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("size", [SMALL_PHONE, browser.DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize(
+    ("size", "dark"), [(SMALL_PHONE, True), (browser.DESKTOP, False)], ids=["phone-dark", "desktop-light"]
+)
 def test_the_index_tells_of_the_files(
     chromium: Browser, service: Service, size: dict[str, int], dark: bool, tmp_path: Path
 ) -> None:
@@ -357,7 +363,8 @@ def test_the_index_tells_of_the_files(
     result.write_bytes(b"result")
     os.utime(result, (time.time() - 60,) * 2)
     with opened(chromium, files) as sender, browser.page(chromium, size=size, dark=dark) as page:
-        slow(sender, 2)
+        line = Line(sender)
+        line.slow(2)
         choose(sender, made(tmp_path, f"on-its-way-{dark}-{size['width']}.mp4", 24))
         sent(files, MB)
         page.goto(address(files, "/"))
