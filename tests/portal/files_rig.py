@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SERVICE = """
 import os, sys
 from pathlib import Path
+from types import SimpleNamespace
+from visomaster_host.workspace.home import routes as home
 from visomaster_host.workspace.routes import routes
 from visomaster_host.workspace.server import Server
 
@@ -35,6 +37,7 @@ def statvfs(where):
     return os.statvfs_result([*found[:3], 0, 0, *found[5:]])
 
 os.statvfs = statvfs
+home.read_host = lambda: SimpleNamespace(application="sandbox", commit="3f1d0c2")
 with Server(routes(root), socket) as server:
     print("up", flush=True)
     server.serve_forever(0.05)
@@ -134,11 +137,23 @@ def choose(page: Page, *paths: Path) -> None:
     page.set_input_files("#choose-files", [str(path) for path in paths])
 
 
-def slow(page: Page, megabytes: float) -> None:
-    """From now on so much a second goes up; 0 for as much as there is."""
-    rate = megabytes * 1_000_000 if megabytes else -1
-    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate}
-    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", conditions)
+class Line:
+    """The line of a page."""
+
+    def __init__(self, page: Page) -> None:
+        self._session = page.context.new_cdp_session(page)
+
+    def slow(self, megabytes: float) -> None:
+        """From now on so much a second goes up."""
+        self._limit(megabytes * 1_000_000)
+
+    def free(self) -> None:
+        """From now on as much as there is."""
+        self._limit(-1)
+
+    def _limit(self, rate: float) -> None:
+        conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate}
+        self._session.send("Network.emulateNetworkConditions", conditions)
 
 
 def drop(page: Page, selector: str, *paths: Path) -> None:

@@ -1,5 +1,6 @@
-"""A person's files, as somebody wrote them who means ill: asked for through the portal with a login, nothing outside the
-tree is read or written, nothing is shown as a page, and each refusal is one line.
+"""A person's files, as somebody wrote them who means ill, asked for through the portal with a login.
+
+Nothing outside the tree is read or written, nothing is shown as a page, and each refusal is one line.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from playwright.sync_api import expect
 
 from tests.portal import browser, rig
 from tests.portal.files_rig import (
+    Line,
     Service,
     address,
     choose,
@@ -28,7 +30,6 @@ from tests.portal.files_rig import (
     same,
     sent,
     served,
-    slow,
     uploads,
 )
 
@@ -69,6 +70,10 @@ def row(page: Page, name: str) -> Any:
     return page.locator("#transfers > li").filter(has=page.get_by_text(name, exact=True))
 
 
+def press(page: Page, button: str, video: Path) -> None:
+    page.get_by_role("button", name=f"{button} {video.name}", exact=True).click()
+
+
 def arrived(page: Page, name: str) -> None:
     expect(row(page, name)).to_have_class(re.compile("done"), timeout=20_000)
 
@@ -97,7 +102,8 @@ def test_a_reloaded_page_goes_on_where_it_was(chromium: Browser, files: rig.Port
     with opened(chromium, files) as page:
         page.on("dialog", lambda dialog: (warned.append(dialog.type), dialog.accept()))
         page.on("request", lambda request: asked.append(request.headers.get("upload-offset", "")))
-        slow(page, 8)
+        line = Line(page)
+        line.slow(8)
         choose(page, video)
         sent(files, 4 * MB)
         page.reload()
@@ -109,7 +115,7 @@ def test_a_reloaded_page_goes_on_where_it_was(chromium: Browser, files: rig.Port
         asked.clear()
         with page.expect_file_chooser() as chooser:
             left.get_by_role("button", name="Choose").click()
-        slow(page, 0)
+        line.free()
         chooser.value.set_files(str(video))
         arrived(page, video.name)
         expect(left).to_have_count(0)
@@ -126,13 +132,14 @@ def test_a_service_that_is_killed_costs_no_more_than_a_pause(
     files = service.portal
     with browser.page(chromium, complain=False) as page:
         ready(page, address(files))
-        slow(page, 10)
+        line = Line(page)
+        line.slow(10)
         choose(page, video)
         sent(files, MB)
         service.kill()
         expect(row(page, video.name)).to_contain_text("trying again in", timeout=20_000)
         browser.save(page, PICTURES, "files-lost")
-        slow(page, 0)
+        line.free()
         service.start()
         arrived(page, video.name)
     assert same(video, root(files) / "in" / video.name)
@@ -144,7 +151,8 @@ def test_a_disk_that_fills_up_is_told_and_waited_for(chromium: Browser, service:
     files = service.portal
     with browser.page(chromium, complain=False) as page:
         ready(page, address(files))
-        slow(page, 10)
+        line = Line(page)
+        line.slow(10)
         choose(page, video)
         sent(files, MB)
         service.full.touch()
@@ -154,7 +162,7 @@ def test_a_disk_that_fills_up_is_told_and_waited_for(chromium: Browser, service:
         choose(page, late)
         expect(page.locator("#told")).to_contain_text("This does not fit: 1.0 MB are needed, there is room for 0 B")
         assert row(page, late.name).count() == 0
-        slow(page, 0)
+        line.free()
         service.full.unlink()
         arrived(page, video.name)
     assert same(video, root(files) / "in" / video.name)
@@ -164,20 +172,21 @@ def test_pause_resume_and_cancel(chromium: Browser, files: rig.Portal, tmp_path:
     """Paused, nothing moves; cancelled, nothing of it stays."""
     video, other = made(tmp_path, "paused.mp4", 16), made(tmp_path, "cancelled.mp4", 16)
     with opened(chromium, files) as page:
-        slow(page, 6)
+        line = Line(page)
+        line.slow(3)
         choose(page, video, other)
         rig.wait_until(lambda: len(uploads(files)) == 2, "both have begun", 20)
-        row(page, video.name).get_by_role("button", name="Pause").click()
-        row(page, other.name).get_by_role("button", name="Cancel").click()
+        press(page, "Pause", video)
+        press(page, "Cancel", other)
         rig.wait_until(lambda: len(uploads(files)) == 1, "one is gone", 20)
         expect(row(page, video.name)).to_contain_text("Paused")
         [before] = uploads(files)
         browser.save(page, PICTURES, "files-paused")
-        slow(page, 0)
-        row(page, video.name).get_by_role("button", name="Resume").click()
+        line.free()
+        press(page, "Resume", video)
         arrived(page, video.name)
         assert before["name"] == video.name
-        row(page, other.name).get_by_role("button", name="Clear").click()
+        press(page, "Clear", other)
         expect(row(page, other.name)).to_have_count(0)
     assert same(video, root(files) / "in" / video.name)
     assert not (root(files) / "in" / other.name).exists()
@@ -284,6 +293,8 @@ def test_names_are_only_ever_text(chromium: Browser, files: rig.Portal, size: di
             page.get_by_label(f"Download {HOSTILE[0]}", exact=True).click()
         assert Path(download.value.path()).read_bytes() == HOSTILE[0].encode()
         assert page.title() == "Files · VisoMaster"
+    for name in HOSTILE:
+        (root(files) / "out" / name).unlink()
 
 
 def test_who_is_logged_out_goes_on_after_a_login_in_another_tab(
@@ -293,7 +304,8 @@ def test_who_is_logged_out_goes_on_after_a_login_in_another_tab(
     video = made(tmp_path, "session.mp4", 24)
     with browser.page(chromium, complain=False) as page:
         ready(page, address(files))
-        slow(page, 8)
+        line = Line(page)
+        line.slow(8)
         choose(page, video)
         sent(files, MB)
         session = page.url.split("/")[3]
@@ -302,13 +314,13 @@ def test_who_is_logged_out_goes_on_after_a_login_in_another_tab(
             files.sessions.end(f"{session.removeprefix('~')}.{cookie}")
         expect(page.get_by_role("alert")).to_contain_text("You are logged out", timeout=20_000)
         browser.save(page, PICTURES, "files-logged-out")
-        slow(page, 0)
+        line.free()
         with page.context.expect_page() as tab:
             page.get_by_role("link", name="Log in").click()
         tab.value.get_by_label("Token").fill(rig.TOKEN)
         tab.value.get_by_role("button", name="Log in").click()
         arrived(page, video.name)
-        assert page.url.split("/")[3] != session
+        expect(page.get_by_text("You are logged out")).to_have_count(0, timeout=10_000)
     assert same(video, root(files) / "in" / video.name)
 
 
@@ -337,3 +349,73 @@ def test_many_files_are_one_line(chromium: Browser, files: rig.Portal, tmp_path:
         page.get_by_role("dialog").get_by_role("button", name="Delete").click()
         rig.wait_until(lambda: not (full / "09999.jpg").exists(), "it is gone")
     assert len(list((root(files) / "in/many").iterdir())) == 300
+
+
+@pytest.mark.parametrize(
+    ("size", "dark"), [(SMALL_PHONE, True), (browser.DESKTOP, False)], ids=["phone-dark", "desktop-light"]
+)
+def test_the_index_tells_of_the_files(
+    chromium: Browser, service: Service, size: dict[str, int], dark: bool, tmp_path: Path
+) -> None:
+    """The room left, what is on its way, and the newest results, to be taken home at once."""
+    files = service.portal
+    result = root(files) / "out" / "result.mp4"
+    result.write_bytes(b"result")
+    os.utime(result, (time.time() - 60,) * 2)
+    with opened(chromium, files) as sender, browser.page(chromium, size=size, dark=dark) as page:
+        line = Line(sender)
+        line.slow(2)
+        choose(sender, made(tmp_path, f"on-its-way-{dark}-{size['width']}.mp4", 24))
+        sent(files, MB)
+        page.goto(address(files, "/"))
+        card = page.get_by_role("region", name="Files")
+        expect(card).to_contain_text("on the way")
+        expect(card).to_contain_text("free")
+        browser.save(page, PICTURES, f"index-{size['width']}-{'dark' if dark else 'light'}")
+        assert browser.fits(page)
+        with page.expect_download() as download:
+            card.get_by_role("link", name="Download result.mp4").click()
+        assert Path(download.value.path()).read_bytes() == b"result"
+        sender.get_by_role("button", name="Cancel").click()
+        rig.wait_until(lambda: uploads(files) == [], "it is cancelled")
+
+
+def test_an_index_without_the_service_is_an_index(chromium: Browser, service: Service) -> None:
+    """One quiet line, and all the rest as ever."""
+    service.kill()
+    try:
+        with browser.page(chromium, complain=False) as page:
+            page.goto(address(service.portal, "/"))
+            expect(page.get_by_role("region", name="Files")).to_contain_text("No word of the files at the moment.")
+            expect(page.locator("#ready")).to_have_text("ready")
+    finally:
+        service.start()
+
+
+def test_what_the_program_keeps_goes_home_and_comes_back(chromium: Browser, files: rig.Portal, tmp_path: Path) -> None:
+    """As one file; before it is brought back the page shows what that would change, and asks."""
+    kept = root(files) / "state/sandbox"
+    kept.mkdir()
+    for name in ("changed.json", "gone.json", "same.json"):
+        (kept / name).write_text(f"{name} at home")
+    with opened(chromium, files) as page:
+        page.get_by_text("Leave this machine").click()
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Take everything home").click()
+        home = tmp_path / download.value.suggested_filename
+        download.value.save_as(home)
+        (kept / "changed.json").write_text("of this machine")
+        (kept / "gone.json").unlink()
+        drop(page, ".drop", home)
+        row(page, home.name).get_by_role("button", name="Bring it back").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("1 new")
+        expect(dialog).to_contain_text("1 replaced; what is here now is kept beside")
+        expect(dialog).to_contain_text("1 the same as here")
+        browser.save(page, PICTURES, "files-bring-back")
+        dialog.get_by_role("button", name="Bring it back").click()
+        expect(dialog).to_contain_text("2 files are back")
+        dialog.get_by_role("button", name="Good").click()
+    assert (kept / "changed.json").read_text() == "changed.json at home"
+    assert (kept / "gone.json").read_text() == "gone.json at home"
+    assert any(path.read_text() == "of this machine" for path in root(files).rglob("*changed*") if path.is_file())

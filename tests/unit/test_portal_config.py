@@ -151,6 +151,8 @@ MALFORMED: dict[str, tuple[str, str]] = {
     "uri of no page": (document({"name": "x", "uri": "/etc/"}), "services[0].uri"),
     "uri going up": (document({"name": "x", "uri": "/logs/../etc"}), "services[0].uri"),
     "prefix of ours": (document({**GOOD, "uri": "/vnc/"}), "services[0].uri"),
+    "prefix of a person's files": (document({**GOOD, "uri": "/files/"}), "services[0].uri"),
+    "name of a person's files": ("localhost:1:8080:/:Files", "entry 1 name"),
     "prefix of two parts": (document({**GOOD, "uri": "/a/b/"}), "services[0].uri"),
     "prefix with a line break": (document({**GOOD, "uri": "/x\n"}), "services[0].uri"),
     "prefix with a brace": (document({**GOOD, "uri": "/x{/"}), "services[0].uri"),

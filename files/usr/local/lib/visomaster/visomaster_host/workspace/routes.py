@@ -7,6 +7,7 @@ from pathlib import Path
 
 from visomaster_host.workspace.archive import Archive
 from visomaster_host.workspace.download import Download
+from visomaster_host.workspace.home.routes import Home
 from visomaster_host.workspace.listing import Listing
 from visomaster_host.workspace.manage import Manage
 from visomaster_host.workspace.server import Route
@@ -18,7 +19,7 @@ from visomaster_host.workspace.uploads import Uploads
 def routes(root: Path) -> Mapping[str, Route]:
     """The interface to the files below `root`."""
     tree = Tree(root)
-    manage, uploads = Manage(tree), Uploads(tree)
+    manage, uploads, home = Manage(tree), Uploads(tree), Home(tree)
     return {
         "delete": manage.delete,
         "file": Download(tree).answer,
@@ -26,6 +27,8 @@ def routes(root: Path) -> Mapping[str, Route]:
         "list": Listing(tree).answer,
         "move": manage.move,
         "rename": manage.rename,
+        "restore": home.restore,
+        "state": home.state,
         "summary": Summary(tree, uploads.unfinished).answer,
         "uploads": uploads.answer,
         "zip": Archive(tree).answer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import threading
@@ -93,7 +94,7 @@ class Handler(StreamRequestHandler):
         try:
             answer = self._answer()
             if answer is not None:
-                self._drain(DRAINED)
+                self._drain()
                 self.connection.settimeout(STALLED)
                 _write(self.connection, answer, head=self._head is not None and self._head.method == "HEAD")
                 self._close()
@@ -138,23 +139,26 @@ class Handler(StreamRequestHandler):
             base=head.headers.get("x-files-base", ""),
         )
 
-    def _drain(self, seconds: float) -> None:
-        """Read what is left of the body, for at most `seconds`."""
+    def _drain(self) -> None:
+        """Read on in a body that was refused, for a while."""
         if self._body is None or self._body.awaited:
             return
-        buffer, until = memoryview(bytearray(self.rbufsize)), time.monotonic() + seconds
-        try:
+        buffer, until = memoryview(bytearray(self.rbufsize)), time.monotonic() + DRAINED
+        with contextlib.suppress(TimeoutError):
             while self._body.left and (left := until - time.monotonic()) > 0:
                 self.connection.settimeout(left)
                 self._body.read_into(buffer)
-        except TimeoutError:
-            return
 
     def _close(self) -> None:
-        """End the connection so that the other side sees it all: closed with something unread, it may see nothing."""
-        if self._body is not None and self._body.left:
-            self.connection.shutdown(socket.SHUT_WR)
-            self._drain(CLOSED)
+        """End the connection so that the other side sees it all: closed with something unread, it is broken."""
+        if self._body is not None and not self._body.left:
+            return
+        self.connection.shutdown(socket.SHUT_WR)
+        until = time.monotonic() + CLOSED
+        while (left := until - time.monotonic()) > 0:
+            self.connection.settimeout(left)
+            if not self.connection.recv(self.rbufsize):
+                return
 
 
 def _write(connection: socket.socket, answer: Answer, *, head: bool) -> None:

@@ -39,7 +39,9 @@ function watchChoosers() {
     });
   }
   document.getElementById("files-button").addEventListener("click", () => pick(false));
-  document.getElementById("folder-button").addEventListener("click", () => pick(true));
+  const folder = document.getElementById("folder-button");
+  folder.hidden = !("webkitdirectory" in document.createElement("input")); // some phones choose no folders
+  folder.addEventListener("click", () => pick(true));
 }
 
 // What is dropped anywhere is for `in`, unless it is dropped on another folder's list: a browser would show it otherwise.
@@ -71,14 +73,16 @@ function watchLeaving() {
     else if (!lock && !document.hidden) lock = await navigator.wakeLock?.request("screen").catch(() => undefined);
     lock?.addEventListener("release", () => (lock = undefined), { once: true });
   };
-  addEventListener("beforeunload", (event) => queue.busy && event.preventDefault());
+  addEventListener("beforeunload", (event) => {
+    if (queue.busy) event.returnValue = "Files are still being sent."; // some browsers ask for no less
+  });
   document.addEventListener("visibilitychange", hold);
   for (const change of ["added", "ended"]) queue.addEventListener(change, hold);
 }
 
 async function showSpace() {
   const summary = await ask("summary").catch(() => undefined);
-  if (summary) say(document.getElementById("space"), `${size(room(summary.space))} free`);
+  if (summary) say(document.getElementById("space"), `${size(room(summary.space))} are free.`);
 }
 
 // See portal.js: what would be refused later is told now.

@@ -11,22 +11,19 @@ const ALONE = 12; // so many files that belong to no folder have a row each; mor
 const pathFor = (folder, { file, relative }) => [folder, relative || file.name].filter(Boolean).join("/");
 const parentOf = (path) => path.split("/").slice(0, -1).join("/");
 
-// Which of `paths` are there with their size; each folder is asked for once, none below one that is not there.
-async function alreadyThere(sizes) {
+// Which of the paths in `sizes` are there below `folder`, with that size.
+async function alreadyThere(sizes, folder) {
+  const folders = new Set();
+  for (const path of sizes.keys()) for (let at = parentOf(path); at; at = parentOf(at)) folders.add(at);
   const there = new Set();
-  const missing = new Set();
-  for (const folder of [...new Set([...sizes.keys()].map(parentOf))].sort()) {
-    if (folder.split("/").some((_, place, all) => missing.has(all.slice(0, place + 1).join("/")))) continue;
-    const { entries } = await list(folder).catch((error) => {
-      if (error.status !== 404) throw error;
-      missing.add(folder);
-      return { entries: [] };
-    });
-    for (const { name, kind, size: bytes } of entries) {
-      const path = [folder, name].filter(Boolean).join("/");
-      if (kind === "file" && sizes.get(path) === bytes) there.add(path);
+  const look = async (at) => {
+    for (const { name, kind, size: bytes } of (await list(at)).entries) {
+      const path = [at, name].filter(Boolean).join("/");
+      if (kind === "folder" && folders.has(path)) await look(path);
+      else if (kind === "file" && sizes.get(path) === bytes) there.add(path);
     }
-  }
+  };
+  if (sizes.size) await look(folder);
   return there;
 }
 
@@ -39,7 +36,7 @@ async function select(picks, folder, queue) {
     return upload && isSame(upload, pick.file, pathFor(folder, pick)) ? upload : undefined;
   };
   const begun = fresh.filter((pick) => !goesOn(pick));
-  const there = await alreadyThere(new Map(begun.map((pick) => [pathFor(folder, pick), pick.file.size])));
+  const there = await alreadyThere(new Map(begun.map((pick) => [pathFor(folder, pick), pick.file.size])), folder);
   let skip = new Set();
   if (there.size) {
     const answer = await choose(

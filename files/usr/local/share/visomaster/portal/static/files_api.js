@@ -30,7 +30,6 @@ export function loggedOut() {
   if (again || !notices) return; // the index shows the login by itself
   again = {};
   again.promise = new Promise((resolve) => (again.resolve = resolve));
-  again.ended = location.pathname.match(/^\/~[^/]*/)?.[0];
   const notice = element("p", "You are logged out. What is being sent waits, and goes on here once you have logged in. ", "notice");
   const way = link("Log in, in a new tab", "/files/");
   way.target = "_blank";
@@ -39,10 +38,14 @@ export function loggedOut() {
   notices.append(notice);
 }
 
-function goOn() {
-  const session = localStorage.getItem(KEY);
-  if (!again || !SESSION.test(session ?? "") || session === again.ended) return;
-  history.replaceState(null, "", location.pathname.replace(/^\/~[^/]*/, session));
+// Whoever logs in gets a session, below the same address or another one.
+async function goOn() {
+  const session = localStorage.getItem(KEY) ?? "";
+  if (!again || !SESSION.test(session)) return;
+  const place = location.pathname.replace(/^\/~[^/]*/, session);
+  const answer = await fetch(`${place}${API}summary`, { cache: "no-store" }).catch(() => undefined);
+  if (!answer?.ok || !again) return;
+  history.replaceState(null, "", place);
   again.notice.remove();
   again.resolve();
   again = undefined;

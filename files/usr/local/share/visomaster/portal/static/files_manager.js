@@ -12,9 +12,11 @@ const body = $("rows");
 
 let here = "";
 let entries = [];
+let shown = ""; // the entries, to know whether anything has changed
 let matching = [];
 let drawn = 0;
 let picked = new Set();
+let wanted = ""; // the folder that was asked for last
 let asked = 0; // the latest listing counts
 
 const pathOf = (entry) => (here ? `${here}/${entry.name}` : entry.name);
@@ -29,6 +31,7 @@ function crumbs() {
     if (place === items.length - 1) {
       item.append(name(text));
       item.setAttribute("aria-current", "page");
+      item.tabIndex = -1;
     } else item.append(button(text, () => open(path), "plain"));
     return item;
   }));
@@ -58,12 +61,12 @@ function title(entry) {
     away.append(name(entry.name));
     cell.append(away);
   }
-  if (entry.restorable) cell.append(" ", button("Bring back…", () => bringBack(pathOf(entry))));
   return cell;
 }
 
 function row(entry) {
   const node = element("tr");
+  node.dataset.name = entry.name;
   const box = element("td");
   box.append(tick(entry));
   node.append(box, title(entry), element("td", entry.kind === "folder" ? "" : size(entry.size), "number"));
@@ -71,22 +74,33 @@ function row(entry) {
   return node;
 }
 
-function drawMore() {
-  const next = matching.slice(drawn, drawn + SLICE);
+function drawMore(_, some = SLICE) {
+  const next = matching.slice(drawn, drawn + some);
   drawn += next.length;
   body.append(...next.map(row));
   $("more").hidden = drawn >= matching.length;
   say($("more"), `Show more (${(matching.length - drawn).toLocaleString("en")} left)`);
 }
 
-function draw() {
-  const wanted = $("filter").value.trim().toLowerCase();
-  matching = wanted ? entries.filter((one) => one.name.toLowerCase().includes(wanted)) : entries;
+// Who was in a row with the keyboard is there again; else where the folder's name is.
+function focusOn(called) {
+  const rows = called === undefined ? [] : [...body.children];
+  const again = rows.find((one) => one.dataset.name === called)?.querySelector("input");
+  (again ?? $("crumbs").querySelector("[aria-current]")).focus();
+}
+
+// `stays`: it is the same folder as before.
+function draw(stays) {
+  const part = $("filter").value.trim().toLowerCase();
+  matching = part ? entries.filter((one) => one.name.toLowerCase().includes(part)) : entries;
+  const held = body.contains(document.activeElement) ? document.activeElement.closest("tr").dataset.name : undefined;
+  const before = stays ? drawn : 0;
   drawn = 0;
   body.replaceChildren();
-  drawMore();
+  drawMore(undefined, Math.max(before, SLICE));
+  if (held !== undefined) focusOn(stays ? held : undefined);
   $("empty").hidden = matching.length > 0;
-  say($("empty"), wanted ? "No name has this in it." : "This folder is empty.");
+  say($("empty"), part ? "No name has this in it." : "This folder is empty.");
   showChosen();
 }
 
@@ -96,6 +110,7 @@ function showChosen() {
   $("all").indeterminate = some.length > 0 && some.length < matching.length;
   for (const id of ["move", "delete"]) $(id).disabled = some.length === 0;
   $("rename").disabled = some.length !== 1;
+  $("restore").hidden = some.length !== 1 || !some[0].name.toLowerCase().endsWith(".zip");
   const away = $("download");
   away.toggleAttribute("aria-disabled", some.length === 0);
   if (some.length === 1 && some[0].kind === "file") away.href = fileAddress(pathOf(some[0]));
@@ -114,24 +129,33 @@ function compare(one, two) {
 export async function open(path) {
   asked += 1;
   const mine = asked;
+  wanted = path;
   try {
     const found = await list(path);
     if (mine !== asked) return;
-    if (path !== here) $("filter").value = "";
-    if (path !== here) picked = new Set();
+    const stays = path === here;
+    const same = stays && JSON.stringify(found.entries) === shown;
+    if (!stays) {
+      $("filter").value = "";
+      picked = new Set();
+    }
     here = path;
+    shown = JSON.stringify(found.entries);
     entries = found.entries.sort(compare);
     picked = new Set(chosen().map((one) => one.name));
     $("drop").dataset.folder = path;
     $("filter-row").hidden = entries.length < 20;
     const { free, total } = found.space;
     say($("space"), `${size(room(found.space))} of ${size(total)} free for files${free > 0 ? "" : ": the disk is full"}`);
-    crumbs();
-    draw();
+    if (!same) {
+      crumbs();
+      draw(stays);
+    }
     const some = found.more ? `Only ${entries.length.toLocaleString("en")} of this folder are shown.` : "";
     tell(some || (found.left_out ? `${count(found.left_out, "link or odd file", "links or odd files")} not shown.` : ""));
   } catch (error) {
     if (mine !== asked) return;
+    wanted = here;
     if (error.status === 404 && path) await open(path.split("/").slice(0, -1).join("/"));
     tell(error.message);
   }
@@ -140,9 +164,9 @@ export async function open(path) {
 async function change(path, give) {
   try {
     await ask(path, { method: "POST", give });
-    await open(here);
+    await open(wanted);
   } catch (error) {
-    await open(here);
+    await open(wanted);
     tell(error.message);
   }
 }
@@ -173,20 +197,24 @@ async function move() {
   if (folder !== null) await change("move", { paths, folder });
 }
 
+function restore() {
+  return bringBack(pathOf(chosen()[0]));
+}
+
 // `upload` asks for files for a folder.
 export function showManager(upload) {
   const box = document.getElementById("manager");
-  box.addEventListener("toggle", () => box.open && open(here));
-  $("filter").addEventListener("input", draw);
+  box.addEventListener("toggle", () => box.open && open(wanted));
+  $("filter").addEventListener("input", () => draw(false));
   $("all").addEventListener("change", ({ target }) => {
     picked = new Set(target.checked ? matching.map((one) => one.name) : []);
     for (const tickbox of body.querySelectorAll("input")) tickbox.checked = target.checked;
     showChosen();
   });
-  for (const [id, act] of Object.entries({ rename, move, delete: remove, folder: makeFolder, more: drawMore })) {
+  for (const [id, act] of Object.entries({ rename, move, restore, delete: remove, folder: makeFolder, more: drawMore })) {
     $(id).addEventListener("click", act);
   }
   $("upload").addEventListener("click", () => upload(false, here));
   new IntersectionObserver(([seen]) => seen.isIntersecting && drawMore(), { rootMargin: "600px" }).observe($("more"));
-  return () => (box.open ? open(here) : undefined);
+  return () => (box.open ? open(wanted) : undefined);
 }

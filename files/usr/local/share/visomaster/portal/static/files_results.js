@@ -47,9 +47,9 @@ function draw(entries, finished) {
     all.hidden = sorted.length === 0;
     more.hidden = sorted.length <= most;
     say(more, `Show all ${sorted.length.toLocaleString("en")}`);
-    say(told, sorted.length ? "" : "Nothing yet. What the program makes shows here by itself.");
     shown = now;
   }
+  say(told, sorted.length ? "" : "Nothing yet. What the program makes shows here by itself.");
   sizes = new Map(sorted.map((one) => [one.name, one.size]));
 }
 
@@ -64,7 +64,7 @@ export function showResults() {
         if (!isHeld()) draw(entries, results);
       } catch (error) {
         if (error.status === 404) draw([], []);
-        else say(told, error.message);
+        else if (error.status !== 401) say(told, error.message);
       }
     }
     timer = setTimeout(refresh, PERIOD);

@@ -1,6 +1,5 @@
 // How what is on its way up is shown: a row a file, or one for a folder. A row keeps its place and its buttons.
-import { list } from "./files_api.js";
-import { bringBack } from "./files_state.js";
+import { bringBack, isState } from "./files_state.js";
 import { Bar, button, count, duration, element, name, say, size } from "./words.js";
 
 const MOST_FAILED = 20;
@@ -35,7 +34,7 @@ function told(group) {
   }
   if (state === "cancelled") return "Cancelled.";
   if (state === "failed") return group.single ? group.uploads[0].why : `${count(group.in("failed").length, "file")} failed.`;
-  return group.single ? `In ${group.uploads[0].finished.path} · ${size(group.size)}` : `${count(group.uploads.length, "file")} · ${size(group.size)}`;
+  return group.single ? `${group.uploads[0].finished.path} · ${size(group.size)}` : `${count(group.uploads.length, "file")} · ${size(group.size)}`;
 }
 
 // The sha256 of what arrived, as the machine has read it back.
@@ -78,7 +77,9 @@ class Row {
   async #end() {
     if (this.group.ended) {
       this.queue.remove(this.group);
+      const next = this.node.nextElementSibling?.querySelector(".buttons button:last-child");
       this.node.remove();
+      (next ?? document.getElementById("files-button")).focus();
       return;
     }
     this.#label(this.cancel, "Clear");
@@ -120,10 +121,7 @@ class Row {
     if (!group.single) return;
     const { path, sha256 } = group.uploads[0].finished;
     if (sha256) this.more.append(checksum(sha256));
-    if (!path.toLowerCase().endsWith(".zip")) return;
-    const folder = path.split("/").slice(0, -1).join("/");
-    const { entries } = await list(folder).catch(() => ({ entries: [] }));
-    if (!entries.some((one) => one.restorable && path === [folder, one.name].filter(Boolean).join("/"))) return;
+    if (!path.toLowerCase().endsWith(".zip") || !(await isState(path))) return;
     this.more.prepend(element("p", "This is what a program kept on another machine. "), button("Bring it back…", () => bringBack(path), "main"));
   }
 }

@@ -6,12 +6,18 @@ import { element, say, when } from "./words.js";
 const told = document.getElementById("state-told");
 const LONG = 600_000; // ms; a large state is copied meanwhile
 
-function differences({ saved, application, new: added, same, replaced }) {
-  const parts = [element("p", `Kept by ${application}${saved ? `, saved ${when(saved)}` : ""}.`)];
+function differences({ saved, application, left_out: missing = [], new: added, same, replaced }) {
+  const parts = [element("p", `What ${application} kept, saved ${when(Date.parse(saved))}.`)];
   if (added.length) parts.push(names(`${added.length} new`, added));
   if (replaced.length) parts.push(names(`${replaced.length} replaced; what is here now is kept beside`, replaced));
   if (same) parts.push(element("p", `${same} the same as here.`));
+  if (missing.length) parts.push(names(`${missing.length} could not be saved then`, missing));
   return parts;
+}
+
+// Whether `path` is such a file.
+export async function isState(path) {
+  return ask(`restore?${new URLSearchParams({ path })}`, { limit: LONG }).then(() => true, () => false);
 }
 
 // Shows what bringing `path` back would do, asks, and does it.
