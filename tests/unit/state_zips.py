@@ -47,6 +47,8 @@ def contents(folder: Path) -> dict[str, str]:
             found[name] = f"-> {path.readlink()}"
         elif path.is_file():
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        elif not path.is_dir():
+            found[name] = "odd"
         elif not any(path.iterdir()):
             found[name] = "empty"
     return found

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from visomaster_host import beneath, display, environment, paths, privileges, problems, stand_ins, start, store
+from visomaster_host import beneath, display, environment, paths, problems, run_service, stand_ins, start, store
 from visomaster_host.beneath import Folder
 from visomaster_host.files import Owner, ensure_directory, write_atomic
 from visomaster_host.host import read_host
@@ -135,7 +135,7 @@ def test_a_service_that_may_not_become_its_user_says_why(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(os, "initgroups", refuse)
     with pytest.raises(Problem, match=r"cannot become the user daemon: .*lacks the capability SETGID"):
-        privileges.give_up_root("daemon")
+        run_service.give_up_root("daemon")
 
 
 def test_what_is_as_it_should_be_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

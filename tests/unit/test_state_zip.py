@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from visomaster_host.kept_entry import GPU, Kept
 from visomaster_host.workspace import stored_zip
 from visomaster_host.workspace.exchange import Refused
 from visomaster_host.workspace.home import manifest, reader, restoring
@@ -22,6 +23,7 @@ from visomaster_host.workspace.space import Space
 from visomaster_host.workspace.tree import Tree
 
 from tests.unit.state_zips import PRESET, WANTED, contents, put, restore, saved, workspace_in
+from tests.unit.test_host_facts import host
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def test_any_tree_comes_back_as_it_was(
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.testzip() is None
     wanted = restore(there, content)
-    assert wanted.restore() == len(wanted.manifest.files)
+    assert len(wanted.restore().work) == len(wanted.manifest.files)
     assert contents(there) == contents(here)
     for path in wanted.manifest.files:
         assert (there / path).stat().st_mtime == (here / path).stat().st_mtime
@@ -81,7 +83,7 @@ def test_what_is_replaced_is_kept_beside(workspace: Path) -> None:
     wanted = restore(workspace, content)
     assert (wanted.plan().new, wanted.plan().replaced) == ([], [PRESET])
     assert contents(workspace) == before, "looking changes nothing"
-    assert wanted.restore() == 1
+    assert wanted.restore().work == [PRESET]
     assert (workspace / PRESET).read_bytes() == b"new"
     (kept,) = (workspace / "state/.replaced").iterdir()
     assert (kept / "visomaster/presets/one.json").read_bytes() == b"mine"
@@ -108,7 +110,7 @@ def test_what_stands_in_the_way_is_kept_and_never_followed(workspace: Path, what
             (workspace / PRESET).parent.symlink_to(victim)
     wanted = restore(workspace, content)
     assert wanted.plan().replaced == [PRESET]
-    assert wanted.restore() == 1
+    assert wanted.restore().work == [PRESET]
     assert (workspace / PRESET).read_bytes() == b"new" and not (workspace / PRESET).parent.is_symlink()
     assert contents(victim) == {"precious": hashlib.sha256(b"precious").hexdigest()}
     aside = [path for path in (workspace / "state/.replaced").rglob("*") if path.is_symlink() or not path.is_dir()]
@@ -216,7 +218,7 @@ def test_one_at_a_time(workspace: Path) -> None:
     first, second = restore(workspace, content), restore(workspace, content)
     with first._alone(), pytest.raises(Refused, match="another zip is being brought back"):
         second.restore()
-    assert second.restore() == 0
+    assert second.restore().work == []
 
 
 # -- saving
@@ -226,21 +228,25 @@ def test_engines_hidden_names_and_results_only_where_they_are_wanted(workspace: 
     put(workspace, PRESET)
     put(workspace, "state/visomaster/tensorrt-engines/card/x.trt")
     put(workspace, "state/fusion/jobs/tensorrt-engines/x.trt")
+    put(workspace, "state/visomaster/models/built/card/x")
+    here = host(application="visomaster", state=(Kept(path="models/built", folder=True, by=GPU),))
     put(workspace, "state/.replaced/then/x")
     put(workspace, "out/a.mp4")
     put(workspace, "in/b.mp4")
 
     def names(**wanted: bool) -> set[str]:
-        return set(zipfile.ZipFile(io.BytesIO(saved(workspace, wanted_of(**wanted)))).namelist()) - {manifest.NAME}
+        return set(zipfile.ZipFile(io.BytesIO(saved(workspace, Wanted.of(here, **wanted)))).namelist()) - {
+            manifest.NAME
+        }
 
     state = {PRESET, "state/fusion/jobs/tensorrt-engines/x.trt"}
     assert names() == state
     assert names(out=True) == {*state, "out/a.mp4"}
-    assert names(engines=True) == {*state, "state/visomaster/tensorrt-engines/card/x.trt"}
-
-
-def wanted_of(**wanted: bool) -> Wanted:
-    return Wanted(application="visomaster", commit="c0ffee", **wanted)
+    assert names(engines=True) == {
+        *state,
+        "state/visomaster/tensorrt-engines/card/x.trt",
+        "state/visomaster/models/built/card/x",
+    }
 
 
 def test_what_cannot_be_taken_is_a_line(workspace: Path) -> None:
@@ -319,7 +325,7 @@ def test_numbers_of_8_bytes_are_read(workspace: Path, monkeypatch: pytest.Monkey
     assert b"PK\6\6" in content
     before = contents(workspace)
     shutil.rmtree(workspace / "state")
-    assert restore(workspace, content).restore() == 2
+    assert len(restore(workspace, content).restore().work) == 2
     assert contents(workspace) == before
 
 

@@ -24,7 +24,6 @@ from visomaster_host.kernel import end_with_parent
 from visomaster_host.last_words import MARK
 from visomaster_host.locales import is_usable
 from visomaster_host.needs import PREPARED
-from visomaster_host.privileges import give_up_root
 from visomaster_host.problems import NotReady, Problem, reporting, say
 from visomaster_host.service import Need, Service
 from visomaster_host.services import known

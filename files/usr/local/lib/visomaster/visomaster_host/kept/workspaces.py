@@ -56,7 +56,7 @@ def open_previous() -> None:
         raise Problem(f"there is no {PREVIOUS}: the program writes one when it is closed with something open")
     with open(found[0].parent / _OFFER, "ab"):
         pass
-    _end_program()
+    end_program()
 
 
 def _folders(host: Host) -> tuple[Path, ...]:
@@ -73,7 +73,7 @@ def _previous(folders: Sequence[Path]) -> tuple[Path, int] | None:
     return None
 
 
-def _end_program() -> None:
+def end_program() -> None:
     """End the program, as the desktop's menu does; supervisord starts it anew. One that does not run needs no end."""
     with contextlib.suppress(OSError, ValueError):
         number = int(paths.APPLICATION_PID.read_text(encoding="ascii"))

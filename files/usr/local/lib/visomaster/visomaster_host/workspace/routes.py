@@ -7,7 +7,7 @@ from pathlib import Path
 
 from visomaster_host.workspace.archive import Archive
 from visomaster_host.workspace.download import Download
-from visomaster_host.workspace.home.routes import Home
+from visomaster_host.workspace.home.routes import Home, told_previous
 from visomaster_host.workspace.listing import Listing
 from visomaster_host.workspace.manage import Manage
 from visomaster_host.workspace.server import Route
@@ -26,10 +26,11 @@ def routes(root: Path) -> Mapping[str, Route]:
         "folder": manage.folder,
         "list": Listing(tree).answer,
         "move": manage.move,
+        "previous": home.previous,
         "rename": manage.rename,
         "restore": home.restore,
         "state": home.state,
-        "summary": Summary(tree, uploads.unfinished).answer,
+        "summary": Summary(tree, uploads.unfinished, told_previous).answer,
         "uploads": uploads.answer,
         "zip": Archive(tree).answer,
     }

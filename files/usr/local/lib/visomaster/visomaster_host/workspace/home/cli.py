@@ -23,7 +23,8 @@ from typing import NoReturn
 from visomaster_host import beneath, paths, users
 from visomaster_host.beneath import Folder
 from visomaster_host.host import read_host
-from visomaster_host.privileges import give_up_root
+from visomaster_host.identity import give_up_root
+from visomaster_host.kept.workspaces import end_program
 from visomaster_host.problems import Problem, complain, reporting, say
 from visomaster_host.text import Told
 from visomaster_host.workspace.home.restoring import REPLACED, Plan, Restore
@@ -88,7 +89,7 @@ def _ended_in_order() -> Iterator[None]:
 def save(file: str, *, engines: bool, out: bool) -> int:
     """Write the zip `file`; returns the exit status. Raises `Told`, OSError."""
     host = read_host()
-    wanted = Wanted(application=host.application, commit=host.commit, engines=engines, out=out)
+    wanted = Wanted.of(host, engines=engines, out=out)
     if file == "-":
         if os.isatty(sys.stdout.fileno()):
             raise Problem("-: the standard output is a terminal: expected a file or a pipe")
@@ -207,9 +208,12 @@ def restore(file: str, *, yes: bool) -> int:
         say("all of it is there already")
     elif not yes and not _agreed():
         return 1
-    count = wanted.restore()
-    if count:
-        say(f"{count} files brought back; what they replaced is in {REPLACED} of its folder")
+    done = wanted.restore()
+    if done.work:
+        say(f"{len(done.work)} files brought back; what they replaced is in {REPLACED} of its folder")
+    if wanted.is_the_programs(done):
+        end_program()
+        say("the program, if it runs, is started anew with it")
     return 0
 
 
@@ -232,7 +236,7 @@ def _agreed() -> bool:
         complain(f"{PROGRAM}: nothing was changed: there is no terminal to ask at: --yes does it without asking")
         return False
     try:
-        agreed = input("Bring it back? [y/N] ").strip().lower() in ("y", "yes")
+        agreed = input("Bring it back, and start the program anew? [y/N] ").strip().lower() in ("y", "yes")
     except (EOFError, UnicodeDecodeError):
         agreed = False
     if not agreed:

@@ -50,10 +50,10 @@ class Restore:
     """A zip of the state, open at the descriptor `file`, on a host that runs `application`. Raises `Refused`."""
 
     def __init__(self, tree: Tree, file: int, application: str) -> None:
-        self._tree, self._zip = tree, Zip(file)
+        self._tree, self._zip, self._application = tree, Zip(file), application
         self.manifest = self._document()
         self._require_files()
-        self._require_application(application)
+        self._require_application()
 
     def _document(self) -> Manifest:
         entry = self._zip.entries.get(manifest.NAME)
@@ -77,7 +77,8 @@ class Restore:
             if path not in entries:
                 raise refused(f"{path!r} is missing from the zip")
 
-    def _require_application(self, here: str) -> None:
+    def _require_application(self) -> None:
+        here = self._application
         applications = {path.split("/")[1] for path in self._zip.entries if path.startswith(f"{STATE}/")}
         if self.manifest.application != here and here not in applications and applications:
             told = f"is of the application {self.manifest.application!r}, and this host runs {here!r}"
@@ -138,8 +139,8 @@ class Restore:
 
     # -- doing
 
-    def restore(self) -> int:
-        """Do it; returns how many files were brought back. Raises `Refused`, OSError: with nothing changed, but where
+    def restore(self) -> Plan:
+        """Do it; returns what was done. Raises `Refused`, OSError: with nothing changed, but where
         the line says that it stopped in the middle.
         """
         with self._alone():
@@ -152,7 +153,11 @@ class Restore:
                 for top in (STATE, OUT):
                     with contextlib.suppress(OSError):  # the next one does it
                         self._clear(top)
-            return len(staged)
+            return plan
+
+    def is_the_programs(self, done: Plan) -> bool:
+        """Whether something of what was `done` is of the program that this host runs."""
+        return any(path.startswith(f"{STATE}/{self._application}/") for path in done.work)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

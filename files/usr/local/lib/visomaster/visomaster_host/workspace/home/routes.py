@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from visomaster_host.host import Host, read_host
+from visomaster_host.kept.workspaces import end_program, open_previous, previous_workspace
 from visomaster_host.problems import Problem
 from visomaster_host.workspace.download import attachment
 from visomaster_host.workspace.exchange import Answer, Refused, Request, as_json, only, refused_by_system
@@ -15,7 +17,7 @@ from visomaster_host.workspace.tree import Tree, elements_of
 
 
 class Home:
-    """`GET state`, `GET restore` and `POST restore`."""
+    """`GET state`, `GET` and `POST restore`, `POST previous`."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
@@ -25,8 +27,7 @@ class Home:
         from visomaster_host.workspace.home.saving import Archive, Changed, Wanted, look  # 2 ms, for few requests
 
         only(request, "GET", "HEAD")
-        host = _host()
-        wanted = Wanted(application=host.application, commit=host.commit, out=request.one("out") == "yes")
+        wanted = Wanted.of(_host(), out=request.one("out") == "yes")
         archive = Archive(self._tree, look(self._tree, wanted), wanted)
 
         def send(connection: socket.socket) -> None:
@@ -48,14 +49,27 @@ class Home:
         try:
             wanted = Restore(self._tree, descriptor, _host().application)
             if request.method == "POST":
-                return as_json({"restored": wanted.restore()})
+                done = wanted.restore()
+                if wanted.is_the_programs(done):
+                    end_program()
+                return as_json({"restored": len(done.work)})
             plan, about = wanted.plan(), wanted.manifest
         except Refused as refused:
             raise Refused(refused.status, f"{asked}: {refused}", refused.headers, refused.more) from None
         finally:
             os.close(descriptor)
         told = {"application": about.application, "saved": about.saved, "left_out": about.left_out}
-        return as_json({**told, "new": plan.new, "same": plan.same, "replaced": plan.replaced})
+        does = {"new": plan.new, "same": plan.same, "replaced": plan.replaced}
+        return as_json({**told, **does, "starts_anew": wanted.is_the_programs(plan)})
+
+    def previous(self, request: Request) -> Answer:
+        """Have the program started anew and offer what was open last time. Raises `Refused`, OSError."""
+        only(request, "POST")
+        try:
+            open_previous()
+        except Problem as problem:
+            raise Refused(HTTPStatus.NOT_FOUND, str(problem)) from None
+        return as_json({})
 
     def _open(self, path: str) -> int:
         elements = elements_of(path)
@@ -64,6 +78,15 @@ class Home:
                 return folder.open_file(elements[-1])
             except OSError as error:
                 raise refused_by_system(error) from None
+
+
+def told_previous() -> Mapping[str, object] | None:
+    """When what was open last time was written, in ms since 1970; None without any."""
+    try:
+        found = previous_workspace()
+    except Problem:
+        return None
+    return {"modified": found[1]} if found else None
 
 
 def _host() -> Host:

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from io import FileIO
 
 from visomaster_host.beneath import Folder
+from visomaster_host.host import Host
 from visomaster_host.refusals import refusal
 from visomaster_host.text import Told
 from visomaster_host.workspace.exchange import Refused
@@ -23,8 +24,8 @@ from visomaster_host.workspace.home.manifest import OUT, STATE, Kept, Manifest
 from visomaster_host.workspace.stored_zip import StoredZip
 from visomaster_host.workspace.tree import DEEPEST, Elements, Tree, name_of
 
-ENGINES = "tensorrt-engines"
-"""What an application calls its folder of TensorRT's engines: large, and of one card."""
+ENGINES = frozenset(("tensorrt-engines",))
+"""What applications call their folder of TensorRT's engines, which are large, and of one card."""
 QUIET = 10
 """Seconds for which nobody has written to a result that is taken."""
 TRIES = 3
@@ -69,12 +70,20 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What to take: the state of all applications, with TensorRT's `engines` or without, and the results in `out`."""
+    """What to take: the state of all applications, but for the folders `without` in those of each, and the results in
+    `out`. `application` and `commit` are what this host runs.
+    """
 
     application: str
     commit: str
-    engines: bool = False
+    without: frozenset[str] = ENGINES
     out: bool = False
+
+    @classmethod
+    def of(cls, host: Host, *, engines: bool = False, out: bool = False) -> Wanted:
+        """What to take of `host`, with TensorRT's `engines` or without."""
+        without = frozenset() if engines else ENGINES | {entry.path for entry in host.state if entry.by}
+        return cls(application=host.application, commit=host.commit, without=without, out=out)
 
 
 def take(
@@ -127,7 +136,7 @@ def _look(folder: Folder, above: Elements, wanted: Wanted, found: Found) -> None
         found.folders.append("/".join(above))
     for name in names:
         path = "/".join((*above, name))
-        if name == ENGINES and above[0] == STATE and len(above) == 2 and not wanted.engines:
+        if above[0] == STATE and "/".join((*above[2:], name)) in wanted.without and len(above) > 1:
             continue
         try:
             _look_at(folder, name, (*above, name_of(name)), wanted, found)
