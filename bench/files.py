@@ -44,7 +44,7 @@ RESULTS, LINE_RESULTS = HERE / "results" / "files.md", HERE / "results" / "files
 NEWEST = str(Path(sys.executable).parent / "caddy")
 MIB = 1024 * 1024
 NAME = "film.mp4"
-LIMIT = 400
+LIMIT = 40
 """Seconds for one transfer."""
 SMALL, MANY = 2000, 10_000
 """Files of the folder that is sent, and entries of the one that is listed."""
@@ -267,7 +267,7 @@ class Stage:
     def many(self) -> float:
         """Seconds that a list of many entries takes, the median."""
         folder = self.workspace / "in/many"
-        folder.mkdir()
+        folder.mkdir(parents=True)
         for number in range(MANY):
             (folder / f"frame-{number:05}.png").touch()
         return statistics.median(self._listed() for _ in range(ASKED))
