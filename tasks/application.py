@@ -28,7 +28,7 @@ def application(profile: str, source: Source, kept: Sequence[str], mirrors: Mapp
                 mirrors=mirrors,
             )
             checkout.ignores(
-                name="Keep the guide, and what the program keeps, out of git's sight",
+                name="Keep guide and state out of git's sight",
                 dest=str(paths.PROGRAM),
                 patterns=[checkout.pattern_of(path) for path in (paths.GUIDE_LINK.name, linking.OURS, *kept)],
                 user=users.DESKTOP,

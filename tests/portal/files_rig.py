@@ -37,7 +37,7 @@ def statvfs(where):
     return os.statvfs_result([*found[:3], 0, 0, *found[5:]])
 
 os.statvfs = statvfs
-home.read_host = lambda: SimpleNamespace(application="sandbox", commit="3f1d0c2")
+home.read_host = lambda: SimpleNamespace(application="sandbox", commit="3f1d0c2", state=())
 with Server(routes(root), socket) as server:
     print("up", flush=True)
     server.serve_forever(0.05)

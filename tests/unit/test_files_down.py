@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import select
@@ -113,6 +114,26 @@ def test_what_becomes_shorter_ends_short(files: Files, target: str) -> None:
     with _being_read(files, target) as connection:
         os.truncate(place, 1 << 20)
         assert not read(connection).whole
+
+
+def test_a_file_system_that_the_kernel_cannot_send_from(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as some of FUSE, which people mount at /workspace."""
+
+    def refusing(*_: object) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "sendfile", refusing)
+    assert files.ask("/file/in/a%20b.mp4", headers={"Range": "bytes=7-"}).body == CONTENT[7:]
+
+
+@pytest.mark.parametrize("seconds", [-(2**40), 2**33])
+def test_a_time_that_http_has_no_date_for(files: Files, seconds: int) -> None:
+    """As a broken clock or a program of ill will writes it."""
+    (files.tree / "in/odd.mp4").write_bytes(CONTENT)
+    os.utime(files.tree / "in/odd.mp4", (0, seconds))
+    assert files.ask("/file/in/odd.mp4").body == CONTENT
+    assert files.ask("/zip?path=in/odd.mp4").whole
+    assert files.ask("/list?path=in").status == 200
 
 
 def test_what_grows_is_sent_as_it_was(files: Files) -> None:

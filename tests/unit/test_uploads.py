@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from visomaster_host.workspace import uploads
+from visomaster_host.workspace import parts, uploads
 from visomaster_host.workspace.space import Space
 
 from tests.unit.answering import Files, answering, read
@@ -222,7 +222,7 @@ def test_a_piece_is_refused(client: Client) -> None:
     asked = {"method": "PATCH", "name": name, "content_type": PIECE}
     assert "expected 0" in refused(client, 409, body=b"abc", upload_offset="1", **asked)
     assert "Upload-Offset" in refused(client, 400, body=b"abc", **asked)
-    assert "at most 3" in refused(client, 413, body=b"abcd", upload_offset="0", **asked)
+    assert "expected 3 bytes at most" in refused(client, 413, body=b"abcd", upload_offset="0", **asked)
     assert PIECE in refused(client, 415, body=b"abc", upload_offset="0", **{**asked, "content_type": "text/plain"})
     assert "at most" in refused(client, 413, body=b"ab", content_type=PIECE, upload_length="1", **one("x"))
     assert "PATCH" in refused(client, 405, method="PUT", name=name)
@@ -273,6 +273,10 @@ def begun(files: Files, name: str, data: bytes) -> socket.socket:
     connection = files.connected()
     head = f"PATCH /uploads/{name} HTTP/1.1\r\nContent-Type: {PIECE}\r\nUpload-Offset: 0\r\n"
     connection.sendall(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data[: len(data) // 2])
+    part, deadline = files.tree / ".uploads" / parts.files_of(name)[0], time.monotonic() + 5
+    while part.stat().st_size < len(data) // 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     return connection
 
 

@@ -79,6 +79,8 @@ class Part:
             opened.callback(os.close, self._file)
             journal_file = folder.open_file(journal, os.O_RDWR | os.O_CREAT)
             opened.callback(os.close, journal_file)
+            if os.fstat(journal_file).st_nlink > 1:  # who gave it another one would find it changed
+                raise OSError(errno.EMLINK, "has a second name", str(folder.path / journal))
             self._journal = Journal(journal_file)
             self.progress = progress if progress is not None and self._fits(progress) else self._recovered()
             self._end = self._cut = self.progress.offset

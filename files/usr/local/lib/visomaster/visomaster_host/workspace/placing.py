@@ -69,6 +69,12 @@ def place(tree: Tree, uploads: Folder, identifier: str, wish: Wish, part: Part) 
     return _done(wish, name, sha256)
 
 
+def is_placed(tree: Tree, wish: Wish, part: Part) -> bool:
+    """Whether `part` has a name in the folder it is for. Raises `Refused` and OSError."""
+    with ensure_folder(tree, wish.target) as folder:
+        return part.has_another_name and bool(_name_in(folder, part))
+
+
 def _done(wish: Wish, name: str, sha256: str) -> Done:
     return Done(path="/".join([*wish.target, name]), sha256=sha256, size=wish.size)
 

@@ -15,14 +15,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import NoReturn
 from urllib.parse import quote
 
 from visomaster_host.beneath import Folder
 from visomaster_host.refusals import FULL
-from visomaster_host.workspace import tus
+from visomaster_host.workspace import parts, tus
 from visomaster_host.workspace.exchange import Answer, Body, Refused, Request, as_json, refused_by_system
-from visomaster_host.workspace.parts import BUFFER, Damaged, Part, Progress
-from visomaster_host.workspace.placing import ensure_folder, place
+from visomaster_host.workspace.parts import Damaged, Part, Progress
+from visomaster_host.workspace.placing import ensure_folder, is_placed, place
 from visomaster_host.workspace.space import space
 from visomaster_host.workspace.store import NAME, Done, Store
 from visomaster_host.workspace.tree import Tree
@@ -193,7 +194,7 @@ class Uploads:
         with self._store.entered() as folder:
             try:
                 with self._turns.take(name, patience=LOOKED):
-                    done = self._store.done(folder, name)
+                    done = self._done(folder, name)
                     if done is None:
                         wish = self._wish(folder, name)
                         with self._part(folder, name, wish) as part:
@@ -212,13 +213,20 @@ class Uploads:
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type: expected {tus.PIECE}")
         offset, checksum = tus.number(request, "Upload-Offset"), tus.checksum(request)
         with self._store.entered() as folder, self._turns.take(name, request.body) as turn:
-            if (done := self._store.done(folder, name)) is not None:
+            if (done := self._done(folder, name)) is not None:
                 _require_at(offset, done.size, request.body, done.size)
                 return _is_done(done, HTTPStatus.NO_CONTENT)
             wish = self._wish(folder, name)
             with self._part(folder, name, wish) as part:
                 _require_at(offset, part.offset, request.body, wish.size)
                 return self._take_in(folder, name, wish, part, request.body, turn, checksum)
+
+    def _done(self, folder: Folder, name: str) -> Done | None:
+        """What became of the upload `name`, if it is done; nothing else is left of it then. Raises OSError."""
+        done = self._store.done(folder, name)
+        if done is not None:
+            self._forget(folder, name)  # we were killed when it had just been noted
+        return done
 
     def _delete(self, name: str) -> Answer:
         with self._store.entered() as folder, self._turns.take(name, at_once=True):
@@ -248,7 +256,16 @@ class Uploads:
                 self._known.move_to_end(name)
                 while len(self._known) > _KNOWN:
                     self._known.popitem(last=False)
+            if part.has_another_name and not part.complete:
+                self._leave(folder, name, wish, part)
             yield part
+
+    def _leave(self, folder: Folder, name: str, wish: Wish, part: Part) -> NoReturn:
+        """Raises `Refused`: `part`, which is not what arrived any more, has a second name, and is left as it is."""
+        if not is_placed(self._tree, wish, part):
+            raise Refused(HTTPStatus.CONFLICT, f"{wish.name}: its part has a second name: begin anew")
+        self._forget(folder, name)  # we were killed when it had just become a file
+        raise Refused(HTTPStatus.GONE, f"{wish.name}: is a file already, and has been changed since")
 
     def _take_in(
         self,
@@ -285,9 +302,8 @@ class Uploads:
             with _telling_full(folder, part):
                 done = place(self._tree, folder, name, wish, part)
         except Damaged as damaged:
-            if part.has_another_name:  # that file is not ours to change any more
-                self._forget(folder, name)
-                raise Refused(HTTPStatus.GONE, f"{wish.name}: has become a file of its own already") from None
+            if part.has_another_name:
+                self._leave(folder, name, wish, part)
             part.go_back(Progress(damaged.offset, damaged.lines, damaged.offset))
             told = f"{wish.name}: what is on disk is not what arrived: it is needed again from byte {damaged.offset} on"
             raise Refused(HTTPStatus.INTERNAL_SERVER_ERROR, told, _at(damaged.offset).headers) from None
@@ -299,7 +315,7 @@ class Uploads:
 
 def _receive(part: Part, body: Body, turn: Turn, checksum: tus.Checksum | None) -> None:
     """Read all of `body` into `part`. Raises OSError; what has arrived is on disk then, too."""
-    buffer = memoryview(bytearray(min(BUFFER, max(body.left, 1))))
+    buffer = memoryview(bytearray(min(parts.BUFFER, max(body.left, 1))))
     try:
         while body.left:
             data = buffer[: body.read_into(buffer)]
