@@ -100,6 +100,7 @@ def address(portal: rig.Portal, path: str = "/files/", *, host: str = "127.0.0.1
 
 def ready(page: Page, where: str) -> None:
     """Open the page; returns when its scripts run."""
+    page.on("filechooser", lambda _: None)  # the browser is told in time that its window is not to open
     page.goto(where)
     browser.wait_for(page, "'ready' in document.body.dataset")
 
@@ -172,6 +173,10 @@ def uploads(portal: rig.Portal) -> list[dict[str, Any]]:
     return list(json.loads(portal.inside("/files/api/uploads/").body)["uploads"])
 
 
-def sent(portal: rig.Portal, size: int) -> None:
-    """Return when an upload that is not done has so many bytes there."""
-    rig.wait_until(lambda: any(each["offset"] > size for each in uploads(portal)), f"{size} bytes are there", 20)
+def sent(portal: rig.Portal, name: str, size: int = 1_000_000) -> None:
+    """Return when so many bytes of the upload called `name` are there, and it is not done."""
+    rig.wait_until(
+        lambda: any(each["name"] == name and each["offset"] > size for each in uploads(portal)),
+        f"{size} bytes of {name} are there",
+        20,
+    )
