@@ -17,7 +17,7 @@ from bench.bad_line import BadLine, bad_line
 from sandbox import tools
 from tests.drills import files_order
 from tests.portal import browser, files_process, rig
-from tests.portal.files_clients import OurPage, TusJs, killable, tuspy
+from tests.portal.files_clients import OurPage, TusJs, killable, tuspy, wait_until
 from tests.portal.files_process import BUFFERED, MIB, content, moments, service, sha256, watching
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def test_the_page_goes_on_after_ten_kills(
                 page.choose(path)
             if moment is None:
                 break
-            visitor.wait_until(lambda moment=moment: line.forth.carried > moment, f"{moment} bytes", 60)
+            wait_until(visitor.page, lambda moment=moment: line.forth.carried > moment, f"{moment} bytes", 60)
             assert visitor.page.locator("#transfers > li.done").count() == 0
             if victim == "browser":
                 visitor.end()

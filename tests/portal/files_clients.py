@@ -103,15 +103,26 @@ class TusJs:
         return self.state
 
 
+def wait_until(page: Page, condition: Callable[[], bool], what: str, seconds: float) -> None:
+    """See `rig.wait_until`; what the browser tells is heard meanwhile."""
+
+    def heard() -> bool:
+        with suppress(Error):
+            page.wait_for_timeout(20)
+        return condition()
+
+    rig.wait_until(heard, what, seconds)
+
+
 @dataclass(kw_only=True)
 class OurPage:
     """The page of files as its owner uses it."""
 
     page: Page
 
-    def open(self, origin: str) -> None:
+    def open(self, origin: str, token: str = rig.TOKEN) -> None:
         """By the link with the token."""
-        self.page.goto(f"{origin}/files/?token={rig.TOKEN}")
+        self.page.goto(f"{origin}/files/?token={token}")
         self.page.locator("body[data-ready]").wait_for()
 
     def choose(self, path: Path) -> None:
@@ -134,17 +145,7 @@ class Killable:
     def end(self) -> None:
         """kill -9: those that it started go with it."""
         os.kill(self.pid, signal.SIGKILL)
-        self.wait_until(lambda: not self.browser.is_connected(), "the browser's end", 20)
-
-    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
-        """See `rig.wait_until`; what the browser tells is heard meanwhile."""
-
-        def heard() -> bool:
-            with suppress(Error):
-                self.page.wait_for_timeout(20)
-            return condition()
-
-        rig.wait_until(heard, what, seconds)
+        wait_until(self.page, lambda: not self.browser.is_connected(), "the browser's end", 20)
 
 
 @contextmanager
@@ -153,12 +154,16 @@ def killable(chromium: Browser) -> Iterator[Killable]:
     mark = f"--visitor-{uuid4().hex}"
     made = chromium.browser_type.launch(executable_path=browser.CHROMIUM, args=[*browser.ARGUMENTS, mark])
     try:
-        words = ((path, path.read_bytes().split(b"\0")) for path in Path("/proc").glob("[0-9]*/cmdline"))
-        [pid] = [int(path.parent.name) for path, line in words if mark.encode() in line and not _is_helper(line)]
-        yield Killable(browser=made, pid=pid, page=made.new_page())
+        yield Killable(browser=made, pid=_marked(mark.encode()), page=made.new_page())
     finally:
         made.close()
 
 
-def _is_helper(line: list[bytes]) -> bool:
-    return any(word.startswith(b"--type=") for word in line)
+def _marked(mark: bytes) -> int:
+    """The process whose command line has the word `mark`: those that it starts have a type besides."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended
+            words = path.read_bytes().split(b"\0")
+            if mark in words and not any(word.startswith(b"--type=") for word in words):
+                return int(path.parent.name)
+    raise AssertionError("no such browser")
