@@ -267,7 +267,7 @@ class Stage:
     def many(self) -> float:
         """Seconds that a list of many entries takes, the median."""
         folder = self.workspace / "in/many"
-        folder.mkdir()
+        folder.mkdir(parents=True)
         for number in range(MANY):
             (folder / f"frame-{number:05}.png").touch()
         return statistics.median(self._listed() for _ in range(ASKED))
@@ -300,7 +300,6 @@ def stage(bench: Bench, caddy: str) -> Iterator[Stage]:
         portal = stack.enter_context(rig.running(folder, rig.wanted(token=rig.TOKEN)))
         files = stack.enter_context(service(portal))
         beside = stack.enter_context(peers(caddy, bench.source.parent, folder / "peers", portal.run / "tls"))
-        (folder / "workspace/out").mkdir(exist_ok=True)
         (folder / "workspace/out" / NAME).hardlink_to(bench.source)
         yield Stage(bench=bench, caddy=version, portal=portal, service=files, peers=beside)
         bench.peak = max(bench.peak, files.peak)

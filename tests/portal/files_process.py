@@ -34,13 +34,15 @@ with Server(routes(Path(sys.argv[1])), Path(sys.argv[2])) as server:
 WITHIN = 20
 """Seconds for a process to come or go."""
 MIB = 1024 * 1024
+BUFFERED = MIB // 2
+"""Bytes of one connection that HAProxy, Caddy and the kernel may hold while it is cut, and those of heads."""
 
 
 class Service:
     """The service on the files below `root`, where Caddy looks for it; with words to go `before` its command line."""
 
     def __init__(self, root: Path, socket_: Path, before: Sequence[str] = ()) -> None:
-        self._socket = socket_
+        self._root, self._socket = root, socket_
         python = (str(paths.SYSTEM_PYTHON), "-s", "-c", RUNNER, str(root), str(socket_))
         self._command = (*before, *python)
         self.process: subprocess.Popen[bytes] | None = None
@@ -48,6 +50,8 @@ class Service:
     def start(self) -> None:
         """Start it; it answers afterwards."""
         self._socket.unlink(missing_ok=True)
+        for name in ("in", "out"):  # as each start of a host makes them
+            (self._root / name).mkdir(parents=True, exist_ok=True)
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ON_HOST), "PYTHONDONTWRITEBYTECODE": "1"}
         # A group of its own: strace leaves alone what it follows when it is killed itself.
         self.process = subprocess.Popen(

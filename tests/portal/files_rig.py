@@ -37,7 +37,7 @@ def statvfs(where):
     return os.statvfs_result([*found[:3], 0, 0, *found[5:]])
 
 os.statvfs = statvfs
-home.read_host = lambda: SimpleNamespace(application="sandbox", commit="3f1d0c2")
+home.read_host = lambda: SimpleNamespace(application="sandbox", commit="3f1d0c2", state=())
 with Server(routes(root), socket) as server:
     print("up", flush=True)
     server.serve_forever(0.05)
@@ -100,6 +100,7 @@ def address(portal: rig.Portal, path: str = "/files/", *, host: str = "127.0.0.1
 
 def ready(page: Page, where: str) -> None:
     """Open the page; returns when its scripts run."""
+    page.on("filechooser", lambda _: None)  # the browser is told in time that its window is not to open
     page.goto(where)
     browser.wait_for(page, "'ready' in document.body.dataset")
 
@@ -137,11 +138,23 @@ def choose(page: Page, *paths: Path) -> None:
     page.set_input_files("#choose-files", [str(path) for path in paths])
 
 
-def slow(page: Page, megabytes: float) -> None:
-    """From now on so much a second goes up; 0 for as much as there is."""
-    rate = megabytes * 1_000_000 if megabytes else -1
-    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate}
-    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", conditions)
+class Line:
+    """The line of a page."""
+
+    def __init__(self, page: Page) -> None:
+        self._session = page.context.new_cdp_session(page)
+
+    def slow(self, megabytes: float) -> None:
+        """From now on so much a second goes up."""
+        self._limit(megabytes * 1_000_000)
+
+    def free(self) -> None:
+        """From now on as much as there is."""
+        self._limit(-1)
+
+    def _limit(self, rate: float) -> None:
+        conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate}
+        self._session.send("Network.emulateNetworkConditions", conditions)
 
 
 def drop(page: Page, selector: str, *paths: Path) -> None:
@@ -160,6 +173,10 @@ def uploads(portal: rig.Portal) -> list[dict[str, Any]]:
     return list(json.loads(portal.inside("/files/api/uploads/").body)["uploads"])
 
 
-def sent(portal: rig.Portal, size: int) -> None:
-    """Return when an upload that is not done has so many bytes there."""
-    rig.wait_until(lambda: any(each["offset"] > size for each in uploads(portal)), f"{size} bytes are there", 20)
+def sent(portal: rig.Portal, name: str, size: int = 1_000_000) -> None:
+    """Return when so many bytes of the upload called `name` are there, and it is not done."""
+    rig.wait_until(
+        lambda: any(each["name"] == name and each["offset"] > size for each in uploads(portal)),
+        f"{size} bytes of {name} are there",
+        20,
+    )

@@ -17,6 +17,7 @@ from playwright.sync_api import expect
 
 from tests.portal import browser, rig
 from tests.portal.files_rig import (
+    Line,
     Service,
     address,
     choose,
@@ -29,7 +30,6 @@ from tests.portal.files_rig import (
     same,
     sent,
     served,
-    slow,
     uploads,
 )
 
@@ -97,14 +97,15 @@ def test_a_file_arrives_whole(chromium: Browser, files: rig.Portal, tmp_path: Pa
 
 def test_a_reloaded_page_goes_on_where_it_was(chromium: Browser, files: rig.Portal, tmp_path: Path) -> None:
     """The tab is not closed without a word; and the file, chosen again, is not sent again."""
-    video = made(tmp_path, "reloaded.mp4", 24)
+    video = made(tmp_path, "reloaded.mp4", 16)
     asked, warned = list[str](), list[str]()
     with opened(chromium, files) as page:
         page.on("dialog", lambda dialog: (warned.append(dialog.type), dialog.accept()))
         page.on("request", lambda request: asked.append(request.headers.get("upload-offset", "")))
-        slow(page, 8)
+        line = Line(page)
+        line.slow(4)
         choose(page, video)
-        sent(files, 4 * MB)
+        sent(files, video.name, 4 * MB)
         page.reload()
         browser.wait_for(page, "'ready' in document.body.dataset")
         assert warned == ["beforeunload"]
@@ -114,7 +115,7 @@ def test_a_reloaded_page_goes_on_where_it_was(chromium: Browser, files: rig.Port
         asked.clear()
         with page.expect_file_chooser() as chooser:
             left.get_by_role("button", name="Choose").click()
-        slow(page, 0)
+        line.free()
         chooser.value.set_files(str(video))
         arrived(page, video.name)
         expect(left).to_have_count(0)
@@ -127,17 +128,18 @@ def test_a_service_that_is_killed_costs_no_more_than_a_pause(
     chromium: Browser, service: Service, tmp_path: Path
 ) -> None:
     """The page says that the line is lost and when it tries again, and goes on by itself."""
-    video = made(tmp_path, "killed.mp4", 24)
+    video = made(tmp_path, "killed.mp4", 16)
     files = service.portal
     with browser.page(chromium, complain=False) as page:
         ready(page, address(files))
-        slow(page, 10)
+        line = Line(page)
+        line.slow(4)
         choose(page, video)
-        sent(files, MB)
+        sent(files, video.name)
         service.kill()
         expect(row(page, video.name)).to_contain_text("trying again in", timeout=20_000)
         browser.save(page, PICTURES, "files-lost")
-        slow(page, 0)
+        line.free()
         service.start()
         arrived(page, video.name)
     assert same(video, root(files) / "in" / video.name)
@@ -145,13 +147,14 @@ def test_a_service_that_is_killed_costs_no_more_than_a_pause(
 
 def test_a_disk_that_fills_up_is_told_and_waited_for(chromium: Browser, service: Service, tmp_path: Path) -> None:
     """Before anything is sent, with figures; and in the middle, from where it goes on by itself."""
-    video, late = made(tmp_path, "full.mp4", 24), made(tmp_path, "late.mp4", 1)
+    video, late = made(tmp_path, "full.mp4", 16), made(tmp_path, "late.mp4", 1)
     files = service.portal
     with browser.page(chromium, complain=False) as page:
         ready(page, address(files))
-        slow(page, 10)
+        line = Line(page)
+        line.slow(4)
         choose(page, video)
-        sent(files, MB)
+        sent(files, video.name)
         service.full.touch()
         expect(row(page, video.name)).to_contain_text("Disk full", timeout=20_000)
         expect(row(page, video.name)).to_contain_text("more are needed")
@@ -159,7 +162,7 @@ def test_a_disk_that_fills_up_is_told_and_waited_for(chromium: Browser, service:
         choose(page, late)
         expect(page.locator("#told")).to_contain_text("This does not fit: 1.0 MB are needed, there is room for 0 B")
         assert row(page, late.name).count() == 0
-        slow(page, 0)
+        line.free()
         service.full.unlink()
         arrived(page, video.name)
     assert same(video, root(files) / "in" / video.name)
@@ -167,9 +170,10 @@ def test_a_disk_that_fills_up_is_told_and_waited_for(chromium: Browser, service:
 
 def test_pause_resume_and_cancel(chromium: Browser, files: rig.Portal, tmp_path: Path) -> None:
     """Paused, nothing moves; cancelled, nothing of it stays."""
-    video, other = made(tmp_path, "paused.mp4", 16), made(tmp_path, "cancelled.mp4", 16)
+    video, other = made(tmp_path, "paused.mp4", 12), made(tmp_path, "cancelled.mp4", 12)
     with opened(chromium, files) as page:
-        slow(page, 3)
+        line = Line(page)
+        line.slow(1)
         choose(page, video, other)
         rig.wait_until(lambda: len(uploads(files)) == 2, "both have begun", 20)
         press(page, "Pause", video)
@@ -178,7 +182,7 @@ def test_pause_resume_and_cancel(chromium: Browser, files: rig.Portal, tmp_path:
         expect(row(page, video.name)).to_contain_text("Paused")
         [before] = uploads(files)
         browser.save(page, PICTURES, "files-paused")
-        slow(page, 0)
+        line.free()
         press(page, "Resume", video)
         arrived(page, video.name)
         assert before["name"] == video.name
@@ -297,19 +301,20 @@ def test_who_is_logged_out_goes_on_after_a_login_in_another_tab(
     chromium: Browser, files: rig.Portal, tmp_path: Path
 ) -> None:
     """What is being sent waits for it; nothing is sent twice from the beginning."""
-    video = made(tmp_path, "session.mp4", 24)
+    video = made(tmp_path, "session.mp4", 16)
     with browser.page(chromium, complain=False) as page:
         ready(page, address(files))
-        slow(page, 8)
+        line = Line(page)
+        line.slow(4)
         choose(page, video)
-        sent(files, MB)
+        sent(files, video.name)
         session = page.url.split("/")[3]
         cookies = {cookie["value"] for cookie in page.context.cookies(page.url)}
         for cookie in cookies:
             files.sessions.end(f"{session.removeprefix('~')}.{cookie}")
         expect(page.get_by_role("alert")).to_contain_text("You are logged out", timeout=20_000)
         browser.save(page, PICTURES, "files-logged-out")
-        slow(page, 0)
+        line.free()
         with page.context.expect_page() as tab:
             page.get_by_role("link", name="Log in").click()
         tab.value.get_by_label("Token").fill(rig.TOKEN)
@@ -346,8 +351,9 @@ def test_many_files_are_one_line(chromium: Browser, files: rig.Portal, tmp_path:
     assert len(list((root(files) / "in/many").iterdir())) == 300
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("size", [SMALL_PHONE, browser.DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize(
+    ("size", "dark"), [(SMALL_PHONE, True), (browser.DESKTOP, False)], ids=["phone-dark", "desktop-light"]
+)
 def test_the_index_tells_of_the_files(
     chromium: Browser, service: Service, size: dict[str, int], dark: bool, tmp_path: Path
 ) -> None:
@@ -357,9 +363,11 @@ def test_the_index_tells_of_the_files(
     result.write_bytes(b"result")
     os.utime(result, (time.time() - 60,) * 2)
     with opened(chromium, files) as sender, browser.page(chromium, size=size, dark=dark) as page:
-        slow(sender, 2)
-        choose(sender, made(tmp_path, f"on-its-way-{dark}-{size['width']}.mp4", 24))
-        sent(files, MB)
+        line = Line(sender)
+        line.slow(2)
+        video = made(tmp_path, "on-its-way.mp4", 24)
+        choose(sender, video)
+        sent(files, video.name)
         page.goto(address(files, "/"))
         card = page.get_by_role("region", name="Files")
         expect(card).to_contain_text("on the way")
@@ -369,7 +377,7 @@ def test_the_index_tells_of_the_files(
         with page.expect_download() as download:
             card.get_by_role("link", name="Download result.mp4").click()
         assert Path(download.value.path()).read_bytes() == b"result"
-        sender.get_by_role("button", name="Cancel").click()
+        press(sender, "Cancel", video)
         rig.wait_until(lambda: uploads(files) == [], "it is cancelled")
 
 

@@ -22,6 +22,7 @@ SIZES = st.sampled_from([0, 1, 499, 500, 501, 1000, 2345, 4000])
 NAMES = st.sampled_from(["a.mp4", "b", "ü (2).mp4"])
 CHECKSUMS = st.sampled_from(["", "good", "bad"])
 SHARES = st.floats(0, 1)
+MEMORY = Path("/dev/shm")  # a disk that is waited for would take most of the time
 PLENTY = Space(free=10**12, total=10**12)
 
 
@@ -30,7 +31,7 @@ class Uploading(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._folder = tempfile.TemporaryDirectory()
+        self._folder = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
         self._roots = 0
         root = Path(self._folder.name, "0")
         (root / "in").mkdir(parents=True)
@@ -39,6 +40,7 @@ class Uploading(RuleBasedStateMachine):
         self._patches = [
             mock.patch.object(parts, "PIECE", 500),
             mock.patch.object(parts, "BUFFER", 130),
+            mock.patch.object(uploads.Uploads, "complete"),  # in a thread of its own
             *(mock.patch.object(each, "space", lambda _: self._space) for each in (parts, uploads)),
         ]
         for patch in self._patches:

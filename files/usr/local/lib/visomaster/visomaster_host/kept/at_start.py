@@ -49,7 +49,7 @@ def prepare(host: Host) -> None:
     if not any(entry.path == workspaces.LAST for entry in host.state) or not os.path.islink(_last(place)):
         with going_on(PROGRAM, "the program may ask about its last workspace"):
             workspaces.put_aside(place.program)
-    with going_on(PROGRAM, "the program's dialogs open where they did"):
+    with going_on(PROGRAM, "the program's dialogs have at their side what they had"):
         lead_to_workspace(paths.HOME)
 
 

@@ -1,7 +1,8 @@
-"""Where the program's dialogs for files open, and what stands at their side: Qt's own settings, of its user.
+"""What stands at the side of the program's dialogs for files: Qt's own settings, of its user.
 
-Qt 5 and 6 read `shortcuts` and `lastVisited` of `[FileDialog]` in QtProject.conf (qtbase, qfiledialog.cpp) and write
-them when a dialog closes: what is there is a person's.
+Qt reads `shortcuts` of `[FileDialog]` in QtProject.conf, and takes no notice of them without a `sidebarWidth`; it
+writes both when a dialog closes. Tried with PySide6 6.7.2 and 6.9.3, which open the first dialog of a run in the
+program's own folder whatever `lastVisited` says there.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from visomaster_host import paths
 from visomaster_host.kept.linking import write_beside
 
 _GROUP = "[FileDialog]"
-_MOST = 1 << 20  # bytes; Qt keeps some hundred
+_MOST = 1 << 20  # characters; Qt writes some thousand
+_SIDEBAR = 160  # pixels
 
 
 def lead_to_workspace(home: Path) -> None:
-    """Have dialogs of Qt programs of the user with this `home` open in /workspace/in, unless they were told otherwise.
-    Raises OSError.
+    """Have `in` and `out` of /workspace at the side of dialogs of the user with this `home`, unless something else
+    was put there. Raises OSError.
     """
     path = os.path.realpath(home / ".config" / "QtProject.conf")
     try:
@@ -35,17 +37,16 @@ def lead_to_workspace(home: Path) -> None:
 
 
 def with_places(text: str, home: Path) -> str:
-    """`text`, a QtProject.conf, with the keys that it lacks."""
-    places = (paths.INPUT, paths.OUTPUT, home)
-    keys = {
-        "lastVisited": paths.INPUT.as_uri(),
-        "shortcuts": ", ".join(place.as_uri() for place in places) + ", file:",
-    }
+    """`text`, a QtProject.conf, with places at the side if it has none."""
     found = re.search(rf"^{re.escape(_GROUP)}[ \t]*\r?$\n?((?:(?!\[).*\n?)*)", text, re.MULTILINE)
     own = found[1] if found else ""
-    missing = [f"{key}={value}\n" for key, value in keys.items() if not re.search(rf"^{key}\s*=", own, re.MULTILINE)]
-    if not missing:
+    if re.search(r"^shortcuts\s*=", own, re.MULTILINE):
         return text
+    places = [place.as_uri() for place in (paths.INPUT, paths.OUTPUT, home)]
+    lines = f"shortcuts={', '.join((*places, 'file:'))}\n"
+    if not re.search(r"^sidebarWidth\s*=", own, re.MULTILINE):
+        lines += f"sidebarWidth={_SIDEBAR}\n"
     if found is None:
-        return f"{text}{'' if text.endswith(chr(10)) or not text else chr(10)}{_GROUP}\n{''.join(missing)}"
-    return f"{text[: found.start(1)]}{''.join(missing)}{text[found.start(1) :]}"
+        between = "\n" if text and not text.endswith("\n") else ""
+        return f"{text}{between}{_GROUP}\n{lines}"
+    return f"{text[: found.start(1)]}{lines}{text[found.start(1) :]}"

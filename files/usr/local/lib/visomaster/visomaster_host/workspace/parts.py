@@ -46,13 +46,14 @@ class Damaged(Exception):
 @dataclass
 class Progress:
     """How far an upload is: `offset` bytes and `lines` of the journal are on disk; `hash` is that of the bytes from
-    `chain` on.
+    `chain` on. `touched`: when somebody last wanted it, in seconds of time.monotonic().
     """
 
     offset: int = 0
     lines: int = 0
     chain: int = 0
     hash: _Hash = field(default_factory=hashlib.sha256)
+    touched: float = field(default_factory=time.monotonic)
 
     def snapshot(self) -> Progress:
         """This moment's, to go back to."""
@@ -78,10 +79,12 @@ class Part:
             opened.callback(os.close, self._file)
             journal_file = folder.open_file(journal, os.O_RDWR | os.O_CREAT)
             opened.callback(os.close, journal_file)
+            if os.fstat(journal_file).st_nlink > 1:  # who gave it another one would find it changed
+                raise OSError(errno.EMLINK, "has a second name", str(folder.path / journal))
             self._journal = Journal(journal_file)
             self.progress = progress if progress is not None and self._fits(progress) else self._recovered()
             self._end = self._cut = self.progress.offset
-            if not self.has_another_name:
+            if os.fstat(self._file).st_size > self._end and not self.has_another_name:
                 os.ftruncate(self._file, self._end)  # what nobody has acknowledged
             self._since = 0.0
             self._behind: _Behind | None = None
@@ -127,11 +130,12 @@ class Part:
 
     def append(self, data: memoryview) -> None:
         """Take in the next bytes. Raises OSError; that there is no room, too, while the reserve is left."""
-        if self._cut < self._end and (self._end - self._cut >= PIECE or time.monotonic() - self._since >= OLDEST):
+        now = self.progress.touched = time.monotonic()
+        if self._cut < self._end and (self._end - self._cut >= PIECE or now - self._since >= OLDEST):
             self._behind = self._behind or _Behind(self._put)
             self._behind.add(self._piece())
         if self._cut == self._end:
-            self._since = time.monotonic()
+            self._since = now
         if space(self._file).room < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
         while data:

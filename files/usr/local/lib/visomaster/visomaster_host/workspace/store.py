@@ -11,15 +11,16 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from visomaster_host.beneath import Folder
 from visomaster_host.workspace.exchange import Refused
 from visomaster_host.workspace.parts import files_of
 from visomaster_host.workspace.pieces import Journal
-from visomaster_host.workspace.tree import Tree, name_of
+from visomaster_host.workspace.tree import Tree, elements_of, name_of
 from visomaster_host.workspace.tus import Wish
 
 UPLOADS = ".uploads"
@@ -30,6 +31,7 @@ MOST_LISTED = 1000
 
 NAME = re.compile(r"[0-9a-f]{32}", re.ASCII)
 """128 random bits: who does not know it does not guess it."""
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _MOST_BYTES = 64 * 1024
 
 
@@ -95,13 +97,12 @@ class Store:
         try:
             there = folder.status(part)
             descriptor = folder.open_file(journal)
-        except FileNotFoundError:
-            return (0, there.st_mtime) if there is not None else None
         except OSError:
             return None
         try:
-            most = min(size, 0 if there is None else there.st_size)
-            return Journal(descriptor).last(most)[1], os.fstat(descriptor).st_mtime
+            if there is None or not stat.S_ISREG(there.st_mode):
+                return None
+            return Journal(descriptor).last(min(size, there.st_size))[1], os.fstat(descriptor).st_mtime
         finally:
             os.close(descriptor)
 
@@ -113,8 +114,10 @@ class Store:
         with contextlib.suppress(OSError), folder.enter(DONE) as kept:
             said = _read(kept, _json(name))
         path, sha256, size = said.get("path"), said.get("sha256"), said.get("size")
-        if isinstance(path, str) and isinstance(sha256, str) and sha256.isalnum() and type(size) is int:
-            return Done(path=path, sha256=sha256, size=size)
+        if not (isinstance(path, str) and isinstance(sha256, str) and _SHA256.fullmatch(sha256) and _is_size(size)):
+            return None
+        with contextlib.suppress(Refused):
+            return Done(path="/".join(elements_of(path)), sha256=sha256, size=size)
         return None
 
     def note(self, folder: Folder, name: str, done: Done) -> None:
@@ -131,12 +134,32 @@ class Store:
             folder.remove(_json(name))
 
     def tidy(self, folder: Folder, now: float) -> None:
-        """Forget what has been done for long. Raises OSError."""
-        with contextlib.suppress(FileNotFoundError), folder.enter(DONE) as folder:
-            for each in listed(folder):
-                status = folder.status(each)
-                if status is not None and status.st_mtime < now - KEPT:
-                    folder.remove(each)
+        """Forget what has been done for long, and remove what is left of uploads that have lost one of their files: a
+        power cut may do that before anybody is told of them. Raises OSError.
+        """
+        with contextlib.suppress(FileNotFoundError), folder.enter(DONE) as kept:
+            for each in listed(kept):
+                _remove_older(kept, each, now - KEPT)
+        names = listed(folder)
+        whole = {name for name, each in _ours(names) if {_json(name), *files_of(name)} <= set(names)}
+        for name, each in _ours(names):
+            if name not in whole:
+                _remove_older(folder, each, now - KEPT)
+
+
+def _ours(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The uploads that files of these `names` are of, each with that file's."""
+    for each in names:
+        name, _, kind = each.lstrip(".").partition(".")
+        if NAME.fullmatch(name) and kind:
+            yield name, each
+
+
+def _remove_older(folder: Folder, name: str, moment: float) -> None:
+    """Remove the file `name` if it was last written before `moment`. Raises OSError."""
+    status = folder.status(name)
+    if status is not None and stat.S_ISREG(status.st_mode) and status.st_mtime < moment:
+        folder.remove(name)
 
 
 def listed(folder: Folder) -> list[str]:
@@ -166,10 +189,14 @@ def _read(folder: Folder, name: str) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
+def _is_size(size: object) -> TypeGuard[int]:
+    return type(size) is int and 0 <= size < 10**18
+
+
 def _wish_of(said: dict[str, Any]) -> Wish | None:
     size, folder, name, relative = (said.get(key) for key in ("size", "folder", "name", "relative_path"))
     modified = said.get("last_modified")
-    if type(size) is not int or not 0 <= size < 10**18 or (modified is not None and type(modified) is not int):
+    if not _is_size(size) or not (modified is None or (type(modified) is int and abs(modified) < 10**18)):
         return None
     if not (isinstance(folder, str) and isinstance(name, str) and isinstance(relative, str)):
         return None

@@ -12,17 +12,18 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import NoReturn
 from urllib.parse import quote
 
 from visomaster_host.beneath import Folder
 from visomaster_host.refusals import FULL
-from visomaster_host.workspace import tus
+from visomaster_host.workspace import parts, tus
 from visomaster_host.workspace.exchange import Answer, Body, Refused, Request, as_json, refused_by_system
-from visomaster_host.workspace.parts import BUFFER, Damaged, Part, Progress
-from visomaster_host.workspace.placing import ensure_folder, place
+from visomaster_host.workspace.parts import Damaged, Part, Progress
+from visomaster_host.workspace.placing import ensure_folder, is_placed, place
 from visomaster_host.workspace.space import space
 from visomaster_host.workspace.store import NAME, Done, Store
 from visomaster_host.workspace.tree import Tree
@@ -43,11 +44,10 @@ _SAID = {"Tus-Resumable": tus.VERSION}
 
 @dataclass
 class _Known:
-    """What is remembered of an upload between two requests. `touched` is in seconds of time.monotonic()."""
+    """What is remembered of an upload of `size` bytes between two requests."""
 
     size: int
     progress: Progress
-    touched: float
 
 
 class Uploads:
@@ -56,7 +56,7 @@ class Uploads:
     def __init__(self, tree: Tree, turns: Turns | None = None) -> None:
         self._tree, self._store, self._turns = tree, Store(tree), turns or Turns()
         self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._changing = threading.Lock()
+        self._changing, self._completing = threading.Lock(), threading.Lock()
         self._tidied = 0.0
 
     def answer(self, request: Request) -> Answer:
@@ -103,15 +103,31 @@ class Uploads:
         return as_json({"uploads": self.unfinished()})
 
     def unfinished(self) -> list[dict[str, object]]:
-        """The uploads that are not done, as docs/files.md has them, the newest first. Raises OSError."""
-        found = []
+        """The uploads that are not done, as docs/files.md has them, the newest first. One that has all its bytes, and
+        is no file since we were killed in between, becomes one meanwhile. Raises OSError.
+        """
+        found, left = [], []
         with self._store.entered() as folder:
             for name in self._store.names(folder):
                 wish = self._store.wish(folder, name)
                 state = self._store.state(folder, name, wish.size) if wish is not None else None
                 if wish is not None and state is not None:
                     found.append((state[1], _described(name, wish, *state)))
+                    left += [name] if state[0] == wish.size else []
+        if left:
+            threading.Thread(target=self.complete, args=(left,), daemon=True).start()
         return [said for _, said in sorted(found, key=lambda each: each[0], reverse=True)]
+
+    def complete(self, names: Iterable[str]) -> None:
+        """Make files of the uploads `names`, as far as that can be; what hinders it is told to who asks for one."""
+        if not self._completing.acquire(blocking=False):
+            return  # another thread is at it
+        try:
+            for name in names:
+                with contextlib.suppress(Refused, OSError):
+                    self._head(name)
+        finally:
+            self._completing.release()
 
     def _create(self, request: Request) -> Answer:
         wish, checksum = tus.wish(request), tus.checksum(request)
@@ -123,7 +139,9 @@ class Uploads:
             name = os.urandom(16).hex()
             self._claim(folder, name, wish.size)
             try:
-                ensure_folder(self._tree, wish.target).close()
+                with ensure_folder(self._tree, wish.target) as target:
+                    if target.owner.st_dev != folder.owner.st_dev:
+                        _require_room(wish.size, space(target).room)  # it is copied there when it is complete
                 self._store.create(folder, name, wish)
             except (Refused, OSError):
                 self._known.pop(name, None)
@@ -151,13 +169,11 @@ class Uploads:
         """Claim the room for the upload `name`. Raises `Refused` where it does not fit beside what others bring."""
         now = time.monotonic()
         with self._changing:
-            known = [each for each in self._known.values() if now - each.touched < BEING_WRITTEN]
+            known = [each for each in self._known.values() if now - each.progress.touched < BEING_WRITTEN]
             room = max(0, space(folder).room - sum(each.size - each.progress.offset for each in known))
             if size <= room:
-                self._known[name] = _Known(size=size, progress=Progress(), touched=now)
-        if size > room:
-            told = f"does not fit: {_gb(size)} are needed, {_gb(room)} are free: delete something first"
-            raise Refused(HTTPStatus.INSUFFICIENT_STORAGE, told, more={"needed": size, "free": room})
+                self._known[name] = _Known(size=size, progress=Progress())
+        _require_room(size, room)
 
     def _tidy(self, folder: Folder) -> None:
         now = time.monotonic()
@@ -178,7 +194,7 @@ class Uploads:
         with self._store.entered() as folder:
             try:
                 with self._turns.take(name, patience=LOOKED):
-                    done = self._store.done(folder, name)
+                    done = self._done(folder, name)
                     if done is None:
                         wish = self._wish(folder, name)
                         with self._part(folder, name, wish) as part:
@@ -197,13 +213,20 @@ class Uploads:
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type: expected {tus.PIECE}")
         offset, checksum = tus.number(request, "Upload-Offset"), tus.checksum(request)
         with self._store.entered() as folder, self._turns.take(name, request.body) as turn:
-            if (done := self._store.done(folder, name)) is not None:
+            if (done := self._done(folder, name)) is not None:
                 _require_at(offset, done.size, request.body, done.size)
                 return _is_done(done, HTTPStatus.NO_CONTENT)
             wish = self._wish(folder, name)
             with self._part(folder, name, wish) as part:
                 _require_at(offset, part.offset, request.body, wish.size)
                 return self._take_in(folder, name, wish, part, request.body, turn, checksum)
+
+    def _done(self, folder: Folder, name: str) -> Done | None:
+        """What became of the upload `name`, if it is done; nothing else is left of it then. Raises OSError."""
+        done = self._store.done(folder, name)
+        if done is not None:
+            self._forget(folder, name)  # we were killed when it had just been noted
+        return done
 
     def _delete(self, name: str) -> Answer:
         with self._store.entered() as folder, self._turns.take(name, at_once=True):
@@ -228,11 +251,21 @@ class Uploads:
             raise Refused(HTTPStatus.NOT_FOUND, "there is no upload of this name") from None
         with part:
             with self._changing:
-                self._known[name] = _Known(size=wish.size, progress=part.progress, touched=time.monotonic())
+                part.progress.touched = time.monotonic()
+                self._known[name] = _Known(size=wish.size, progress=part.progress)
                 self._known.move_to_end(name)
                 while len(self._known) > _KNOWN:
                     self._known.popitem(last=False)
+            if part.has_another_name and not part.complete:
+                self._leave(folder, name, wish, part)
             yield part
+
+    def _leave(self, folder: Folder, name: str, wish: Wish, part: Part) -> NoReturn:
+        """Raises `Refused`: `part`, which is not what arrived any more, has a second name, and is left as it is."""
+        if not is_placed(self._tree, wish, part):
+            raise Refused(HTTPStatus.CONFLICT, f"{wish.name}: its part has a second name: begin anew")
+        self._forget(folder, name)  # we were killed when it had just become a file
+        raise Refused(HTTPStatus.GONE, f"{wish.name}: is a file already, and has been changed since")
 
     def _take_in(
         self,
@@ -245,6 +278,10 @@ class Uploads:
         checksum: tus.Checksum | None,
     ) -> Answer:
         """Add `body` to `part`. Raises `Refused`, and OSError where the line breaks; what has arrived stays."""
+        if part.has_another_name and not part.complete:
+            raise Refused(
+                HTTPStatus.CONFLICT, f"{wish.name}: its part has another name, and is not written to any more"
+            )
         before = part.progress.snapshot()
         with _telling_full(folder, part):
             _receive(part, body, turn, checksum)
@@ -263,11 +300,10 @@ class Uploads:
         """Make the complete `part` a file. Raises `Refused` and OSError."""
         try:
             with _telling_full(folder, part):
-                done = place(self._tree, name, wish, part)
+                done = place(self._tree, folder, name, wish, part)
         except Damaged as damaged:
-            if part.has_another_name:  # that file is not ours to change any more
-                self._forget(folder, name)
-                raise Refused(HTTPStatus.GONE, f"{wish.name}: has become a file of its own already") from None
+            if part.has_another_name:
+                self._leave(folder, name, wish, part)
             part.go_back(Progress(damaged.offset, damaged.lines, damaged.offset))
             told = f"{wish.name}: what is on disk is not what arrived: it is needed again from byte {damaged.offset} on"
             raise Refused(HTTPStatus.INTERNAL_SERVER_ERROR, told, _at(damaged.offset).headers) from None
@@ -279,7 +315,7 @@ class Uploads:
 
 def _receive(part: Part, body: Body, turn: Turn, checksum: tus.Checksum | None) -> None:
     """Read all of `body` into `part`. Raises OSError; what has arrived is on disk then, too."""
-    buffer = memoryview(bytearray(min(BUFFER, max(body.left, 1))))
+    buffer = memoryview(bytearray(min(parts.BUFFER, max(body.left, 1))))
     try:
         while body.left:
             data = buffer[: body.read_into(buffer)]
@@ -289,6 +325,13 @@ def _receive(part: Part, body: Body, turn: Turn, checksum: tus.Checksum | None) 
             part.append(data)
     finally:
         part.settle()
+
+
+def _require_room(size: int, room: int) -> None:
+    """Raises `Refused` where `size` bytes do not fit."""
+    if size > room:
+        told = f"does not fit: {_gb(size)} are needed, {_gb(room)} are free: delete something first"
+        raise Refused(HTTPStatus.INSUFFICIENT_STORAGE, told, more={"needed": size, "free": room})
 
 
 def _require_at(offset: int, true: int, body: Body, size: int) -> None:

@@ -73,7 +73,9 @@ function watchLeaving() {
     else if (!lock && !document.hidden) lock = await navigator.wakeLock?.request("screen").catch(() => undefined);
     lock?.addEventListener("release", () => (lock = undefined), { once: true });
   };
-  addEventListener("beforeunload", (event) => queue.busy && event.preventDefault());
+  addEventListener("beforeunload", (event) => {
+    if (queue.busy) event.returnValue = "Files are still being sent."; // some browsers ask for no less
+  });
   document.addEventListener("visibilitychange", hold);
   for (const change of ["added", "ended"]) queue.addEventListener(change, hold);
 }

@@ -12,6 +12,7 @@ const body = $("rows");
 
 let here = "";
 let entries = [];
+let shown = ""; // the entries, to know whether anything has changed
 let matching = [];
 let drawn = 0;
 let picked = new Set();
@@ -30,6 +31,7 @@ function crumbs() {
     if (place === items.length - 1) {
       item.append(name(text));
       item.setAttribute("aria-current", "page");
+      item.tabIndex = -1;
     } else item.append(button(text, () => open(path), "plain"));
     return item;
   }));
@@ -64,6 +66,7 @@ function title(entry) {
 
 function row(entry) {
   const node = element("tr");
+  node.dataset.name = entry.name;
   const box = element("td");
   box.append(tick(entry));
   node.append(box, title(entry), element("td", entry.kind === "folder" ? "" : size(entry.size), "number"));
@@ -71,20 +74,31 @@ function row(entry) {
   return node;
 }
 
-function drawMore() {
-  const next = matching.slice(drawn, drawn + SLICE);
+function drawMore(_, some = SLICE) {
+  const next = matching.slice(drawn, drawn + some);
   drawn += next.length;
   body.append(...next.map(row));
   $("more").hidden = drawn >= matching.length;
   say($("more"), `Show more (${(matching.length - drawn).toLocaleString("en")} left)`);
 }
 
-function draw() {
+// Who was in a row with the keyboard is there again; else where the folder's name is.
+function focusOn(called) {
+  const rows = called === undefined ? [] : [...body.children];
+  const again = rows.find((one) => one.dataset.name === called)?.querySelector("input");
+  (again ?? $("crumbs").querySelector("[aria-current]")).focus();
+}
+
+// `stays`: it is the same folder as before.
+function draw(stays) {
   const part = $("filter").value.trim().toLowerCase();
   matching = part ? entries.filter((one) => one.name.toLowerCase().includes(part)) : entries;
+  const held = body.contains(document.activeElement) ? document.activeElement.closest("tr").dataset.name : undefined;
+  const before = stays ? drawn : 0;
   drawn = 0;
   body.replaceChildren();
-  drawMore();
+  drawMore(undefined, Math.max(before, SLICE));
+  if (held !== undefined) focusOn(stays ? held : undefined);
   $("empty").hidden = matching.length > 0;
   say($("empty"), part ? "No name has this in it." : "This folder is empty.");
   showChosen();
@@ -119,17 +133,24 @@ export async function open(path) {
   try {
     const found = await list(path);
     if (mine !== asked) return;
-    if (path !== here) $("filter").value = "";
-    if (path !== here) picked = new Set();
+    const stays = path === here;
+    const same = stays && JSON.stringify(found.entries) === shown;
+    if (!stays) {
+      $("filter").value = "";
+      picked = new Set();
+    }
     here = path;
+    shown = JSON.stringify(found.entries);
     entries = found.entries.sort(compare);
     picked = new Set(chosen().map((one) => one.name));
     $("drop").dataset.folder = path;
     $("filter-row").hidden = entries.length < 20;
     const { free, total } = found.space;
     say($("space"), `${size(room(found.space))} of ${size(total)} free for files${free > 0 ? "" : ": the disk is full"}`);
-    crumbs();
-    draw();
+    if (!same) {
+      crumbs();
+      draw(stays);
+    }
     const some = found.more ? `Only ${entries.length.toLocaleString("en")} of this folder are shown.` : "";
     tell(some || (found.left_out ? `${count(found.left_out, "link or odd file", "links or odd files")} not shown.` : ""));
   } catch (error) {
@@ -184,7 +205,7 @@ function restore() {
 export function showManager(upload) {
   const box = document.getElementById("manager");
   box.addEventListener("toggle", () => box.open && open(wanted));
-  $("filter").addEventListener("input", draw);
+  $("filter").addEventListener("input", () => draw(false));
   $("all").addEventListener("change", ({ target }) => {
     picked = new Set(target.checked ? matching.map((one) => one.name) : []);
     for (const tickbox of body.querySelectorAll("input")) tickbox.checked = target.checked;

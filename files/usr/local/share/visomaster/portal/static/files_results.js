@@ -64,7 +64,7 @@ export function showResults() {
         if (!isHeld()) draw(entries, results);
       } catch (error) {
         if (error.status === 404) draw([], []);
-        else say(told, error.message);
+        else if (error.status !== 401) say(told, error.message);
       }
     }
     timer = setTimeout(refresh, PERIOD);

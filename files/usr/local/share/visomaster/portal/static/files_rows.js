@@ -77,7 +77,9 @@ class Row {
   async #end() {
     if (this.group.ended) {
       this.queue.remove(this.group);
+      const next = this.node.nextElementSibling?.querySelector(".buttons button:last-child");
       this.node.remove();
+      (next ?? document.getElementById("files-button")).focus();
       return;
     }
     this.#label(this.cancel, "Clear");

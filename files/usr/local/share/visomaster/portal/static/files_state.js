@@ -6,12 +6,13 @@ import { element, say, when } from "./words.js";
 const told = document.getElementById("state-told");
 const LONG = 600_000; // ms; a large state is copied meanwhile
 
-function differences({ saved, application, left_out: missing = [], new: added, same, replaced }) {
+function differences({ saved, application, left_out: missing = [], new: added, same, replaced, starts_anew: anew }) {
   const parts = [element("p", `What ${application} kept, saved ${when(Date.parse(saved))}.`)];
   if (added.length) parts.push(names(`${added.length} new`, added));
   if (replaced.length) parts.push(names(`${replaced.length} replaced; what is here now is kept beside`, replaced));
   if (same) parts.push(element("p", `${same} the same as here.`));
   if (missing.length) parts.push(names(`${missing.length} could not be saved then`, missing));
+  if (anew) parts.push(element("p", "The program is started anew with it: what is not saved in it is lost."));
   return parts;
 }
 
@@ -30,7 +31,7 @@ export async function bringBack(path) {
     if (!(await choose(question, choices, { told: differences(found) }))) return;
     const { restored } = await ask("restore", { method: "POST", give: { path }, limit: LONG });
     await choose(`${restored} ${restored === 1 ? "file is" : "files are"} back`, [], {
-      told: ["The program shows it when it is started the next time."], end: "Good",
+      told: found.starts_anew ? ["The program is being started anew with it."] : [], end: "Good",
     });
   } catch (error) {
     await choose("It was not brought back", [], { told: [error.message], end: "Close" });

@@ -6,7 +6,6 @@ import { canCheck, metadata, prepare, send } from "./files_send.js";
 const MIB = 2 ** 20;
 export const PIECE = 8 * MIB; // bytes of the first pieces, and of a file that is sent in one request
 const MOST = (canCheck ? 32 : 64) * MIB; // a checked piece is held in memory, and the next one beside it
-const FAST = 2000; // ms; a piece that took less is followed by one of twice the size: each ends with a wait
 const PAUSES = [0, 1, 2, 4, 8, 16, 30]; // s before each try after one that brought nothing further
 const BUSY = 1; // s until a connection that broke has been noticed at the other end, too
 const FULL = 3; // s between two looks whether there is room again
@@ -130,11 +129,9 @@ export class Upload {
     const piece = this.#ahead?.offset === offset ? this.#ahead : this.#prepare(offset);
     const { body, headers } = await piece.ready;
     this.#ahead = offset + piece.length < this.size ? this.#prepare(offset + piece.length) : undefined;
-    const began = performance.now();
     const all = { ...headers, "Upload-Offset": String(offset), "Content-Type": "application/offset+octet-stream" };
     const answer = await this.#sending("PATCH", address(`uploads/${this.id}`), all, body, signal);
-    const fast = performance.now() - began < FAST;
-    if (answer.status === 204 && fast && piece.length === this.#length) this.#length = Math.min(MOST, 2 * this.#length);
+    if (answer.status === 204) this.#length = Math.min(MOST, 2 * this.#length); // each piece ends with a wait
     return answer;
   }
 
@@ -174,6 +171,7 @@ export class Upload {
     if (place) this.id = place.split("/").pop();
     const offset = Number(answer.header("Upload-Offset") ?? 0);
     if (offset > this.offset) this.#failures = 0;
+    else if (this.#failures > 1) this.#length = Math.max(MIB, this.#length / 2); // somebody in between wants all of it
     Object.assign(this, { offset, sent: offset });
     this.#tell("sending");
     const path = answer.header("X-File");
