@@ -213,6 +213,42 @@ def test_a_flipped_byte_is_found(client: Client, place: int, pieces: tuple[int, 
     assert client.files() == {"in/a.mp4": DATA}
 
 
+def test_what_is_behind_the_journal_does_not_count(client: Client) -> None:
+    name = client.create(len(DATA)).name
+    client.patch(name, 0, DATA[:2500])
+    with (client.root / ".uploads" / files_of(name)[0]).open("ab") as file:
+        file.write(b"x" * len(DATA))
+    for each in (client, client.restarted()):
+        assert each.head(name).offset == 2500
+    assert client.patch(name, 2500, DATA[2500:]).headers["X-Sha256"] == SHA256
+    assert client.files() == {"in/a.mp4": DATA}
+
+
+def test_what_did_not_count_does_not_count_after_a_restart(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = client.create(len(DATA)).name
+    client.patch(name, 0, DATA[:2500])
+    said = client.patch(name, 2500, DATA[2500:9000], upload_checksum="sha256 " + "A" * 44)
+    assert said.status == 460 and client.restarted().head(name).offset == 2500
+    monkeypatch.setattr(parts, "PIECE", 5000)  # fewer lines than were written before
+    assert client.patch(name, 2500, DATA[2500:7000]).offset == client.restarted().head(name).offset == 7000
+    assert client.restarted().patch(name, 7000, DATA[7000:]).headers["X-Sha256"] == SHA256
+
+
+@pytest.mark.parametrize("at", [31, 32, 33, 34, 90, 98, 105, 107])
+def test_a_line_of_the_journal_that_was_written_into_does_not_count(client: Client, at: int) -> None:
+    name = client.create(len(DATA)).name
+    for start in (0, 1000):
+        client.patch(name, start, DATA[start : start + 1000])
+    path = client.root / ".uploads" / files_of(name)[1]
+    lines = bytearray(path.read_bytes())
+    assert len(lines) == 2 * 108
+    lines[108 + at] ^= 1
+    path.write_bytes(lines)
+    later = client.restarted()
+    assert later.head(name).offset == 1000
+    assert later.patch(name, 1000, DATA[1000:]).headers["X-Sha256"] == SHA256
+
+
 # -- a disk that says no
 
 
