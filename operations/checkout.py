@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 from pyinfra import host
@@ -23,8 +24,9 @@ def at_commit(url: str, commit: str, dest: str, user: str, mirrors: Mapping[str,
     """Bring the checkout in `dest`, owned by `user`, to `commit` of the repository at `url`, or where `mirrors`
     (FROM -> TO prefixes) say it is reached.
 
-    Files that git does not track (thumbnails, outputs, TensorRT engines) stay; a tracked file that was changed by
-    hand is never overwritten: the operation fails and says so.
+    Files that git does not track (thumbnails, outputs, TensorRT engines) stay. Where the program's folder has
+    links to what it keeps, files of the commit come instead, and the next start of the program takes along what is new
+    of them. A tracked file that was changed by hand is never overwritten: the operation fails and says so.
     """
     if host.get_fact(CheckoutCommit, path=dest, user=user) == commit:
         host.noop(f"{dest} is at {commit}")
@@ -38,14 +40,21 @@ def checkout_command(url: str, commit: str, dest: str, user: str) -> str:
 
 
 @operation()
-def ignores(dest: str, pattern: str, user: str) -> Generator[StringCommand]:
-    """Have git take no notice of `pattern` in the checkout in `dest`, which is `user`'s: a file that is put there is
+def ignores(dest: str, patterns: Sequence[str], user: str) -> Generator[StringCommand]:
+    """Have git take no notice of `patterns` in the checkout in `dest`, which is `user`'s: a file that is put there is
     then no change of the checkout. Nothing to do for a plain folder."""
-    if host.get_fact(CheckoutIgnores, path=dest, pattern=pattern, user=user):
-        host.noop(f"git ignores {pattern} in {dest}")
+    found = host.get_fact(CheckoutIgnores, path=dest, patterns=tuple(patterns), user=user)
+    missing = [pattern for pattern in patterns if pattern not in found]
+    if not missing:
+        host.noop(f"git ignores {', '.join(patterns)} in {dest}")
         return
-    append = """cd -- "$1"\nmkdir -p .git/info\nprintf '%s\\n' "$2" >>.git/info/exclude"""
-    yield StringCommand(as_user(user, append, dest, pattern))
+    append = """cd -- "$1"\nshift\nmkdir -p .git/info\nprintf '%s\\n' "$@" >>.git/info/exclude"""
+    yield StringCommand(as_user(user, append, dest, *missing))
+
+
+def pattern_of(path: str) -> str:
+    """What names `path`, relative to a checkout, and nothing else to git."""
+    return "/" + re.sub(r"([*?\[\]\\])", r"\\\1", path)
 
 
 @operation()

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
+import os
 import shutil
+import tarfile
 import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.shell import CACHE, apt_install, as_root, lock, run, step
+from sandbox.shell import CACHE, SandboxError, apt_install, as_root, lock, run, step
 
 PROGRAMS = {
     "Xtigervnc": "tigervnc-standalone-server",
@@ -32,10 +40,19 @@ MODULES = {"requests": "python3-requests", "Xlib": "python3-xlib"}
 DISTRIBUTION = Path("/usr/lib/python3/dist-packages")
 
 UNPACKED = CACHE / "tools"
+NGINX = CACHE / "nginx"
 UNPACKED_PACKAGES = ("caddy", "haproxy", "novnc", "python3-websockify")
 """Unpacked, not installed: the first two packages start a server, the others bring nodejs and numpy."""
 
 HAPROXY_LIBRARIES = ("liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1")
+
+TUS_JS = CACHE / "tus-js-client-4.3.1.js"
+"""tus-js-client as its makers build it for browsers, one file."""
+TUS_JS_PACKAGE = "tus-js-client/-/tus-js-client-4.3.1.tgz"
+TUS_JS_INTEGRITY = "sha512-ZLeYmjrkaU1fUsKbIi8JML52uAocjEZtBx4DKjRrqzrZa0O4MYwT6db+oqePlspV+FxXJAyFBc/L5gwUi2OFsg=="
+"""Of the package's archive, as the registry has it."""
+REGISTRY = "https://registry.npmjs.org"
+"""Where npm's own configuration names no other."""
 
 
 def provide() -> None:
@@ -45,17 +62,58 @@ def provide() -> None:
         missing.update(package for module, package in MODULES.items() if not (DISTRIBUTION / module).is_dir())
         if not all((UNPACKED / program).is_file() for program in ("usr/bin/caddy", "usr/sbin/haproxy")):
             missing.update(HAPROXY_LIBRARIES)
-            _unpack()
+            _unpack(UNPACKED_PACKAGES, UNPACKED)
         if missing:
             apt_install(sorted(missing))
+        if not TUS_JS.is_file():
+            _fetch_tus_js()
 
 
-def _unpack() -> None:
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix="tools-") as folder, step("unpacking Caddy, HAProxy and noVNC"):
+def registry() -> str:
+    """The address of npm's registry: of its variable, else of its configuration where it is installed."""
+    named = next((value for name, value in os.environ.items() if name.lower() == "npm_config_registry"), "")
+    if not named and shutil.which("npm"):
+        named = run(["npm", "config", "get", "registry"], timeout=30).strip()
+    return (named or REGISTRY).rstrip("/")
+
+
+def taken_out(archive: bytes, member: str, integrity: str) -> bytes:
+    """The file `member` of a package's `archive`, which is the one of `integrity` (npm's form). Raises SandboxError."""
+    found = f"sha512-{base64.b64encode(hashlib.sha512(archive).digest()).decode()}"
+    if found != integrity:
+        raise SandboxError(f"an archive of npm's registry: expected {integrity}, got {found}")
+    with tarfile.open(fileobj=io.BytesIO(archive)) as package:
+        file = package.extractfile(member)
+        return file.read() if file else b""
+
+
+def _fetch_tus_js() -> None:
+    address = f"{registry()}/{TUS_JS_PACKAGE}"
+    with step("fetching tus-js-client"):
+        try:
+            with urllib.request.urlopen(address, timeout=60) as answer:
+                archive = answer.read()
+        except urllib.error.URLError as error:
+            raise SandboxError(f"npm's registry, {TUS_JS_PACKAGE}: {error.reason}") from error
+        new = TUS_JS.with_suffix(".new")
+        new.write_bytes(taken_out(archive, "package/dist/tus.min.js", TUS_JS_INTEGRITY))
+        new.rename(TUS_JS)
+
+
+def nginx() -> Path:
+    """The distribution's nginx, unpacked for the bench: a server that takes what is put to it."""
+    with lock("tools"):
+        if not (NGINX / "usr/sbin/nginx").is_file():
+            _unpack(("nginx",), NGINX)
+    return NGINX / "usr/sbin/nginx"
+
+
+def _unpack(packages: Sequence[str], place: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="tools-") as folder, step(f"unpacking {', '.join(packages)}"):
         run(as_root(["apt-get", "-qq", "update"]), timeout=600, log=CACHE / "apt.log")
         root = Path(folder) / "root"
-        run(["sh", "-c", f"cd {folder} && apt-get -qq download {' '.join(UNPACKED_PACKAGES)}"], timeout=300)
+        run(["sh", "-c", f"cd {folder} && apt-get -qq download {' '.join(packages)}"], timeout=300)
         for archive in sorted(Path(folder).glob("*.deb")):
             run(["dpkg-deb", "-x", archive, root], timeout=60)
-        shutil.rmtree(UNPACKED, ignore_errors=True)
-        root.rename(UNPACKED)
+        shutil.rmtree(place, ignore_errors=True)
+        root.rename(place)

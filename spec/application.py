@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from visomaster_host import given
+from visomaster_host.kept_entry import Kept, require_apart
 from visomaster_host.text import printable
 
 from spec import fields
@@ -23,10 +24,11 @@ else:
 PROFILES = GUIDE.parent
 """Where the project's own profiles are, and where a user may put a program of their own."""
 
-_PROFILE = ("title", "manifest", "system", "source", "environment", "accelerators")
+_PROFILE = ("title", "manifest", "system", "state", "source", "environment", "accelerators")
 _ENVIRONMENT = ("python", "channels", "specs", "lock")
 _ACCELERATOR = ("requirements", "cuda_libraries")
 _SET = ("file", "index", "build")
+_STATE = ("path", "by", "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +36,15 @@ class Application:
     """One application profile.
 
     `title` begins the title of the program's main window, which its `main.py` opens; `manifest` lists its model files
-    and `system` names the distribution's libraries it needs (Debian 12 names). `accelerators` has the default first.
+    and `system` names the distribution's libraries it needs (Debian 12 names). `state` is what it keeps and a new host
+    is to find again. `accelerators` has the default first.
     """
 
     name: str
     title: str
     manifest: Path
     system: tuple[str, ...]
+    state: tuple[Kept, ...]
     source: Source
     environment: CondaEnvironment
     accelerators: tuple[Accelerator, ...]
@@ -90,6 +94,7 @@ def _application(table: Mapping[str, object], path: Path) -> Application:
         title=_title(table, where),
         manifest=path.parent / fields.text(table, "manifest", where),
         system=tuple(fields.debian_package(name, f"{where}: system") for name in fields.texts(table, "system", where)),
+        state=_state(table, f"{where}: state"),
         source=_own_program() or read_source(fields.section(table, "source", where), path.parent, f"{where}: source"),
         environment=_environment(fields.section(table, "environment", where), path),
         accelerators=_accelerators(fields.section(table, "accelerators", where), path),
@@ -104,6 +109,32 @@ def _title(table: Mapping[str, object], where: str) -> str:
             f" characters, got {value!r}"
         )
     return value
+
+
+def _state(table: Mapping[str, object], where: str) -> tuple[Kept, ...]:
+    """What the program keeps: a file, a folder with a slash at its end, or a table of `path` and `by` or `seed`. Raises
+    `ValueError` naming the field.
+    """
+    listed = table.get("state", [])
+    if not isinstance(listed, list):
+        raise ValueError(f"{where} must be a list of paths or tables, got {listed!r}")
+    found = tuple(_kept(item, where) for item in listed)
+    try:
+        require_apart(found)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    return found
+
+
+def _kept(item: object, where: str) -> Kept:
+    table: Mapping[str, object] = item if isinstance(item, dict) else {"path": item}
+    fields.refuse_unknown(table, _STATE, where)
+    path = fields.text(table, "path", where)
+    more = {key: fields.text(table, key, where) for key in ("by", "seed") if key in table}
+    try:
+        return Kept(path=path.removesuffix("/"), folder=path.endswith("/") or "by" in more, **more)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def read_source(table: Mapping[str, object], base: Path, where: str) -> Source:

@@ -79,7 +79,8 @@ def _access(settings: Settings, release: Release) -> Slice:
 
 def _application(settings: Settings, release: Release) -> Slice:
     application = settings.application
-    return {"profile": application.name, "source": application.source, "mirrors": settings.mirrors}
+    kept = tuple(entry.path for entry in application.state)
+    return {"profile": application.name, "source": application.source, "kept": kept, "mirrors": settings.mirrors}
 
 
 def _programs(settings: Settings, release: Release) -> Slice:
@@ -132,4 +133,5 @@ def host_facts(settings: Settings) -> Host:
         screen=settings.screen,
         services=tuple(each.name for each in services_for(variant.access, variant.models, settings.screen)),
         cuda_libraries=settings.accelerator.cuda_libraries,
+        state=application.state,
     )

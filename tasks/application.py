@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pyinfra.api import deploy
 from typing_extensions import assert_never
 from visomaster_host import paths, users
+from visomaster_host.kept import linking
 
 from operations import checkout, tree
 from spec.program import FolderSource, GitSource, Source
 
 
 @deploy("Application")
-def application(profile: str, source: Source, mirrors: Mapping[str, str]) -> None:
-    """The program of `profile`, writable by its user: it keeps thumbnails, outputs and engines beside its code."""
+def application(profile: str, source: Source, kept: Sequence[str], mirrors: Mapping[str, str]) -> None:
+    """The program of `profile`, writable by its user. What it keeps, at the paths `kept`, is linked to elsewhere when
+    it starts, and no change of the checkout."""
     match source:
         case GitSource(url=url, commit=commit):
             checkout.at_commit(
@@ -26,9 +28,9 @@ def application(profile: str, source: Source, mirrors: Mapping[str, str]) -> Non
                 mirrors=mirrors,
             )
             checkout.ignores(
-                name="Keep the guide out of git's sight",
+                name="Keep guide and state out of git's sight",
                 dest=str(paths.PROGRAM),
-                pattern=f"/{paths.GUIDE_LINK.relative_to(paths.PROGRAM)}",
+                patterns=[checkout.pattern_of(path) for path in (paths.GUIDE_LINK.name, linking.OURS, *kept)],
                 user=users.DESKTOP,
             )
             checkout.readable(name=f"Let everybody read {profile}", dest=str(paths.PROGRAM), user=users.DESKTOP)

@@ -29,20 +29,20 @@ class CheckoutCommit(FactBase[str]):
         return next(iter(output), "").strip()
 
 
-class CheckoutIgnores(FactBase[bool]):
-    """Whether git takes no notice of a name in a checkout by `.git/info/exclude`; a plain folder has nobody to tell."""
+class CheckoutIgnores(FactBase[list[str]]):
+    """Those of `patterns` of which git takes no notice in a checkout by `.git/info/exclude`; all of them in a plain
+    folder, which has nobody to tell."""
 
-    @staticmethod
-    def default() -> bool:
-        return False
+    default = list
 
-    def command(self, path: str, pattern: str, user: str) -> StringCommand:
-        plain = 'if test -d "$1" && ! test -d "$1/.git"; then echo yes'
-        named = 'elif test -f "$1/.git/info/exclude"; then grep -qxF -- "$2" "$1/.git/info/exclude" && echo yes'
-        return StringCommand(as_user_if_there(user, f"{plain}; {named} || test $? -eq 1; fi", path, pattern))
+    def command(self, path: str, patterns: tuple[str, ...], user: str) -> StringCommand:
+        plain = 'test -d "$folder" && ! test -d "$folder/.git"'
+        named = 'grep -qxF -- "$pattern" "$folder/.git/info/exclude" 2>/dev/null'
+        each = f"if {{ {plain}; }} || {named}; then printf '%s\\n' \"$pattern\"; fi"
+        return StringCommand(as_user_if_there(user, f"folder=$1\nshift\nfor pattern; do {each}; done", path, *patterns))
 
-    def process(self, output: Iterable[str]) -> bool:
-        return "yes" in output
+    def process(self, output: Iterable[str]) -> list[str]:
+        return list(output)
 
 
 class PrivateFiles(FactBase[list[str]]):

@@ -8,7 +8,8 @@ git=$(command -v git)
 for name in $(awk 'BEGIN { for (name in ENVIRON) if (name ~ /^[A-Za-z_][A-Za-z0-9_]*$/) print name }'); do
     case "$name" in PATH | *_proxy | *_PROXY | SSL_CERT_FILE | SSL_CERT_DIR | GIT_SSL_CAINFO) ;; *) unset "$name" ;; esac
 done
-as_user() { setsid --wait setpriv --reuid "$user" --regid "$user" --init-groups env HOME="$folder" GIT_TERMINAL_PROMPT=0 "$git" -C "$folder" "$@"; }
+become() { setsid --wait setpriv --reuid "$user" --regid "$user" --init-groups env HOME="$folder" GIT_TERMINAL_PROMPT=0 "$@"; }
+as_user() { become "$git" -C "$folder" "$@"; }
 fail() { echo "source: $1" >&2; exit 1; }
 # Why git has ended, of what it $said, as one line: whichever program has the reason (git, ssh, the server), less advice.
 reason() {
@@ -41,6 +42,23 @@ if ! whole; then
         fail "cannot fetch from $url: $(reason)"
     whole || fail "commit $commit not found in $url"
 fi
+# What the program keeps is linked to elsewhere (visomaster_host/kept): where this commit or the next has files of its own,
+# they come back first. They are no local change then, and the program's next start takes along what is new of them.
+# shellcheck disable=SC2016 # for the inner shell
+said=$(become sh -ec 'cd -- "$1"
+    test -f .visomaster/linked || exit 0
+    : >.visomaster/stays
+    : >.visomaster/returns
+    while IFS= read -r path; do
+        if test -L "$path" && { "$2" ls-tree HEAD -- "$path"; "$2" ls-tree "$3" -- "$path"; } | grep -q .; then to=returns; else to=stays; fi
+        printf "%s\n" "$path" >>".visomaster/$to"
+    done <.visomaster/linked
+    mv -f .visomaster/stays .visomaster/linked
+    while IFS= read -r path; do
+        rm -- "$path"
+        if "$2" ls-tree HEAD -- "$path" | grep -q .; then "$2" checkout -q HEAD -- "$path"; fi
+    done <.visomaster/returns
+    rm .visomaster/returns' unlink "$folder" "$git" "$commit" 2>&1) || fail "$folder cannot be brought to $commit: $(reason)"
 said=$(as_user -c advice.detachedHead=false checkout -q --detach "$commit" 2>&1) || {
     case "$said" in
         *'would be overwritten'*) fail "$folder has local changes that $commit would overwrite: move them aside and run again" ;;

@@ -67,7 +67,10 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
             names = [*(trust if lacking else []), "Install packages", *programs, streaming]
         case Layer.APPLICATION:
             assert isinstance(SANDBOX.source, GitSource)
-            names = [f"Check out sandbox at {SANDBOX.source.commit[:12]}", "Keep the guide out of git's sight"]
+            names = [
+                f"Check out sandbox at {SANDBOX.source.commit[:12]}",
+                "Keep guide and state out of git's sight",
+            ]
             names += ["Let everybody read sandbox"]
         case Layer.PROGRAMS:
             installed = [f"Install the {part}" for part in ("package", "commands", "portal's pages")]

@@ -72,6 +72,9 @@ def test_what_becomes_shorter_is_an_error_to_who_reads(portal: rig.Portal, large
         except ConnectionResetError:
             pass
     assert 0 < received < LARGE
+    log = portal.log.read_text()
+    assert "unexpected EOF" in log, "Caddy says that something went wrong"
+    assert "shrinks" not in log, "but not with which file"
 
 
 PIECE = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
@@ -112,6 +115,36 @@ def test_curl_asks_before_it_sends(portal: rig.Portal, tmp_path: Path) -> None:
         portal, "-H", "Expect: 100-continue", "--data-binary", body, "-w", "%{http_code}", address(portal, "delete")
     )
     assert done.stdout == '{"error": "body: expected at most 1048576 bytes, got 8388608"}413'
+
+
+def test_while_the_service_is_away_nothing_is_told(portal: rig.Portal) -> None:
+    """Who asks is told to come back; the log is not told what was asked for."""
+    listening = rig.sockets(portal.folder) / "files.sock"
+    listening.rename(listening.with_suffix(".away"))
+    try:
+        for target in ("file/in/secretive.mp4", "list?path=secretive", "uploads/secretive"):
+            assert portal.inside(f"{API}/{target}").status == 503
+    finally:
+        listening.with_suffix(".away").rename(listening)
+    assert portal.inside(f"{API}/list").status == 200
+    assert "secretive" not in portal.log.read_text()
+
+
+def test_places_are_below_the_session(portal: rig.Portal, large: Path) -> None:
+    """Where an upload is, is said as its visitor has to ask for it, whatever the visitor claims."""
+    made = {
+        "Tus-Resumable": "1.0.0",
+        "Upload-Length": "1",
+        "Upload-Metadata": "filename eC5tcDQ=",
+        "X-Files-Base": "//evil",
+    }
+    for answer, base in (
+        (portal.inside(f"{API}/uploads/", made, "POST"), ""),
+        (portal.browse(f"{API}/uploads/", made, "POST"), portal.base),
+    ):
+        place = answer.headers["location"]
+        assert place.startswith(f"{base}{API}/uploads/"), place
+        assert portal.inside(place.removeprefix(base), {"Tus-Resumable": "1.0.0"}, "DELETE").status == 204
 
 
 def test_a_lost_reader_frees_its_place(portal: rig.Portal, large: Path) -> None:

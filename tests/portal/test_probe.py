@@ -85,3 +85,16 @@ def test_a_portal_without_its_second_port_warns(folder: Path) -> None:
         host = dataclasses.replace(HOST, port=portal.port, tls_port=rig.free_port())
         with pytest.raises(Warned, match=f"port {host.tls_port} does not answer over TLS; port {portal.port} does"):
             probe.caddy(host)
+
+
+def test_the_service_for_files(portal: rig.Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it answers; without it a person has a desktop, and is told."""
+    socket_path = rig.sockets(portal.folder) / "files.sock"
+    monkeypatch.setattr(probe.paths, "FILES_SOCKET", socket_path)
+    assert probe.files(HOST) == "the service answers"
+    monkeypatch.setattr(probe.paths, "FILES_SOCKET", socket_path.with_name("none.sock"))
+    with pytest.raises(Warned, match=r"^files cannot go up or down: the service on .*none\.sock: No such file"):
+        probe.files(HOST)
+    monkeypatch.setattr(probe.paths, "FILES_SOCKET", socket_path.with_name("pages.sock"))
+    with pytest.raises(Warned, match=r"does not answer /list$"):
+        probe.files(HOST)

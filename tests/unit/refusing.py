@@ -32,11 +32,16 @@ from visomaster_host import paths  # noqa: E402
 ROOT = Path(sys.argv[1])
 AS_THEY_ARE = ("OWN_STATUS", "SYSTEM_PYTHON")
 SHIPPED = ("PORTAL_SHARE",)
+KEPT = [
+    {"path": "presets", "folder": True, "by": "", "seed": ""},
+    {"path": "last_workspace.json", "folder": False, "by": "", "seed": ""},
+    {"path": "settings.json", "folder": False, "by": "", "seed": "{}"},
+]
 for name, value in list(vars(paths).items()):
     if isinstance(value, Path) and name not in AS_THEY_ARE:
         setattr(paths, name, Path(f"{FILES if name in SHIPPED else ROOT}{value}"))
 
-from visomaster_host import reserve, run_service, start, supervisor  # noqa: E402
+from visomaster_host import identity, reserve, run_service, start, supervisor  # noqa: E402
 from visomaster_host.choices import Access, ModelsAt, Screen  # noqa: E402
 from visomaster_host.fetch import cli  # noqa: E402
 from visomaster_host.fetch.schedule import Policy  # noqa: E402
@@ -144,9 +149,17 @@ def begin(access: str, port: int, screen: str) -> None:
     facts = {"application": "x", "window_title": "x", "access": access, "models": "start", "port": port}
     tls_port = 11443 if access == "portal" else 0
     more = {"tls_port": tls_port, "screen": screen, "geometry": "1920x1080x24", "display": ":77"}
-    more |= {"commit": "0" * 40, "cuda_libraries": []}
+    more |= {"commit": "0" * 40, "cuda_libraries": [], "state": KEPT}
     services = [service.name for service in services_for(chosen, models, Screen(screen))]
-    for folder in (paths.ETC, paths.PROGRAM, paths.NOVNC, paths.SUPERVISOR_LOGS, paths.PORTAL_LOGS, paths.X11_LOCKS):
+    for folder in (
+        paths.ETC,
+        paths.PROGRAM,
+        paths.NOVNC,
+        paths.SUPERVISOR_LOGS,
+        paths.PORTAL_LOGS,
+        paths.X11_LOCKS,
+        paths.WORKSPACE,
+    ):
         folder.mkdir(parents=True)
     paths.X11_LOCKS.chmod(0o1777)
     paths.HOST.write_text(json.dumps({**facts, **more, "services": services}))
@@ -154,6 +167,8 @@ def begin(access: str, port: int, screen: str) -> None:
     paths.FIRST_ENVIRONMENT.parent.mkdir(parents=True)
     paths.FIRST_ENVIRONMENT.write_bytes(b"VAST_CONTAINERLABEL=C.7\0")
     (paths.PROGRAM / "last_workspace.json").write_text("{}")
+    (paths.PROGRAM / "presets").mkdir()
+    (paths.PROGRAM / "presets/one.json").write_text("{}")
 
 
 def starting() -> int:
@@ -218,6 +233,7 @@ def stand_in_for_the_world() -> None:
     run_service.wait_for = lambda need, host: None
     run_service.give_up_root = lambda user, groups: None
     run_service.end_with_parent = lambda number: None
+    identity.done_as = lambda user, program, work, within: work() is None
     run_service.which = lambda program, folders: program
     os.chdir = lambda folder: None
     os.fsync = lambda descriptor: None

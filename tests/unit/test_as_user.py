@@ -150,7 +150,7 @@ FACTS = {
     "link": FoundLink().command(path="/app/VisoMaster/x", user=USER),
     "tree": FoundTree().command(path="/app/VisoMaster", user=USER),
     "commit": CheckoutCommit().command(path="/app/VisoMaster", user=USER),
-    "ignores": CheckoutIgnores().command(path="/app/VisoMaster", pattern="/x", user=USER),
+    "ignores": CheckoutIgnores().command(path="/app/VisoMaster", patterns=("/x",), user=USER),
 }
 
 

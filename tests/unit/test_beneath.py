@@ -13,7 +13,6 @@ from visomaster_host.beneath import Folder
 from visomaster_host.environment import read_environment
 from visomaster_host.files import Owner, ensure_directory, write_atomic
 from visomaster_host.problems import Problem
-from visomaster_host.services import visomaster_app
 
 from tests.unit.hostile import UID, exchanging, give
 from tests.unit.test_host_facts import host
@@ -153,18 +152,6 @@ def test_a_folder_in_the_way_is_put_aside_where_others_made_it(tmp_path: Path, t
 
 
 # -- the programs that prepare services, as root, in folders of the program's user
-
-
-def test_the_last_workspace_is_put_aside_where_it_lies(
-    theirs: Path, victim: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By its folder's descriptor; a link of that name is moved like a file."""
-    monkeypatch.setattr(paths, "PROGRAM", theirs)
-    (theirs / "last_workspace.json").symlink_to(victim / "precious")
-    visomaster_app.put_workspace_aside()
-    assert (theirs / "last_workspace.previous.json").is_symlink()
-    visomaster_app.put_workspace_aside()
-    assert (victim / "precious").read_text() == "precious"
 
 
 def test_a_display_that_is_gone_leaves_nothing(tmp_path: Path, victim: Path, monkeypatch: pytest.MonkeyPatch) -> None:

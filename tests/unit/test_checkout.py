@@ -12,11 +12,15 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from visomaster_host import paths
+from visomaster_host.kept import at_start, linking
+from visomaster_host.kept_entry import Kept
 
 from operations.as_user import as_user
-from operations.checkout import checkout_command
+from operations.checkout import checkout_command, pattern_of
 from operations.facts.checkout import PRIVATE, CheckoutCommit, PrivateFiles
 from tests.unit.hostile import UID, USER, give
+from tests.unit.test_host_facts import host
 
 GIT = ("git", "-c", "user.name=x", "-c", "user.email=x", "-c", "init.defaultBranch=main")
 
@@ -205,3 +209,97 @@ def test_what_an_older_run_left_private_is_given_back(tmp_path: Path, origin: Pa
     modes = {name: (folder / name).stat().st_mode & 0o777 for name in ("app", ".git", "app/main.py", "run.sh")}
     assert modes == {"app": 0o755, ".git": 0o755, "app/main.py": 0o644, "run.sh": 0o755}
     assert (folder / "outputs").stat().st_mode & 0o777 == 0o700
+
+
+# -- what the program keeps is linked to elsewhere (visomaster_host/kept)
+
+
+def commit(origin: Path, files: dict[str, str], *, without: str = "") -> None:
+    """Another commit of `origin`, with these files."""
+    for name, content in files.items():
+        give((origin / name).parent)
+        (origin / name).write_text(content)
+    if without:
+        git(origin, "rm", "-q", without)
+    git(origin, "add", ".")
+    git(origin, "commit", "-q", "-m", "more")
+
+
+@pytest.fixture
+def linked(tmp_path: Path, origin: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program that has started: it has presets of its commit, and a person's."""
+    commit(origin, {"main.py": "one", "presets/shipped.json": "one", "presets/gone.json": "one"})
+    tmp_path.chmod(0o755)
+    for name in ("workspace", "home"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(paths, "PROGRAM", tmp_path / "program")
+    monkeypatch.setattr(paths, "KEPT", tmp_path / "workspace/state")
+    monkeypatch.setattr(paths, "HOME", tmp_path / "home")
+    assert bring(origin, paths.PROGRAM).returncode == 0
+    (paths.PROGRAM / ".git/info").mkdir(exist_ok=True)
+    hidden = [pattern_of(path) for path in (linking.OURS, "presets", "settings.json", "last_workspace.json")]
+    (paths.PROGRAM / ".git/info/exclude").write_text("\n".join(hidden))
+    start()
+    (paths.PROGRAM / "presets/mine.json").write_text("mine")
+    (paths.PROGRAM / "presets/shipped.json").write_text("changed by me")
+    (paths.PROGRAM / "settings.json").write_text("mine")
+    for path in (paths.PROGRAM, *paths.PROGRAM.rglob("*")):
+        os.chown(path, UID, UID, follow_symlinks=False)
+    return tmp_path / "workspace/state/sandbox"
+
+
+def start() -> None:
+    """The program is started."""
+    presets = Kept(path="presets", folder=True)
+    files = (Kept(path=path, folder=False) for path in ("settings.json", "last_workspace.json"))
+    at_start.prepare(host(state=(presets, *files)))
+
+
+def texts(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted(folder.glob("*.json"))}
+
+
+def test_another_commit_passes_the_links_and_what_is_new_of_it_arrives(origin: Path, linked: Path) -> None:
+    """It changes a preset, brings one, drops one, and has a file where there was but a link."""
+    files = {"main.py": "two", "presets/shipped.json": "two", "presets/new.json": "two", "settings.json": "two"}
+    commit(origin, files, without="presets/gone.json")
+    before = texts(linked / "presets")
+    done = bring(origin, paths.PROGRAM)
+    assert done.returncode == 0, done.stderr
+    assert git(paths.PROGRAM, "rev-parse", "HEAD") == git(origin, "rev-parse", "HEAD")
+    assert git(paths.PROGRAM, "status", "--porcelain") == ""
+    assert texts(linked / "presets") == before, "nothing that is kept was touched"
+    assert (paths.PROGRAM / "last_workspace.json").is_symlink(), "of which no commit has a file"
+    assert bring(origin, paths.PROGRAM).returncode == 0
+    start()
+    assert (paths.PROGRAM / "presets").readlink() == linked / "presets"
+    assert texts(linked / "presets") == {
+        "gone.json": "one",
+        "mine.json": "mine",
+        "new.json": "two",
+        "shipped (from the image).json": "two",
+        "shipped.json": "changed by me",
+    }
+    assert texts(linked) == {"settings.json": "mine", "settings (from the image).json": "two"}
+
+
+def test_a_person_s_own_change_of_the_program_is_refused_as_ever(origin: Path, linked: Path) -> None:
+    """Links are none, and are there again after the next start."""
+    (paths.PROGRAM / "main.py").write_text("mine")
+    commit(origin, {"main.py": "two"})
+    assert "has local changes" in no(origin, paths.PROGRAM)
+    assert (paths.PROGRAM / "main.py").read_text() == "mine"
+    start()
+    assert texts(linked / "presets")["shipped.json"] == "changed by me"
+    assert (paths.PROGRAM / "presets").is_symlink()
+
+
+@pytest.mark.parametrize("path", ["plain", "a[b]*?\\c", "two words"])
+def test_a_pattern_names_its_path_alone(tmp_path: Path, path: str) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / ".git/info/exclude").write_text(f"{pattern_of(path)}\n")
+    for name in (path, "ab", "ax"):
+        (tmp_path / name).touch()
+    status = ["git", "-C", str(tmp_path), "status", "--porcelain", "-z"]
+    found = subprocess.run(status, capture_output=True, text=True, check=True).stdout
+    assert found.split("\0")[:-1] == ["?? ab", "?? ax"]

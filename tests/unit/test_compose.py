@@ -42,7 +42,7 @@ def test_its_secret_is_a_file(name: str) -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_models_are_kept_where_they_are_fetched_at_start(name: str) -> None:
-    volumes = [f"workspace:{paths.WORKSPACE}"]
+    volumes = [f"${{WORKSPACE:-workspace}}:{paths.WORKSPACE}"]
     if VARIANTS[name].models is ModelsAt.START:
         volumes.append(f"models:{paths.MODELS}")
     assert COMPOSE["services"][name]["volumes"] == volumes

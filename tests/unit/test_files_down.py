@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import select
@@ -23,6 +24,12 @@ from visomaster_host.workspace.stored_zip import StoredZip
 from tests.unit.answering import Files, answering, read
 
 CONTENT = bytes(range(256)) * 16
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits to see whether a file of these tests is written to."""
+    monkeypatch.setattr(archive, "LOOKED_AGAIN", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +122,26 @@ def test_what_becomes_shorter_ends_short(files: Files, target: str) -> None:
         assert not read(connection).whole
 
 
+def test_a_file_system_that_the_kernel_cannot_send_from(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as some of FUSE, which people mount at /workspace."""
+
+    def refusing(*_: object) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "sendfile", refusing)
+    assert files.ask("/file/in/a%20b.mp4", headers={"Range": "bytes=7-"}).body == CONTENT[7:]
+
+
+@pytest.mark.parametrize("seconds", [-(2**40), 2**33])
+def test_a_time_that_http_has_no_date_for(files: Files, seconds: int) -> None:
+    """As a broken clock or a program of ill will writes it."""
+    (files.tree / "in/odd.mp4").write_bytes(CONTENT)
+    os.utime(files.tree / "in/odd.mp4", (0, seconds))
+    assert files.ask("/file/in/odd.mp4").body == CONTENT
+    assert files.ask("/zip?path=in/odd.mp4").whole
+    assert files.ask("/list?path=in").status == 200
+
+
 def test_what_grows_is_sent_as_it_was(files: Files) -> None:
     place = files.tree / "in/large.bin"
     place.write_bytes(before := os.urandom(4 << 20))
@@ -197,6 +224,25 @@ def test_names_in_a_zip_are_there_once(files: Files) -> None:
             "one/a_b (2)": "in/one/a_b",
             "one/same.mp4": "in/one/same.mp4",
         }
+
+
+def test_a_recording_that_goes_on_is_told_before_the_zip_begins(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not where the zip would end, after hours; what has come to its end just now is in it."""
+    place = files.tree / "in/going on/recording.mp4"
+    place.parent.mkdir()
+    place.write_bytes(b"begun")
+    assert files.ask("/zip?path=in/going%20on").whole
+
+    def writing(seconds: float) -> None:
+        with place.open("ab") as file:
+            file.write(b"more")
+
+    monkeypatch.setattr(archive.time, "sleep", writing)
+    answer = files.ask("/zip?path=in/going%20on")
+    told = "in/going on/recording.mp4: is being written to: wait for its end, or leave it out"
+    assert (answer.status, answer.json) == (409, {"error": told})
+    os.utime(place, (0, 0))
+    assert files.ask("/zip?path=in/going%20on").whole
 
 
 def test_too_much_for_one_zip_is_refused_before_it_begins(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from visomaster_host import folders, paths, ready, users, volumes
+from visomaster_host import folders, paths, ready, users, volumes, work_folders
 from visomaster_host.files import Owner
 from visomaster_host.host import Host
 from visomaster_host.portal.report import Readiness, Sources, report
@@ -169,6 +169,57 @@ def test_the_portal_shows_a_warning_as_a_notice(tmp_path: Path) -> None:
     assert found["ready"] is True
     assert found["checks"][0] == {"name": "x", "ok": True, "detail": ""}
     assert found["checks"][1]["warning"] is True
+
+
+# -- the shape of the workspace
+
+
+def shaped(places: Path) -> list[str]:
+    """What is said while the folders of the workspace are made, as root."""
+    return list(work_folders.make(PROGRAM))
+
+
+@pytest.fixture
+def workspace(places: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The workspace with its folders' names."""
+    for name, folder in (("INPUT", "in"), ("OUTPUT", "out"), ("KEPT", "state")):
+        monkeypatch.setattr(paths, name, places / "workspace" / folder)
+    return places / "workspace"
+
+
+def test_the_workspace_gets_its_shape_at_every_start(workspace: Path, places: Path) -> None:
+    for _ in range(2):
+        assert shaped(places) == []
+        for name in ("in", "out", "state"):
+            found = (workspace / name).stat()
+            assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (PROGRAM.uid, PROGRAM.gid, 0o755)
+        (workspace / "in").chmod(0o775)  # as a person may have it
+        (workspace / "in").chmod(0o755)
+    (workspace / "in/clip.mp4").touch()
+    (workspace / "in").chmod(0o775)
+    assert shaped(places) == []
+    assert stat.S_IMODE((workspace / "in").stat().st_mode) == 0o775
+
+
+def test_nothing_of_the_users_is_followed_or_given_away(workspace: Path, places: Path) -> None:
+    """The program's user may have laid a link, or moved a folder of root's there."""
+    (places / "secret").mkdir(mode=0o700)
+    (workspace / "in").symlink_to(places / "secret")
+    (workspace / "out").write_text("a file")
+    (workspace / "state").mkdir()
+    (workspace / "state/roots").touch()
+    before = (workspace / "state").stat()
+    said = shaped(places)
+    assert len(said) == 2 and all("; going on: without " in line for line in said)
+    assert str(workspace / "in") in said[0] and str(workspace / "out") in said[1]
+    assert (places / "secret").stat().st_uid == os.geteuid()
+    assert (workspace / "state").stat().st_uid == before.st_uid
+
+
+def test_one_of_them_that_the_program_cannot_write_is_told(workspace: Path, places: Path) -> None:
+    shaped(places)
+    close(workspace / "state")
+    assert list(folders.look(host())) == [str(workspace / "state")]
 
 
 # -- volumes

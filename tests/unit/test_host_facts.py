@@ -11,6 +11,7 @@ from visomaster_host import environment, paths, store
 from visomaster_host.environment import Environment, read_environment
 from visomaster_host.files import Owner, ensure_directory, write_atomic
 from visomaster_host.host import Host, read_host
+from visomaster_host.kept_entry import Kept
 from visomaster_host.problems import Problem
 from visomaster_host.settings import Settings, read_settings
 from visomaster_host.xauthority import record
@@ -29,12 +30,14 @@ FACTS = {
     "commit": "0" * 40,
     "services": ["xtigervnc", "fluxbox", "visomaster_app"],
     "cuda_libraries": ["libcudart.so.12"],
+    "state": [{"path": "presets", "folder": True, "by": "", "seed": ""}],
 }
 
 
 def host(**changes: object) -> Host:
     changes = {"tls_port": 11443 if changes.get("access") == "portal" else 0, **changes}
-    return Host(**{**FACTS, **{name: tuple(FACTS[name]) for name in ("services", "cuda_libraries")}, **changes})
+    lists = {name: tuple(FACTS[name]) for name in ("services", "cuda_libraries")}
+    return Host(**{**FACTS, **lists, "state": tuple(Kept(**each) for each in FACTS["state"]), **changes})
 
 
 def test_host_facts_are_read_back(tmp_path: Path) -> None:
@@ -59,6 +62,13 @@ def test_host_facts_are_read_back(tmp_path: Path) -> None:
         ("services", ["x;y"]),
         ("services", [1]),
         ("commit", None),
+        ("application", "../x"),
+        ("application", ".x"),
+        ("state", "presets"),
+        ("state", ["presets"]),
+        ("state", [{"path": "../x", "folder": True}]),
+        ("state", [{"path": "x", "folder": True}, {"path": "x/y", "folder": False}]),
+        ("state", [{"path": "x", "folder": True, "odd": 1}]),
     ],
 )
 def test_a_wrong_fact_is_refused_by_name(tmp_path: Path, field: str, value: object) -> None:

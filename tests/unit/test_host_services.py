@@ -14,7 +14,7 @@ from visomaster_host.choices import Access, ModelsAt, Screen
 from visomaster_host.host import Host
 from visomaster_host.problems import NotReady, Problem
 from visomaster_host.service import STOP_WITHIN, Need
-from visomaster_host.services import known, services_for, visomaster_app, x11vnc, xvfb
+from visomaster_host.services import known, services_for, x11vnc, xvfb
 
 from tests.unit.test_host_facts import host
 
@@ -82,14 +82,6 @@ def test_stale_locks_go_but_a_living_display_is_left_alone(monkeypatch: pytest.M
     display.make_room(host())
     assert not lock.exists()
     assert not endpoint.exists()
-
-
-def test_the_last_workspace_is_put_aside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(paths, "PROGRAM", tmp_path)
-    visomaster_app.put_workspace_aside()
-    (tmp_path / "last_workspace.json").write_text("mine")
-    visomaster_app.put_workspace_aside()
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("last_workspace.previous.json", "mine")]
 
 
 def test_a_service_sees_no_more_of_the_environment_than_it_may() -> None:

@@ -122,3 +122,18 @@ def test_no_module_beside_it_is_found(box: Path) -> None:
     )
     done = subprocess.run([SYSTEM_PYTHON, "-I", "-c", probe], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "(0, '')"
+
+
+def test_what_of_the_workspace_is_missing_is_named(box: Path) -> None:
+    """A link is no folder: what it leads to may be anything."""
+    (box / "workspace/in").mkdir()
+    (box / "workspace/state").symlink_to(box / "victim")
+    said = run(box, "check-folders")
+    faults = [line.split()[1] for line in said.splitlines() if "FAULT" in line]
+    assert faults == [f"{box}/workspace/{name}" for name in ("out", "state")]
+    assert said.count("run cell 'Repair: folders'") == 2
+    (box / "workspace/state").unlink()
+    for name in ("out", "state"):
+        (box / "workspace" / name).mkdir()
+    said = run(box, "check-folders")
+    assert "FAULT" not in said and "ok     the program can write" in said

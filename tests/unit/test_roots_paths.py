@@ -58,6 +58,14 @@ DESCRIPTORS = frozenset(
 ROOTS = "in a folder of root's alone"
 AS_OWNER = "in a process that is the user whose folder it is"
 AS_PAGES = "in the pages' process, which is a user of its own"
+OF_KEPT = {
+    "kept/at_start": "lexists makedirs open",
+    "kept/dialogs": "makedirs open",
+    "kept/engines": "open",
+    "kept/linking": "isdir lexists makedirs open rename symlink unlink",
+    "kept/moving": "isdir lexists link makedirs mkdir open rename rmdir symlink unlink utime",
+    "kept/workspaces": "lexists open read_bytes read_text rename unlink",
+}
 WHO_RUNS_IT = "a file that whoever calls the command names or may read"
 ALLOWED = {
     ("container", "exists"): "what an engine leaves in /, and in /run",
@@ -73,6 +81,7 @@ ALLOWED = {
     ("fetch/progress", "open"): "/dev/null",
     ("fetch/transfer", "isdir"): WHO_RUNS_IT,
     ("host", "read_text"): ROOTS,
+    **{(module, name): AS_OWNER for module, names in OF_KEPT.items() for name in names.split()},
     ("last_words", "open"): "/var/log/portal, /var/log/supervisor",
     ("limits", "read_text"): "/sys",
     ("memory", "read_text"): "/sys, /proc/self/cgroup",
@@ -94,6 +103,7 @@ ALLOWED = {
     ("workspace/listing", "scandir"): "a descriptor",
     ("workspace/listing", "stat"): "an entry of a descriptor's folder, links not followed",
     ("workspace/manage", "remove"): "of a folder of beneath",
+    ("workspace/home/restoring", "utime"): "by descriptor",
     ("mounts", "read_text"): "/proc/self/mountinfo",
     ("prepared", "read_text"): ROOTS,
     ("prepare", "rmtree"): "/run/visomaster, /var/lib/visomaster; by descriptors, in Python",

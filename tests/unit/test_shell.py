@@ -96,7 +96,7 @@ def questions(folder: Path) -> Iterator[tuple[FactBase[Any], dict[str, Any]]]:
         "FoundAccount": {"user": "daemon"},
         "StaleBytecode": {"folder": tree},
         "CheckoutCommit": {"path": tree, "user": "root"},
-        "CheckoutIgnores": {"path": tree, "pattern": "/x", "user": "root"},
+        "CheckoutIgnores": {"path": tree, "patterns": ("/x",), "user": "root"},
         "PrivateFiles": {"path": tree, "user": "root"},
         "CondaEnvironment": {"prefix": tree, "lock": file},
         "CudaLibraries": {"configuration": file, "folders": (tree,), "sonames": ("libc.so.6", "libno.so.1")},

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QCloseEvent, QColor, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
+    QFileDialog,
     QFrame,
     QHBoxLayout,
     QHeaderView,
@@ -21,6 +22,7 @@ from PySide6.QtWidgets import (
 from app.canvas import Canvas
 from app.cuda import runtime_version
 from app.models import Model, find_models, readable_size
+from app.state import State
 from app.theme import ACCENT, DIM, WARNING
 
 TITLE = "VisoMaster Sandbox"
@@ -40,6 +42,7 @@ class MainWindow(QWidget):
         """Build the window for the program in the folder `program`."""
         super().__init__()
         self._program = program
+        self._kept = State(program)
         self._shown: list[Model] | None = None
         self._ready = False
         self.setObjectName("window")
@@ -57,6 +60,8 @@ class MainWindow(QWidget):
         layout.addWidget(self._make_header())
         layout.addLayout(body, 1)
         self._field.setFocus()
+        QShortcut(QKeySequence.StandardKey.Open, self, self._open)
+        self._tell_kept()
         self._look()
         timer = QTimer(self, interval=LOOK_AGAIN_MS)
         timer.timeout.connect(self._look)
@@ -119,6 +124,24 @@ class MainWindow(QWidget):
         layout.addLayout(row)
         return layout
 
+    def _tell_kept(self) -> None:
+        """Say what was found of what is kept, and show what was open last."""
+        last = self._kept.last_workspace()
+        if last is not None:
+            self._field.setText(last)
+        tell(f"KEPT presets={self._kept.presets()} results={self._kept.results()!r} last={last!r}")
+        tell(f"ENGINE {self._kept.engine()}")
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 (Qt's name)
+        """Keep what is open."""
+        self._kept.save_workspace(self._field.text())
+        event.accept()
+
+    def _open(self) -> None:
+        """Let a file be chosen, as by a menu's *Open*."""
+        path, _ = QFileDialog.getOpenFileName(self, "Open")
+        tell(f"OPENED {path!r}")
+
     def _look(self) -> None:
         """Look for the models again and show them when something has changed."""
         models = find_models(self._program)
@@ -144,6 +167,7 @@ class MainWindow(QWidget):
 
     def _apply(self) -> None:
         self._state.setText(f"Applied “{self._field.text()}”")
+        self._kept.save_preset("Applied", self._field.text())
         tell(f"APPLY {self._field.text()!r}")
 
 

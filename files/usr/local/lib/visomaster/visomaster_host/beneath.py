@@ -262,7 +262,7 @@ class Folder:
         status = self.owner
         if (stat.S_IMODE(status.st_mode), *_owner(status)) == (mode, *owner):
             return
-        with self._reopened() as descriptor, self._naming(""):
+        with self.reopened() as descriptor, self._naming(""):
             to_us = owner[0] == os.geteuid()
             if to_us:  # who has it could change its mode again
                 os.fchown(descriptor, *owner)
@@ -279,11 +279,11 @@ class Folder:
 
     def sync(self) -> None:
         """Make what was renamed in it durable. Raises OSError."""
-        with self._reopened() as descriptor, self._naming(""):
+        with self.reopened() as descriptor, self._naming(""):
             os.fsync(descriptor)
 
     @contextmanager
-    def _reopened(self) -> Iterator[int]:
+    def reopened(self) -> Iterator[int]:
         """A descriptor for what O_PATH cannot do."""
         with self._naming(""):
             descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.descriptor)

@@ -79,7 +79,9 @@ def _is_there(path: Path) -> bool:
 def _written() -> tuple[Path, ...]:
     """Where the program's user is to write: its folders, and what is mounted in its workspace to be written."""
     inside = (mount.point for mount in all_mounts() if not mount.read_only and mount.point.is_dir())
-    return (*paths.OF_DESKTOP, *(point for point in inside if paths.WORKSPACE in point.parents))
+    made = [path for path in (paths.INPUT, paths.OUTPUT, paths.KEPT) if _is_there(path)]
+    mounted = (point for point in inside if paths.WORKSPACE in point.parents)
+    return tuple(dict.fromkeys((*paths.OF_DESKTOP, *made, *mounted)))
 
 
 def _found_last() -> dict[str, str]:

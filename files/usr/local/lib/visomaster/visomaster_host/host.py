@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,12 @@ from typing import Any
 from visomaster_host import paths
 from visomaster_host.choices import VNC_PORT, Access, ModelsAt, Screen
 from visomaster_host.enums import StrEnum
+from visomaster_host.kept_entry import Kept, require_apart
 from visomaster_host.problems import Problem
 
 _GEOMETRY = re.compile(r"[1-9][0-9]{2,4}x[1-9][0-9]{2,4}x(16|24)")
 _DISPLAY = re.compile(r":[0-9]{1,3}")
+_FOLDER = re.compile(r"[^./\0][^/\0]{0,199}")
 _SERVICE = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -25,7 +29,8 @@ class Host:
     `commit` is the program's, or "local"; `window_title` begins the title of its window. `port` is the public one, and
     `tls_port` another one on which a portal speaks TLS, 0 without a portal. `geometry` is what the screen begins with.
     `services` names what supervisord runs, in the order it starts; `cuda_libraries` are the sonames that the program
-    loads. Raises `Problem` naming the first field that cannot be used. `s-def` and `s-alt` are the same host, so no
+    loads, `state` is what it keeps.
+    Raises `Problem` naming the first field that cannot be used. `s-def` and `s-alt` are the same host, so no
     variant is named.
     """
 
@@ -41,9 +46,12 @@ class Host:
     geometry: str = "1920x1080x24"
     services: tuple[str, ...]
     cuda_libraries: tuple[str, ...]
+    state: tuple[Kept, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be used."""
+        one_name = _FOLDER.fullmatch(self.application) is not None
+        _require(one_name, "application", self.application, "what a folder can be called")
         _require(self.access in tuple(Access), "access", self.access, '"vnc" or "portal"')
         _require(self.models in tuple(ModelsAt), "models", self.models, '"build" or "start"')
         _require(0 < self.port < 65536, "port", self.port, "a TCP port")
@@ -61,6 +69,8 @@ class Host:
         )
         named = all(_SERVICE.fullmatch(name) for name in self.services)
         _require(bool(self.services) and named, "services", self.services, "a list of names")
+        with _naming("state"):
+            require_apart(self.state)
 
     @property
     def vnc_port(self) -> int | None:
@@ -84,6 +94,14 @@ class Host:
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
+@contextmanager
+def _naming(field: str) -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise Problem(f"{paths.HOST}: {field}: {error}") from None
+
+
 def _require(good: bool, field: str, value: object, expected: str) -> None:
     if not good:
         raise Problem(f"{paths.HOST}: {field} must be {expected}, got {value!r}")
@@ -91,7 +109,7 @@ def _require(good: bool, field: str, value: object, expected: str) -> None:
 
 _IN_JSON: dict[str, type] = {
     **{"str": str, "Access": str, "ModelsAt": str, "Screen": str},
-    **{"int": int, "tuple[str, ...]": list},
+    **{"int": int, "tuple[str, ...]": list, "tuple[Kept, ...]": list},
 }
 """What stands in JSON for a field of this type."""
 _CHOICES: dict[str, tuple[StrEnum, ...]] = {
@@ -135,11 +153,14 @@ def parse_host(text: str, path: Path = paths.HOST) -> Host:
     return Host(**{field.name: _value(path, field.name, str(field.type), facts) for field in fields(Host)})
 
 
-def _value(path: Path, name: str, kind: str, facts: dict[str, object]) -> Any:
+def _value(path: Path, name: str, kind: str, facts: dict[str, Any]) -> Any:
     """The value of the field `name`, whose type is `kind`, as `Host` takes it."""
     value, expected = facts.get(name), _IN_JSON[kind]
     if not isinstance(value, expected) or isinstance(value, bool):
         raise Problem(f"{path}: {name} must be a {expected.__name__}, got {value!r}")
+    if kind == "tuple[Kept, ...]":
+        with _naming(name):
+            return tuple(Kept(**each) for each in facts[name])
     if isinstance(value, list):
         if not all(isinstance(item, str) for item in value):
             raise Problem(f"{path}: {name} must be a list of names, got {value!r}")

@@ -41,6 +41,8 @@ SYSTEMD = Path("/run/systemd/system")
 """There where systemd is the machine's first process."""
 SYSTEMD_UNIT = Path("/etc/systemd/system/visomaster.service")
 MOUNTS = Path("/proc/self/mountinfo")
+NVIDIA_CARDS = Path("/proc/driver/nvidia/gpus")
+"""Where the driver tells of each card, in a folder of its own."""
 UNIX_SOCKETS = Path("/proc/net/unix")
 """Every socket with a name, and who is connected to it; see proc(5)."""
 ENGINE_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))

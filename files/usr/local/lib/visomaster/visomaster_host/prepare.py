@@ -19,6 +19,7 @@ from visomaster_host import (
     stand_ins,
     users,
     volumes,
+    work_folders,
 )
 from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.environment import Environment
@@ -57,9 +58,7 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
             _clear_portal()
     if host.models == ModelsAt.START and not checked.settings.models_dir:
         own_model_store()
-    with going_on(PROGRAM, "what the program cannot write is not told"):
-        for line in (*volumes.take_over(user), *folders.look(host).values()):
-            say(f"{PROGRAM}: {line}")
+    _prepare_workspace(host, user)
     with going_on(PROGRAM, "what is told of earlier runs stays"):
         _forget_runs(() if new_cookie else host.services)
     if new_cookie:
@@ -69,6 +68,19 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
     with going_on(PROGRAM, "a start on a full disk may fail"):
         reserve.hold()
     prepared.say_so(host)
+
+
+def _prepare_workspace(host: Host, user: Owner) -> None:
+    """What the program's user writes, and what of it they cannot write is told."""
+    with going_on(PROGRAM, "what is on volumes of older images stays theirs"):
+        for line in volumes.take_over(user):
+            say(f"{PROGRAM}: {line}")
+    with going_on(PROGRAM, f"without {paths.INPUT}, {paths.OUTPUT} and {paths.KEPT}"):
+        for line in work_folders.make(user):
+            say(f"{PROGRAM}: {line}")
+    with going_on(PROGRAM, "what the program cannot write is not told"):
+        for line in folders.look(host).values():
+            say(f"{PROGRAM}: {line}")
 
 
 def _prepare_display(host: Host, user: Owner, *, begin: bool) -> Host:

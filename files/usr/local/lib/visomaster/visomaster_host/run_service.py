@@ -10,9 +10,7 @@ for each of seven services at once would keep the processors from the desktop it
 from __future__ import annotations
 
 import contextlib
-import grp
 import os
-import pwd
 import signal
 import sys
 import time
@@ -21,12 +19,12 @@ from typing import NoReturn
 
 from visomaster_host import paths, runs
 from visomaster_host.host import Host, read_host
+from visomaster_host.identity import give_up_root
 from visomaster_host.kernel import end_with_parent
 from visomaster_host.last_words import MARK
 from visomaster_host.locales import is_usable
 from visomaster_host.needs import PREPARED
 from visomaster_host.problems import NotReady, Problem, reporting, say
-from visomaster_host.refusals import refusal
 from visomaster_host.service import Need, Service
 from visomaster_host.services import known
 from visomaster_host.text import lines
@@ -155,24 +153,6 @@ def environment(service: Service, own: Mapping[str, str], inherited: Mapping[str
 
 def _may_inherit(name: str, allowed: tuple[str, ...]) -> bool:
     return name in allowed or begins_with(name, tuple(prefix for prefix in allowed if prefix.endswith("_")))
-
-
-def give_up_root(user: str, groups: Sequence[str] = ()) -> None:
-    """Become `user` for good, with its groups and those named in `groups`. Raises `Problem` when one is not there, or
-    we may not.
-    """
-    try:
-        entry = pwd.getpwnam(user)
-        more = [grp.getgrnam(group).gr_gid for group in groups]
-    except KeyError as error:
-        raise Problem(f"there is no such user or group: {error.args[0]}") from None
-    try:
-        os.initgroups(user, entry.pw_gid)
-        os.setgroups([*os.getgroups(), *more])
-        os.setgid(entry.pw_gid)
-        os.setuid(entry.pw_uid)
-    except OSError as error:
-        raise Problem(f"cannot become the user {user}: {refusal(error)}") from None
 
 
 def become(path: str, command: tuple[str, ...], variables: Mapping[str, str]) -> NoReturn:

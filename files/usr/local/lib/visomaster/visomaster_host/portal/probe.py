@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 from visomaster_host import paths, unix_sockets
 from visomaster_host.beneath import Folder
@@ -58,27 +59,33 @@ def stream(host: Host) -> str:
     """Selkies answers on its socket; who may not connect there, as the pages, is told that it listens. Raises
     `NotReady`.
     """
-    request = f"GET {STREAM_PATH}/api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    try:
-        with Folder.open(paths.STREAM) as folder, folder.connected(paths.STREAM_SOCKET.name) as connection:
-            answer = _exchange(connection, request.encode(), b"\r\n\r\n")
-    except PermissionError:
-        if not unix_sockets.is_listed(paths.STREAM_SOCKET):
-            raise NotReady(f"Selkies does not listen on {paths.STREAM_SOCKET}") from None
-        return "Selkies listens"
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise NotReady(f"Selkies on {paths.STREAM_SOCKET}: {reason}") from None
-    if not answer.startswith(b"HTTP/1.1 200 "):
-        raise NotReady(f"Selkies on {paths.STREAM_SOCKET} does not answer {STREAM_PATH}/api/health")
-    return "Selkies answers"
+    return _on_socket(paths.STREAM_SOCKET, f"{STREAM_PATH}/api/health", "Selkies")
 
 
 def files(host: Host) -> str:
-    """The service for a person's files listens. Raises `Warned`: a desktop without it is one."""
-    if not unix_sockets.is_listed(paths.FILES_SOCKET):
-        raise Warned(f"files cannot go up or down: nobody listens on {paths.FILES_SOCKET}")
-    return "listens"
+    """The service for a person's files answers, as above. Raises `Warned`: a desktop without it is one."""
+    try:
+        return _on_socket(paths.FILES_SOCKET, "/list", "the service")
+    except NotReady as problem:
+        raise Warned(f"files cannot go up or down: {problem}") from None
+
+
+def _on_socket(place: Path, target: str, what: str) -> str:
+    """`what` answers `target` on its unix socket, or at least listens there. Raises `NotReady`."""
+    request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    try:
+        with Folder.open(place.parent) as folder, folder.connected(place.name) as connection:
+            answer = _exchange(connection, request.encode(), b"\r\n\r\n")
+    except PermissionError:
+        if not unix_sockets.is_listed(place):
+            raise NotReady(f"{what} does not listen on {place}") from None
+        return f"{what} listens"
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise NotReady(f"{what} on {place}: {reason}") from None
+    if not answer.startswith(b"HTTP/1.1 200 "):
+        raise NotReady(f"{what} on {place} does not answer {target}")
+    return f"{what} answers"
 
 
 def _converse(address: tuple[str, int], request: bytes, *, until: bytes, what: str, secure: bool = False) -> bytes:

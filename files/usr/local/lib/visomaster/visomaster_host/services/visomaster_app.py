@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from visomaster_host import beneath, display, folders, limits, paths, sound, users
+from visomaster_host import display, folders, limits, paths, sound, users
 from visomaster_host.files import owner_of, write_atomic
 from visomaster_host.host import Host
+from visomaster_host.kept import at_start
 from visomaster_host.needs import MODELS, WINDOW_MANAGER, X_SERVER
 from visomaster_host.problems import going_on
 from visomaster_host.service import Check, Launch, Link, Service
@@ -22,13 +23,12 @@ _INHERITS = (
 
 
 def launch(host: Host) -> Launch:
-    """The program in its environment's Python; the environment is first on PATH, the program's own tools
-    follow.
+    """The program in its environment's Python, with what it keeps in its place; the environment is first on PATH, the
+    program's own tools follow.
 
     The number of this process, which becomes the program, is written down for the desktop's menu.
     """
-    with going_on("visomaster-service", "the program may ask about its last workspace"):
-        put_workspace_aside()
+    at_start.begin(host)
     with going_on("visomaster-service", "the desktop's menu cannot end the program"):
         write_atomic(paths.APPLICATION_PID, f"{os.getpid()}\n".encode(), mode=0o600, owner=owner_of(users.DESKTOP))
     return Launch(
@@ -42,13 +42,6 @@ def launch(host: Host) -> Launch:
             "XDG_RUNTIME_DIR": str(paths.DESKTOP),
         },
     )
-
-
-def put_workspace_aside() -> None:
-    """Keep `last_workspace.json` under another name: the program would ask about it before it opens."""
-    with beneath.Folder.open(paths.PROGRAM) as program:
-        if program.status("last_workspace.json") is not None:
-            program.rename("last_workspace.json", "last_workspace.previous.json")
 
 
 SERVICE = Service(

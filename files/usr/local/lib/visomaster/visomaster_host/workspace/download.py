@@ -5,6 +5,7 @@ It is always something to keep, never something to show: nobody knows who wrote 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import select
@@ -20,6 +21,12 @@ from visomaster_host.workspace.tree import Tree, checked
 
 _AT_ONCE = 64 * 1024 * 1024
 """Bytes that the kernel is asked to send in one call."""
+
+_WITHOUT = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+"""How a file system says that the kernel cannot send from it: some of FUSE."""
+_PIECE = 256 * 1024  # bytes
+_YEAR_9999 = 253402300799
+"""The last second that HTTP has a date for."""
 
 _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNORECASE)
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9 !#$&'()+,;=@^_`{}~.\[\]-]")
@@ -95,7 +102,7 @@ def part_of(asked: str, size: int) -> range | None:
 
 
 def _date(status: os.stat_result) -> str:
-    return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(max(int(status.st_mtime), 0)))
+    return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(min(max(int(status.st_mtime), 0), _YEAR_9999)))
 
 
 def attachment(name: str) -> str:
@@ -108,17 +115,35 @@ def _send(file: FileIO, part: range, connection: socket.socket) -> None:
     """Send `part` of `file`. Raises ConnectionError where the file has become shorter: what was promised cannot
     be kept, and a connection that ends early tells so. Raises TimeoutError where the reader takes nothing.
     """
-    waiting, most = select.poll(), (connection.gettimeout() or 0) * 1000
-    waiting.register(connection, select.POLLOUT)
-    at = part.start
+    at, send = part.start, _sent_by_kernel
     with file:
         while at < part.stop:
             try:
-                sent = os.sendfile(connection.fileno(), file.fileno(), at, min(part.stop - at, _AT_ONCE))
-            except BlockingIOError:
-                if not waiting.poll(most):
-                    raise TimeoutError("the reader takes nothing") from None
+                sent = send(file, at, part.stop - at, connection)
+            except OSError as error:
+                if send is _sent or error.errno not in _WITHOUT:
+                    raise
+                send = _sent
                 continue
             if sent == 0:
                 raise ConnectionAbortedError("the file has become shorter")
             at += sent
+
+
+def _sent_by_kernel(file: FileIO, at: int, most: int, connection: socket.socket) -> int:
+    """How many bytes of `file` were sent, from `at` on: they never come to us. Raises OSError."""
+    while True:
+        try:
+            return os.sendfile(connection.fileno(), file.fileno(), at, min(most, _AT_ONCE))
+        except BlockingIOError:
+            waiting = select.poll()
+            waiting.register(connection, select.POLLOUT)
+            if not waiting.poll((connection.gettimeout() or 0) * 1000):
+                raise TimeoutError("the reader takes nothing") from None
+
+
+def _sent(file: FileIO, at: int, most: int, connection: socket.socket) -> int:
+    """As above, through our memory."""
+    piece = os.pread(file.fileno(), min(most, _PIECE), at)
+    connection.sendall(piece)
+    return len(piece)

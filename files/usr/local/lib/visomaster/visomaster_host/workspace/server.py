@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import sys
 import threading
@@ -23,10 +24,12 @@ MOST_AT_ONCE = 32
 QUIET = 60
 """Seconds without a byte of a request after which it is given up."""
 STALLED = 600
-"""Seconds for which a reader may take nothing: a download that a person has paused is no dead one."""
+"""Seconds for which Caddy may take nothing. It is told by HAProxy when a visitor does not, after a minute."""
 DRAINED = 1.0
 """Seconds for which a refused body is still read before the answer: who sends it sees no answer before its end, and
 none at all when the line is cut. A longer one on a slow line is cut."""
+UNASKED = 0.05
+"""Seconds within which a body begins to come whose sender asked first, and was told by somebody else."""
 CLOSED = 2.0
 """Seconds for which the sender may go on after the answer."""
 
@@ -141,13 +144,18 @@ class Handler(StreamRequestHandler):
 
     def _drain(self) -> None:
         """Read on in a body that was refused, for a while."""
-        if self._body is None or self._body.awaited:
+        if self._body is None or (self._body.awaited and not self._is_sent_anyway()):
             return
+        self._body.awaited = False
         buffer, until = memoryview(bytearray(self.rbufsize)), time.monotonic() + DRAINED
         with contextlib.suppress(TimeoutError):
             while self._body.left and (left := until - time.monotonic()) > 0:
                 self.connection.settimeout(left)
                 self._body.read_into(buffer)
+
+    def _is_sent_anyway(self) -> bool:
+        """Whether a body comes without our word: Caddy gives its own."""
+        return bool(select.select([self.connection], [], [], UNASKED)[0])
 
     def _close(self) -> None:
         """End the connection so that the other side sees it all: closed with something unread, it is broken."""

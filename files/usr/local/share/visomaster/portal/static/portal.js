@@ -1,29 +1,9 @@
 // The live parts of the index and the status page. Everything comes from one JSON report; the page carries the first.
-// Text is only ever set as text: names of files and windows come from elsewhere.
+import { duration, element, size } from "./words.js";
 
 const PERIOD = { fetching: 1000, starting: 2000, ready: 10000, lost: 3000 };
 const LIMIT = 20_000; // ms; a line that went dead says nothing
 const main = document.querySelector("main");
-
-function element(tag, text, className) {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
-
-function size(bytes) {
-  const units = ["B", "kB", "MB", "GB"];
-  let unit = 0;
-  for (; bytes >= 1000 && unit < units.length - 1; unit++) bytes /= 1000;
-  return `${unit ? bytes.toFixed(1) : bytes} ${units[unit]}`;
-}
-
-function duration(seconds) {
-  if (seconds < 60) return `${Math.ceil(seconds)} s`;
-  if (seconds < 3600) return `${Math.ceil(seconds / 60)} min`;
-  return `${Math.floor(seconds / 3600)} h ${Math.ceil((seconds % 3600) / 60)} min`;
-}
 
 function pill(text, kind) {
   const ready = document.getElementById("ready");

@@ -1,0 +1,43 @@
+"""The shape of /workspace: a folder for what a person brings, one for what comes of it, one for what the program keeps.
+
+They are made as root, in a folder that others may write: by descriptor, and only what nobody has put anything into is
+given away. Whatever else stands there stays as it is, and readiness tells it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from visomaster_host import paths
+from visomaster_host.beneath import Folder
+from visomaster_host.files import Owner
+from visomaster_host.refusals import refusal
+
+MODE = 0o755
+
+
+def make(user: Owner) -> Iterator[str]:
+    """Have `user` own the folders of /workspace; a line for each that cannot be made. Raises OSError where there is no
+    /workspace.
+    """
+    with Folder.open(paths.WORKSPACE) as workspace:
+        for path in (paths.INPUT, paths.OUTPUT, paths.KEPT):
+            try:
+                _make(workspace, path.name, user)
+            except OSError as error:
+                yield f"{refusal(error)}; going on: without {path}"
+
+
+def _make(workspace: Folder, name: str, user: Owner) -> None:
+    with workspace.enter(name, make=MODE) as folder:
+        if folder.owner.st_uid == os.geteuid() != user.uid and _is_empty(folder):
+            folder.own(mode=MODE, owner=(user.uid, user.gid))
+
+
+def _is_empty(folder: Folder) -> bool:
+    listing = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder.descriptor)
+    try:
+        return not os.listdir(listing)
+    finally:
+        os.close(listing)
