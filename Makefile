@@ -13,7 +13,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs shell password bake image dockerfile layers verify verify-image push publish cache login logout runner template \
-	vast-page test drills lint format lock pin manifest bench-desktop bench-fetch bench-start bench-apply clean
+	vast-page test drills lint format lock pin manifest bench-desktop bench-fetch bench-files bench-start bench-apply clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,7 +93,7 @@ test: .venv/.installed ## All tests: unit, plan, host, end to end
 	$(BIN)/python -m tests.side_by_side tests/e2e -- tests $(addprefix --ignore=tests/,e2e host drills)
 
 # Those that wait much, or build images of their own: beside the others.
-BESIDE := $(patsubst %,tests/drills/test_%.py,caddy release repository sources viewers)
+BESIDE := $(patsubst %,tests/drills/test_%.py,caddy files release repository sources viewers)
 
 drills: .venv/.installed ## Slower drills: killed services, full disks, broken downloads
 	$(BIN)/python -m sandbox tools
@@ -142,6 +142,9 @@ bench-desktop: .venv/.installed ## The desktop in a browser by Selkies, Xtigervn
 
 bench-fetch: .venv/.installed ## visomaster-fetch beside aria2, curl, wget and a plain loop
 	$(BIN)/python bench/fetch.py
+
+bench-files: .venv/.installed ## A person's files up and down through the portal, beside nginx and Caddy's file_server
+	$(BIN)/python -m bench.files
 
 bench-start: .venv/.installed ## From `docker run` to ready, beside the same programs started by hand
 	$(BIN)/python -m bench.start

@@ -44,7 +44,7 @@ RESULTS, LINE_RESULTS = HERE / "results" / "files.md", HERE / "results" / "files
 NEWEST = str(Path(sys.executable).parent / "caddy")
 MIB = 1024 * 1024
 NAME = "film.mp4"
-LIMIT = 40
+LIMIT = 400
 """Seconds for one transfer."""
 SMALL, MANY = 2000, 10_000
 """Files of the folder that is sent, and entries of the one that is listed."""

@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,8 @@ from bench.bad_line import BadLine, bad_line
 from sandbox import tools
 from tests.drills import files_order
 from tests.portal import browser, files_process, rig
-from tests.portal.files_clients import TusJs, tuspy
-from tests.portal.files_process import MIB, content, moments, service, sha256, watching
+from tests.portal.files_clients import OurPage, TusJs, killable, tuspy, wait_until
+from tests.portal.files_process import BUFFERED, MIB, content, moments, service, sha256, watching
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -60,11 +61,15 @@ def chromium() -> Iterator[Browser]:
         yield running
 
 
-@pytest.mark.parametrize("victim", ["service", "caddy"])
-def test_killed_at_ten_moments(
-    portal: rig.Portal, line: BadLine, chromium: Browser, film: tuple[Path, bytes], victim: str
-) -> None:
-    """kill -9, started again within half a second as supervisord does: the browser goes on by itself."""
+def kill(one: files_process.Service | files_process.Caddy, dice: random.Random) -> None:
+    """kill -9, and started again within half a second, as supervisord does."""
+    one.end()
+    time.sleep(dice.uniform(0, 0.5))
+    one.start()
+
+
+def test_killed_at_ten_moments(portal: rig.Portal, line: BadLine, chromium: Browser, film: tuple[Path, bytes]) -> None:
+    """The service and Caddy by turns: tus-js-client in a browser goes on by itself."""
     path, data = film
     arriving, dice = portal.folder / "workspace/in", random.Random(SEED)
     with (
@@ -77,13 +82,62 @@ def test_killed_at_ten_moments(
         client = TusJs(page=page)
         client.choose(path)
         client.start(page.url.partition(f":{line.port}")[2].rstrip("/"), piece=2 * MIB)
-        for moment in moments(len(data), KILLS, SEED):
+        for number, moment in enumerate(moments(len(data), KILLS, SEED)):
             rig.wait_until(lambda moment=moment: line.forth.carried > moment, f"{moment} bytes", 60)
-            one = files if victim == "service" else caddy
-            one.end()
-            time.sleep(dice.uniform(0, 0.5))
-            one.start()
+            kill(caddy if number % 2 else files, dice)
         client.finish(90)
+    assert sha256((arriving / path.name).read_bytes()) == sha256(data)
+
+
+@pytest.mark.parametrize("victim", ["service", "caddy", "browser"])
+def test_the_page_goes_on_after_ten_kills(
+    portal: rig.Portal, line: BadLine, chromium: Browser, film: tuple[Path, bytes], victim: str
+) -> None:
+    """By itself; after those of the browser when the same file is chosen again. It never says that a part is all."""
+    path, data = film
+    arriving, dice = portal.folder / "workspace/in", random.Random(SEED)
+    origin = f"http://{browser.ELSEWHERE}:{line.port}"
+    with ExitStack() as stack:
+        files = stack.enter_context(service(portal))
+        caddy = stack.enter_context(files_process.caddy(portal))
+        stack.enter_context(watching(arriving, data))
+        visitor = stack.enter_context(killable(chromium))
+        for moment in [*moments(len(data), KILLS, SEED), None]:
+            if visitor.page.url == "about:blank":
+                page = OurPage(page=visitor.page)
+                page.open(origin)
+                page.choose(path)
+            if moment is None:
+                break
+            wait_until(visitor.page, lambda moment=moment: line.forth.carried > moment, f"{moment} bytes", 60)
+            assert visitor.page.locator("#transfers > li.done").count() == 0
+            if victim == "browser":
+                visitor.end()
+                visitor = stack.enter_context(killable(chromium))
+            else:
+                kill(files if victim == "service" else caddy, dice)
+        page.finish(120)
+    assert sha256((arriving / path.name).read_bytes()) == sha256(data)
+
+
+def test_the_page_over_a_line_that_is_cut(
+    portal: rig.Portal, chromium: Browser, film: tuple[Path, bytes], tmp_path: Path
+) -> None:
+    """As `bench.files --line` measures it, at another scale."""
+    path, data = film
+    arriving = portal.folder / "workspace/in"
+    with (
+        service(portal),
+        watching(arriving, data),
+        bad_line(f"127.0.0.1:{portal.port}", rate=20e6, round_trip=0.02, cut=2) as line,
+        browser.page(chromium, complain=False) as opened,
+    ):
+        page = OurPage(page=opened)
+        page.open(f"http://{browser.ELSEWHERE}:{line.port}")
+        page.choose(path)
+        page.finish(120)
+        assert line.cuts >= 3
+        assert line.forth.carried - len(data) < (line.cuts + 1) * (line.on_its_way + BUFFERED)
     assert sha256((arriving / path.name).read_bytes()) == sha256(data)
 
 

@@ -1,20 +1,25 @@
-"""Clients of the upload protocol that others wrote: tuspy, and tus-js-client in a browser."""
+"""Who uploads: tuspy, and tus-js-client in a browser, by others; our own page, in a browser that may be killed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+from playwright.sync_api import Error
 from tusclient.client import TusClient
 from tusclient.storage.filestorage import FileStorage
 
 from sandbox import tools
-from tests.portal import rig
+from tests.portal import browser, rig
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
     from tusclient.uploader import Uploader
 
 API = "files/api"
@@ -96,3 +101,69 @@ class TusJs:
     def _waited(self) -> str:
         self.page.wait_for_timeout(30)
         return self.state
+
+
+def wait_until(page: Page, condition: Callable[[], bool], what: str, seconds: float) -> None:
+    """See `rig.wait_until`; what the browser tells is heard meanwhile."""
+
+    def heard() -> bool:
+        with suppress(Error):
+            page.wait_for_timeout(20)
+        return condition()
+
+    rig.wait_until(heard, what, seconds)
+
+
+@dataclass(kw_only=True)
+class OurPage:
+    """The page of files as its owner uses it."""
+
+    page: Page
+
+    def open(self, origin: str, token: str = rig.TOKEN) -> None:
+        """By the link with the token."""
+        self.page.goto(f"{origin}/files/?token={token}")
+        self.page.locator("body[data-ready]").wait_for()
+
+    def choose(self, path: Path) -> None:
+        """Choose a file: the page begins to send it, or goes on."""
+        self.page.locator("#choose-files").set_input_files(path)
+
+    def finish(self, seconds: float) -> None:
+        """Wait until the page says that it has arrived. Raises playwright's `TimeoutError` when it does not."""
+        self.page.locator("#transfers > li.done").wait_for(timeout=seconds * 1000)
+
+
+@dataclass(kw_only=True)
+class Killable:
+    """A browser of its own, and its process."""
+
+    browser: Browser
+    pid: int
+    page: Page
+
+    def end(self) -> None:
+        """kill -9: those that it started go with it."""
+        os.kill(self.pid, signal.SIGKILL)
+        wait_until(self.page, lambda: not self.browser.is_connected(), "the browser's end", 20)
+
+
+@contextmanager
+def killable(chromium: Browser) -> Iterator[Killable]:
+    """A browser as `chromium`, that nobody else uses."""
+    mark = f"--visitor-{uuid4().hex}"
+    made = chromium.browser_type.launch(executable_path=browser.CHROMIUM, args=[*browser.ARGUMENTS, mark])
+    try:
+        yield Killable(browser=made, pid=_marked(mark.encode()), page=made.new_page())
+    finally:
+        made.close()
+
+
+def _marked(mark: bytes) -> int:
+    """The process whose command line has the word `mark`: those that it starts have a type besides."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended
+            words = path.read_bytes().split(b"\0")
+            if mark in words and not any(word.startswith(b"--type=") for word in words):
+                return int(path.parent.name)
+    raise AssertionError("no such browser")

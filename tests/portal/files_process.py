@@ -34,6 +34,8 @@ with Server(routes(Path(sys.argv[1])), Path(sys.argv[2])) as server:
 WITHIN = 20
 """Seconds for a process to come or go."""
 MIB = 1024 * 1024
+BUFFERED = MIB // 2
+"""Bytes of one connection that HAProxy, Caddy and the kernel may hold while it is cut, and those of heads."""
 
 
 class Service:

@@ -10,13 +10,10 @@ import pytest
 from bench.bad_line import bad_line
 from tests.portal import browser, rig
 from tests.portal.files_clients import PIECE, TusJs, tuspy
-from tests.portal.files_process import MIB, content, service, sha256, watching
+from tests.portal.files_process import BUFFERED, MIB, content, service, sha256, watching
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-BUFFERED = MIB // 2
-"""Bytes of one connection that HAProxy, Caddy and the kernel may hold while it is cut, and those of heads."""
 
 
 @pytest.fixture
