@@ -315,7 +315,7 @@ def test_nothing_of_a_file_is_in_a_log(portal: rig.Portal, tree: Path) -> None:
 
 @pytest.mark.parametrize("name", ["page.html", "page.xhtml", "picture.svg", "feed.xml", "no suffix"])
 def test_a_browser_keeps_a_hostile_page(portal: rig.Portal, tree: Path, chromium: Browser, name: str) -> None:
-    """Its address opened, and in a frame of ours: it is downloaded, and nothing of it runs."""
+    """Its address opened as a page: it is downloaded, and nothing of it runs."""
     url = f"http://127.0.0.1:{portal.port}{portal.base}{API}/file/in/hostile/{quote(name)}"
     name_of_cookie, _, value = portal.cookie.partition("=")
     with browser.page(chromium, complain=False) as opened:

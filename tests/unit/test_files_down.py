@@ -26,6 +26,12 @@ from tests.unit.answering import Files, answering, read
 CONTENT = bytes(range(256)) * 16
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits to see whether a file of these tests is written to."""
+    monkeypatch.setattr(archive, "LOOKED_AGAIN", 0.0)
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Files]:
     """The service, with a video in its tree."""
@@ -218,6 +224,25 @@ def test_names_in_a_zip_are_there_once(files: Files) -> None:
             "one/a_b (2)": "in/one/a_b",
             "one/same.mp4": "in/one/same.mp4",
         }
+
+
+def test_a_recording_that_goes_on_is_told_before_the_zip_begins(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not where the zip would end, after hours; what has come to its end just now is in it."""
+    place = files.tree / "in/going on/recording.mp4"
+    place.parent.mkdir()
+    place.write_bytes(b"begun")
+    assert files.ask("/zip?path=in/going%20on").whole
+
+    def writing(seconds: float) -> None:
+        with place.open("ab") as file:
+            file.write(b"more")
+
+    monkeypatch.setattr(archive.time, "sleep", writing)
+    answer = files.ask("/zip?path=in/going%20on")
+    told = "in/going on/recording.mp4: is being written to: wait for its end, or leave it out"
+    assert (answer.status, answer.json) == (409, {"error": told})
+    os.utime(place, (0, 0))
+    assert files.ask("/zip?path=in/going%20on").whole
 
 
 def test_too_much_for_one_zip_is_refused_before_it_begins(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

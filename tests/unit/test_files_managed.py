@@ -61,13 +61,6 @@ def test_folders_come_first(files: Files) -> None:
     assert {entry["name"] for entry in files.ask("/list").json["entries"]} >= {"in", "out", "state"}
 
 
-def test_what_may_be_brought_back_is_marked(files: Files) -> None:
-    """By its name, also as a browser calls a second one."""
-    put(files.tree / "in", "visomaster-state-alt-2026 (1).ZIP", "other.zip", "visomaster-state.txt")
-    marked = {entry["name"]: entry.get("restorable") for entry in files.ask("/list?path=in").json["entries"]}
-    assert marked == {"visomaster-state-alt-2026 (1).ZIP": True, "other.zip": None, "visomaster-state.txt": None}
-
-
 def test_a_huge_folder_is_cut(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     put(files.tree / "in", *(str(number) for number in range(5)))
     monkeypatch.setattr(listing.entries_of, "__defaults__", (4,))

@@ -79,6 +79,23 @@ def test_there_and_back(workspace: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert "all of it is there already" in capsys.readouterr().out
 
 
+def test_it_is_on_the_disk_before_it_has_its_name(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(workspace, PRESET)
+    done: list[str] = []
+    link = os.link
+
+    def linked(old: str, new: str, **where: int) -> None:
+        done.append(f"link {new}")
+        link(old, new, **where)
+
+    monkeypatch.setattr(os, "fsync", lambda descriptor: done.append("sync"))
+    monkeypatch.setattr(os, "link", linked)
+    assert cli.main(["save", str(tmp_path / "home.zip")]) == 0
+    assert done == ["sync", "link home.zip", "sync"]
+
+
 def test_a_file_that_is_there_stays(workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(workspace, PRESET)
     (tmp_path / "home.zip").write_text("mine")

@@ -127,6 +127,32 @@ def test_two_restores_of_one_second_keep_both(workspace: Path) -> None:
     assert kept == {b"one", b"two"}
 
 
+def test_a_file_is_on_the_disk_before_it_has_its_name(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what it replaces has its other name before: in whatever moment the power goes, one of them is there."""
+    put(workspace, PRESET, b"new")
+    content = saved(workspace)
+    put(workspace, PRESET, b"mine")
+    done: list[str] = []
+    rename, link = os.rename, os.link
+
+    def synced(descriptor: int) -> None:
+        done.append(f"sync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
+
+    def renamed(old: str, new: str, **where: int) -> None:
+        done.append(f"rename {new}")
+        rename(old, new, **where)
+
+    def linked(old: str, new: str, **where: int) -> None:
+        done.append(f"link {new}")
+        link(old, new, **where)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", renamed)
+    monkeypatch.setattr(os, "link", linked)
+    restore(workspace, content).restore()
+    assert done == ["sync 0", "link one.json", "sync presets", "rename one.json", "sync presets"]
+
+
 # -- killed, full, at the same time
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import time
 from array import array
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -22,6 +23,11 @@ MOST = 100_000
 """Files and folders in one zip: more would take more memory than the service has."""
 DEEPEST = 100
 """Folders within one another."""
+
+FRESH = 10
+"""Seconds since it was written to within which a file may be written to still."""
+LOOKED_AGAIN = 1.5
+"""Seconds after which it shows."""
 
 _PIECE = 256 * 1024  # bytes
 
@@ -41,6 +47,7 @@ class Archive:
         whole = asked[0][-1] if len(asked) == 1 and asked[0] else "files" if asked[0] else self._tree.root.name
         name = name_of(request.one("name", whole))
         chosen = Chosen(self._tree, asked)
+        chosen.require_settled()
         return Answer(
             headers={
                 "Content-Type": "application/octet-stream",
@@ -118,11 +125,35 @@ class Chosen:
         size = status.st_size if stat.S_ISREG(status.st_mode) else 0
         self.zip.add(name, size=size, modified=status.st_mtime)
 
+    def require_settled(self) -> None:
+        """Raise `Refused` where somebody is writing to a file: the zip would end at it, maybe after hours. What was
+        written to just now is looked at twice.
+        """
+        since = time.time_ns() - FRESH * 10**9
+        fresh = [index for index, written in enumerate(self._times) if written > since and self.zip.size(index)]
+        if not fresh:
+            return
+        time.sleep(LOOKED_AGAIN)
+        try:
+            for index in fresh:
+                status = self._folder(self._in[index]).status(self._name(index))
+                if status is None or status.st_mtime_ns != self._times[index]:
+                    path = "/".join((*self._folders[self._in[index]], self._name(index)))
+                    raise Refused(
+                        HTTPStatus.CONFLICT, f"{path}: is being written to: wait for its end, or leave it out"
+                    )
+        finally:
+            self.close()
+
+    def _name(self, index: int) -> str:
+        """What a file is called in its folder."""
+        return self._called.get(index) or self.zip.name(index).rpartition("/")[2]
+
     def content(self, index: int) -> Iterator[memoryview]:
         """The pieces of file `index`. Raises ConnectionAbortedError where it is not the one that was found, or is
         written to; `Refused`, OSError.
         """
-        called = self._called.get(index) or self.zip.name(index).rpartition("/")[2]
+        called = self._name(index)
         buffer = memoryview(bytearray(min(_PIECE, self.zip.size(index) + 1)))
         with FileIO(self._folder(self._in[index]).open_file(called)) as file:
             while got := file.readinto(buffer):

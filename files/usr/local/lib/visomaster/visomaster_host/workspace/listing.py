@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +16,6 @@ from visomaster_host.workspace.tree import Tree, elements_of, is_shown
 
 MOST = 20_000
 """Entries of one folder that are listed: more are nothing that a person looks through."""
-
-_RESTORABLE = re.compile(r"visomaster-state.*\.zip", re.IGNORECASE)
-"""What `visomaster-state save` and the page call what they save; whether it is one shows when it is brought back."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +49,7 @@ class Listing:
 
 
 def _told(entry: Entry) -> dict[str, Any]:
-    told = {"name": entry.name, "kind": entry.kind, "size": entry.size, "modified": entry.modified}
-    if entry.kind == "file" and _RESTORABLE.fullmatch(entry.name):
-        told["restorable"] = True
-    return told
+    return {"name": entry.name, "kind": entry.kind, "size": entry.size, "modified": entry.modified}
 
 
 def entries_of(folder: Folder, most: int = MOST) -> tuple[list[Entry], int, bool]:

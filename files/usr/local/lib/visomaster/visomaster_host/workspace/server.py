@@ -24,7 +24,7 @@ MOST_AT_ONCE = 32
 QUIET = 60
 """Seconds without a byte of a request after which it is given up."""
 STALLED = 600
-"""Seconds for which a reader may take nothing: a download that a person has paused is no dead one."""
+"""Seconds for which Caddy may take nothing. It is told by HAProxy when a visitor does not, after a minute."""
 DRAINED = 1.0
 """Seconds for which a refused body is still read before the answer: who sends it sees no answer before its end, and
 none at all when the line is cut. A longer one on a slow line is cut."""

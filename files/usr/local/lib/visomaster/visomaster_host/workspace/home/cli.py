@@ -210,7 +210,8 @@ def restore(file: str, *, yes: bool) -> int:
         return 1
     done = wanted.restore()
     if done.work:
-        say(f"{len(done.work)} files brought back; what they replaced is in {REPLACED} of its folder")
+        kept = f"; what was replaced is in {REPLACED} of its folder" if done.replaced else ""
+        say(f"{_files(len(done.work))} brought back{kept}")
     if wanted.is_the_programs(done):
         end_program()
         say("the program, if it runs, is started anew with it")
@@ -219,7 +220,7 @@ def restore(file: str, *, yes: bool) -> int:
 
 def _show(wanted: Restore, plan: Plan) -> None:
     about = wanted.manifest
-    say(f"what {about.application} kept, saved {about.saved or 'once'}, of {len(about.files)} files:")
+    say(f"what {about.application} kept, saved {about.saved or 'once'}: {_files(len(about.files))}")
     for line in about.left_out:
         say(f"  missing since it was saved: {line}")
     for word, names in (("new", plan.new), ("replaced", plan.replaced)):
@@ -228,6 +229,10 @@ def _show(wanted: Restore, plan: Plan) -> None:
         if len(names) > SHOWN:
             say(f"  {word}: and {len(names) - SHOWN} more")
     say(f"  {len(plan.new)} new, {plan.same} the same, {len(plan.replaced)} replaced")
+
+
+def _files(count: int) -> str:
+    return f"{count} file{'' if count == 1 else 's'}"
 
 
 def _agreed() -> bool:
