@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,17 +16,17 @@ from visomaster_host.workspace import parts, uploads
 from visomaster_host.workspace.space import Space
 
 from tests.unit.answering import Files, answering, read
-from tests.unit.uploading import PIECE, Body, Client
+from tests.unit.uploading import PIECE, Body, Client, tree
 
 DATA = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(DATA).hexdigest()
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Client:
-    """A client, and a tree with its folder `in`."""
-    (tmp_path / "in").mkdir()
-    return Client(tmp_path)
+def client() -> Iterator[Client]:
+    """A client of a new service."""
+    with tree() as root:
+        yield Client(root)
 
 
 def checksum(data: bytes, algorithm: str = "sha256") -> str:

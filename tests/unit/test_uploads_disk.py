@@ -20,19 +20,19 @@ from visomaster_host.workspace import parts, placing, uploads
 from visomaster_host.workspace.parts import files_of
 from visomaster_host.workspace.space import Space
 
-from tests.unit.uploading import Body, Client
+from tests.unit.uploading import Body, Client, tree
 
 DATA = bytes(range(250)) * 40
 SHA256 = hashlib.sha256(DATA).hexdigest()
 
 
 @pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """A client of a service whose pieces are small."""
     monkeypatch.setattr(parts, "PIECE", 1000)
     monkeypatch.setattr(parts, "BUFFER", 500)
-    (tmp_path / "in").mkdir()
-    return Client(tmp_path)
+    with tree() as root:
+        yield Client(root)
 
 
 def _path(descriptor: int) -> Path:
@@ -108,9 +108,9 @@ def test_a_file_is_on_disk_before_it_has_its_name(client: Client) -> None:
 # -- kills
 
 
-def calls_of_an_upload(root: Path) -> int:
+def calls_of_an_upload() -> int:
     """How many things the disk is told for one upload."""
-    with pytest.MonkeyPatch.context() as patched:
+    with tree() as root, pytest.MonkeyPatch.context() as patched:
         recorder = Recorder(patched)
         _upload(Client(root))
         return len(recorder.calls)
@@ -121,22 +121,20 @@ def _upload(client: Client) -> None:
     client.patch(made.name, 2500, DATA[2500:])
 
 
-def test_killed_anywhere_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_anywhere_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """At each call that changes the disk: what is unfinished is listed, it goes on, and there is one right file."""
     monkeypatch.setattr(parts, "PIECE", 2000)
     monkeypatch.setattr(parts, "BUFFER", 500)
     monkeypatch.setattr(uploads.Uploads, "complete", lambda self, names: None)  # in a thread of its own
     monkeypatch.setattr(parts._Behind, "add", lambda self, line: self._act(line))  # in one thread: calls have an order
-    (tmp_path / "whole/in").mkdir(parents=True)
-    for at in range(calls_of_an_upload(tmp_path / "whole")):
-        root = tmp_path / str(at)
-        (root / "in").mkdir(parents=True)
-        with pytest.MonkeyPatch.context() as patched, pytest.raises(Killed):
-            Recorder(patched, killed_at=at)
-            _upload(Client(root))
-        _go_on(Client(root))
-        assert Client(root).files() == {"in/a": DATA}, at
-        assert Client(root).listed() == []
+    for at in range(calls_of_an_upload()):
+        with tree() as root:
+            with pytest.MonkeyPatch.context() as patched, pytest.raises(Killed):
+                Recorder(patched, killed_at=at)
+                _upload(Client(root))
+            _go_on(Client(root))
+            assert Client(root).files() == {"in/a": DATA}, at
+            assert Client(root).listed() == []
 
 
 def _go_on(client: Client) -> None:
@@ -211,6 +209,42 @@ def test_a_flipped_byte_is_found(client: Client, place: int, pieces: tuple[int, 
     assert place - 1000 < said.offset <= place and client.head(name).offset == said.offset
     assert client.patch(name, said.offset, DATA[said.offset :]).headers["X-Sha256"] == SHA256
     assert client.files() == {"in/a.mp4": DATA}
+
+
+def test_what_is_behind_the_journal_does_not_count(client: Client) -> None:
+    name = client.create(len(DATA)).name
+    client.patch(name, 0, DATA[:2500])
+    with (client.root / ".uploads" / files_of(name)[0]).open("ab") as file:
+        file.write(b"x" * len(DATA))
+    for each in (client, client.restarted()):
+        assert each.head(name).offset == 2500
+    assert client.patch(name, 2500, DATA[2500:]).headers["X-Sha256"] == SHA256
+    assert client.files() == {"in/a.mp4": DATA}
+
+
+def test_what_did_not_count_does_not_count_after_a_restart(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = client.create(len(DATA)).name
+    client.patch(name, 0, DATA[:2500])
+    said = client.patch(name, 2500, DATA[2500:9000], upload_checksum="sha256 " + "A" * 44)
+    assert said.status == 460 and client.restarted().head(name).offset == 2500
+    monkeypatch.setattr(parts, "PIECE", 5000)  # fewer lines than were written before
+    assert client.patch(name, 2500, DATA[2500:7000]).offset == client.restarted().head(name).offset == 7000
+    assert client.restarted().patch(name, 7000, DATA[7000:]).headers["X-Sha256"] == SHA256
+
+
+@pytest.mark.parametrize("at", [31, 32, 33, 34, 90, 98, 105, 107])
+def test_a_line_of_the_journal_that_was_written_into_does_not_count(client: Client, at: int) -> None:
+    name = client.create(len(DATA)).name
+    for start in (0, 1000):
+        client.patch(name, start, DATA[start : start + 1000])
+    path = client.root / ".uploads" / files_of(name)[1]
+    lines = bytearray(path.read_bytes())
+    assert len(lines) == 2 * 108
+    lines[108 + at] ^= 1
+    path.write_bytes(lines)
+    later = client.restarted()
+    assert later.head(name).offset == 1000
+    assert later.patch(name, 1000, DATA[1000:]).headers["X-Sha256"] == SHA256
 
 
 # -- a disk that says no
@@ -427,15 +461,13 @@ HOSTILE: dict[str, Callable[[Path, str, Path], None]] = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_whatever_the_program_writes_there(client: Client, tmp_path_factory: pytest.TempPathFactory, what: str) -> None:
+def test_whatever_the_program_writes_there(client: Client, what: str) -> None:
     """A refusal or an upload that is ignored: quickly, and nothing is written, or shown, that is elsewhere."""
-    victim = tmp_path_factory.mktemp("elsewhere") / "precious"
+    victim = client.root.with_name("elsewhere") / "precious"
+    victim.parent.mkdir()
     victim.write_bytes(b"precious!")
-    if ": _hard" in what:  # of one file system
-        victim = client.root.parent / f"{client.root.name}-precious"
-        victim.write_bytes(b"precious!")
     name = client.create(9, "a", body=Body(b"12345")).name
-    before = _state(victim.parent) if ": _hard" not in what else victim.read_bytes()
+    before = _state(victim.parent)
     HOSTILE[what](client.root / ".uploads", name, victim)
     started = time.monotonic()
     client = client.restarted()
@@ -447,7 +479,7 @@ def test_whatever_the_program_writes_there(client: Client, tmp_path_factory: pyt
     assert {each.status for each in said} <= {200, 201, 204, 403, 404, 409, 410, 413, 500}
     assert all(each.document["error"].count("\n") == 0 for each in said if "error" in each.document)
     assert time.monotonic() - started < 5
-    assert (_state(victim.parent) if ": _hard" not in what else victim.read_bytes()) == before
+    assert _state(victim.parent) == before
     for path, content in client.files().items():
         assert path in ("in/a", "in/b") or path.startswith("aside/") or path == ".uploads", path
         assert b"precious" not in content

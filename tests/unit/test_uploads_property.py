@@ -6,8 +6,7 @@ import base64
 import hashlib
 import random
 import shutil
-import tempfile
-from pathlib import Path
+from contextlib import ExitStack
 from unittest import mock
 
 from hypothesis import HealthCheck, settings
@@ -16,13 +15,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from visomaster_host.workspace import parts, uploads
 from visomaster_host.workspace.space import Space
 
-from tests.unit.uploading import Body, Client, Said
+from tests.unit.uploading import Body, Client, Said, tree
 
 SIZES = st.sampled_from([0, 1, 499, 500, 501, 1000, 2345, 4000])
 NAMES = st.sampled_from(["a.mp4", "b", "ü (2).mp4"])
 CHECKSUMS = st.sampled_from(["", "good", "bad"])
 SHARES = st.floats(0, 1)
-MEMORY = Path("/dev/shm")  # a disk that is waited for would take most of the time
 PLENTY = Space(free=10**12, total=10**12)
 
 
@@ -31,29 +29,26 @@ class Uploading(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._folder = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
+        self._opened = ExitStack()
+        root = self._opened.enter_context(tree())
         self._roots = 0
-        root = Path(self._folder.name, "0")
-        (root / "in").mkdir(parents=True)
         self._random = random.Random(7)
         self._space = PLENTY
-        self._patches = [
+        patches = [
             mock.patch.object(parts, "PIECE", 500),
             mock.patch.object(parts, "BUFFER", 130),
             mock.patch.object(uploads.Uploads, "complete"),  # in a thread of its own
             *(mock.patch.object(each, "space", lambda _: self._space) for each in (parts, uploads)),
         ]
-        for patch in self._patches:
-            patch.start()
+        for patch in patches:
+            self._opened.enter_context(patch)
         self.client = Client(root)
         self.sent: dict[str, tuple[str, bytes]] = {}  # what each upload that is not done is to become
         self.done: dict[str, tuple[str, bytes]] = {}
         self.touched = set[str]()  # whose part was written into from outside
 
     def teardown(self) -> None:
-        for patch in self._patches:
-            patch.stop()
-        self._folder.cleanup()
+        self._opened.close()
 
     # -- what clients do
 
@@ -160,7 +155,7 @@ class Uploading(RuleBasedStateMachine):
         """What is on disk while some bytes are read is all that the next service finds."""
         name, data, offset = self._picked(pick)
         self._roots += 1
-        later = Path(self._folder.name, str(self._roots))
+        later = self.client.root.with_name(str(self._roots))
         left = [reads]
 
         def meanwhile() -> None:
@@ -250,6 +245,6 @@ class Uploading(RuleBasedStateMachine):
 
 
 Uploading.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=50, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestUploading = Uploading.TestCase

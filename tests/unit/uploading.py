@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,15 @@ from visomaster_host.workspace.uploads import Uploads
 
 BASE = "/desk/files/api"
 PIECE = "application/offset+octet-stream"
+
+
+@contextmanager
+def tree() -> Iterator[Path]:
+    """A tree with its folder `in`, in memory: a disk that is waited for would take most of the time."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        (Path(folder) / "tree/in").mkdir(parents=True)
+        yield Path(folder) / "tree"
 
 
 class Body:

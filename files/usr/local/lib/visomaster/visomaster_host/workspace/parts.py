@@ -29,8 +29,8 @@ PIECE = 8 * 1024 * 1024
 """Bytes after which a piece ends and goes to disk, while further ones arrive."""
 OLDEST = 1.0
 """Seconds after which a piece ends, full or not: what a kill may cost on a slow line."""
-BUFFER = 256 * 1024
-"""Bytes that are read at once: a unix socket seldom holds more, and there may be many who read."""
+BUFFER = 128 * 1024
+"""Bytes that are read at once: there may be many who read, and more at once was no quicker."""
 _BEHIND = 2
 """Pieces that may wait to go to disk, so that what arrives does not run away from it."""
 
