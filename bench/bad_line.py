@@ -39,11 +39,14 @@ class BadLine:
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection until it ends or is cut."""
         ends = [writer]
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            try:
-                await asyncio.wait_for(self._carry(reader, writer, ends), self.cut)
-            except asyncio.TimeoutError:
-                self.cuts += 1
+        try:
+            await asyncio.wait_for(self._carry(reader, writer, ends), self.cut)
+        except asyncio.TimeoutError:
+            self.cuts += 1
+        except OSError:
+            pass  # nobody listens at the far end
+        else:
+            return  # what is still on its way gets there
         for end in ends:
             reset(end)
 
@@ -54,7 +57,6 @@ class BadLine:
         there, to_there = await connect(self.address, self.back)
         ends.append(to_there)
         await asyncio.gather(carry(reader, to_there, self.forth), carry(there, writer, self.back))
-        await asyncio.sleep(self.forth.delay + self.back.delay)  # or what is on its way would be cut off
 
 
 def reset(end: asyncio.StreamWriter) -> None:

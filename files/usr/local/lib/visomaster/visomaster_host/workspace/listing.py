@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from visomaster_host.beneath import Folder
-from visomaster_host.workspace.exchange import Answer, Request, as_json, only, refused_by_system
+from visomaster_host.workspace.exchange import Answer, Request, only, refused_by_system
 from visomaster_host.workspace.space import space
 from visomaster_host.workspace.tree import Tree, elements_of, is_shown
 
@@ -18,7 +19,7 @@ MOST = 20_000
 """Entries of one folder that are listed: more are nothing that a person looks through."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A file or folder that can be reached; `modified` in ms since 1970, `size` in bytes."""
 
@@ -42,10 +43,11 @@ class Listing:
             entries, left_out, more = entries_of(folder)
             room = space(folder)
         entries.sort(key=lambda entry: (entry.kind != "folder", entry.name))
-        told = [_told(entry) for entry in entries]
-        return as_json(
-            {"path": "/".join(elements), "entries": told, "left_out": left_out, "more": more, "space": room.told()}
-        )
+        rest = {"path": "/".join(elements), "left_out": left_out, "more": more, "space": room.told()}
+        # One by one: all at once, 10,000 of them take 10 MB more, and what the service has taken it keeps.
+        told = b", ".join(json.dumps(_told(entry)).encode() for entry in entries)
+        body = b'{"entries": [%s], %s' % (told, json.dumps(rest).encode()[1:])
+        return Answer(headers={"Content-Type": "application/json"}, body=body)
 
 
 def _told(entry: Entry) -> dict[str, Any]:
