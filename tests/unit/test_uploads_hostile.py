@@ -107,7 +107,7 @@ HOSTILE: dict[str, Callable[[Path, str, Path], None]] = {
     "part: huge": _filled(".part", b"", 1 << 40),
     "journal: noise": _filled(".pieces", os.urandom(5000)),
     "journal: huge": _filled(".pieces", b"", 1 << 40),
-    "journal: zeros": _filled(".pieces", b"", 1 << 20),
+    "journal: zeros": _filled(".pieces", b"", 50 << 20),
     "uploads: a link": _uploads_a_link,
     "uploads: a file": _uploads_a_file,
     "done: a file": _done_a_file,
@@ -141,6 +141,17 @@ def test_whatever_the_program_writes_there(client: Client, what: str) -> None:
     for path, content in client.files().items():
         assert path in ("in/a", "in/b") or path.startswith("aside/") or path == ".uploads", path
         assert b"precious" not in content
+
+
+@pytest.mark.parametrize("size", [1, 107, 50 << 20, 1 << 40])
+def test_a_journal_of_nothing_begins_anew(client: Client, size: int) -> None:
+    name = client.create(9, "a", body=Body(b"12345")).name
+    _filled(".pieces", b"", size)(client.root / ".uploads", name, client.root)
+    later = client.restarted()
+    assert later.head(name).offset == 0
+    assert later.patch(name, 0, b"123").offset == client.restarted().head(name).offset == 3
+    assert client.restarted().patch(name, 3, b"456789").headers["X-File"] == "in/a"
+    assert client.files() == {"in/a": b"123456789"}
 
 
 def _state(folder: Path) -> list[tuple[str, bytes, int]]:
