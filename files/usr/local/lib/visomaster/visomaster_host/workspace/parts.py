@@ -124,6 +124,8 @@ class Part:
 
     def _recovered(self) -> Progress:
         lines, offset = self._journal.last(min(self.size, os.fstat(self._file).st_size))
+        if not self._journal.holds(lines):
+            self._journal.cut(lines)
         return Progress(offset=offset, lines=lines, chain=offset)
 
     # -- bytes arrive
@@ -170,7 +172,7 @@ class Part:
             if self._cut < self._end:
                 (self._write_down if self.complete else self._put)(self._piece())
                 self.progress.offset = self._end
-        except OSError:
+        except Exception:
             self.go_back(Progress(self.offset, self.progress.lines, self.offset))
             raise
         finally:
@@ -223,18 +225,18 @@ class _Behind:
     def __init__(self, act: Callable[[Line], None]) -> None:
         self._act = act
         self._waiting: queue.Queue[Line | None] = queue.Queue(_BEHIND)
-        self._error: OSError | None = None
+        self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def add(self, line: Line) -> None:
-        """Have it done. Raises the OSError of an earlier one."""
+        """Have it done. Raises what an earlier one raised."""
         if self._error is not None:
             raise self._error
         self._waiting.put(line)
 
     def end(self) -> None:
-        """Wait until all is done. Raises the first OSError."""
+        """Wait until all is done. Raises what the first of them raised that did."""
         self._waiting.put(None)
         self._thread.join()
         if self._error is not None:
@@ -245,5 +247,5 @@ class _Behind:
             if self._error is None:
                 try:
                     self._act(line)
-                except OSError as error:
+                except Exception as error:  # of whatever kind: who waits for us must not do so for ever
                     self._error = error

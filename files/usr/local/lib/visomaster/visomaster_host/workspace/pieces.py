@@ -20,6 +20,8 @@ MOST_LINES = 500_000
 _BODY = re.compile(rb"([0-9a-f]{16}) ([0-9a-f]{16}) ([0-9a-f]{64}) ")
 _LENGTH = 16 + 1 + 16 + 1 + 64 + 1 + 8 + 1
 _AT_ONCE = 512  # lines
+_MOST_BROKEN = 10_000
+"""Lines at the end that are looked at for a good one: a power cut leaves some, not more."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,10 @@ class Journal:
         """How many lines stand, and where the last of them ends: the newest good one that ends within `most` bytes.
         (0, 0) where there is none, or the file is none of ours.
         """
-        if self.bytes > MOST_LINES * _LENGTH:
+        lines = self.bytes // _LENGTH
+        if lines > MOST_LINES:
             return 0, 0
-        for count in range(self.bytes // _LENGTH, 0, -1):
+        for count in range(lines, max(0, lines - _MOST_BROKEN), -1):
             line = Line.parse(os.pread(self._file, _LENGTH, (count - 1) * _LENGTH))
             if line is not None and line.end <= most:
                 return count, line.end

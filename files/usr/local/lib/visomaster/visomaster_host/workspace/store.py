@@ -53,8 +53,12 @@ class Store:
     @contextlib.contextmanager
     def entered(self) -> Iterator[Folder]:
         """The folder of the uploads. Raises OSError."""
-        with self._tree.folder(()) as root, root.enter(UPLOADS, make=0o700) as folder:
-            yield folder
+        with self._tree.folder(()) as root:
+            new = root.status(UPLOADS) is None
+            with root.enter(UPLOADS, make=0o700) as folder:
+                if new:
+                    root.sync()
+                yield folder
 
     def create(self, folder: Folder, name: str, wish: Wish) -> None:
         """Begin the upload `name`. Nothing of it is on disk yet. Raises OSError."""

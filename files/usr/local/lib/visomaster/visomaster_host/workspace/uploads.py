@@ -278,10 +278,6 @@ class Uploads:
         checksum: tus.Checksum | None,
     ) -> Answer:
         """Add `body` to `part`. Raises `Refused`, and OSError where the line breaks; what has arrived stays."""
-        if part.has_another_name and not part.complete:
-            raise Refused(
-                HTTPStatus.CONFLICT, f"{wish.name}: its part has another name, and is not written to any more"
-            )
         before = part.progress.snapshot()
         with _telling_full(folder, part):
             _receive(part, body, turn, checksum)
