@@ -24,10 +24,8 @@ import os, sys
 from pathlib import Path
 from types import SimpleNamespace
 from visomaster_host.workspace.home import routes as home
-from visomaster_host.workspace.routes import routes
-from visomaster_host.workspace.server import Server
 
-root, socket, full = map(Path, sys.argv[1:])
+root, socket, full, asked = map(Path, sys.argv[1:])
 real = os.statvfs
 
 def statvfs(where):
@@ -37,11 +35,18 @@ def statvfs(where):
     return os.statvfs_result([*found[:3], 0, 0, *found[5:]])
 
 os.statvfs = statvfs
-home.read_host = lambda: SimpleNamespace(application="sandbox", commit="3f1d0c2", state=())
+home.read_host = lambda: SimpleNamespace(application="sandbox", commit="3f1d0c2")
+home.told_previous = lambda: {"modified": 1764190000000}
+home.open_previous = asked.touch
+
+from visomaster_host.workspace.routes import routes
+from visomaster_host.workspace.server import Server
+
 with Server(routes(root), socket) as server:
     print("up", flush=True)
     server.serve_forever(0.05)
 """
+"""The service on any folder, on a host that is not there; while a file is there, its disk is full."""
 
 
 @dataclass
@@ -56,10 +61,15 @@ class Service:
         """While this is there, the disk is full."""
         return self.portal.folder / "disk-full"
 
+    @property
+    def asked(self) -> Path:
+        """This is there once the workspace of last time was asked for."""
+        return self.portal.folder / "asked-for-previous"
+
     def start(self) -> None:
         """Begin to answer, at once when this returns."""
         socket = rig.sockets(self.portal.folder) / "files.sock"
-        command = [sys.executable, "-c", SERVICE, str(root(self.portal)), str(socket), str(self.full)]
+        command = [sys.executable, "-c", SERVICE, *map(str, (root(self.portal), socket, self.full, self.asked))]
         variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=variables)
         assert self.process.stdout is not None

@@ -420,3 +420,20 @@ def test_what_the_program_keeps_goes_home_and_comes_back(chromium: Browser, file
     assert (kept / "changed.json").read_text() == "changed.json at home"
     assert (kept / "gone.json").read_text() == "gone.json at home"
     assert any(path.read_text() == "of this machine" for path in root(files).rglob("*changed*") if path.is_file())
+
+
+def test_the_workspace_of_last_time_is_opened_after_a_question(chromium: Browser, service: Service) -> None:
+    """What is not saved would be lost: no is the first answer."""
+    with browser.page(chromium) as page:
+        page.goto(address(service.portal, "/"))
+        again = page.get_by_role("button", name="Open it again")
+        again.click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("What is not saved in it now is lost.")
+        page.keyboard.press("Enter")
+        expect(dialog).to_have_count(0)
+        assert not service.asked.exists()
+        again.click()
+        dialog.get_by_role("button", name="Start the program anew").click()
+        expect(page.get_by_text("The program is being started anew.")).to_be_visible()
+        assert service.asked.exists()

@@ -3,6 +3,8 @@ import { bringBack, isState } from "./files_state.js";
 import { Bar, button, count, duration, element, name, say, size } from "./words.js";
 
 const MOST_FAILED = 20;
+const SOON = 100; // ms
+const PERIOD = 500; // ms
 const going = document.getElementById("transfers");
 const spoken = document.getElementById("spoken");
 
@@ -138,6 +140,12 @@ export function showQueue(queue) {
     rows.set(group, row);
     going.append(row.node);
   });
-  queue.addEventListener("ended", draw);
-  setInterval(draw, 500);
+  let soon; // a folder's files end many a second
+  queue.addEventListener("ended", () => {
+    soon ??= setTimeout(() => {
+      soon = undefined;
+      draw();
+    }, SOON);
+  });
+  setInterval(draw, PERIOD);
 }
