@@ -7,7 +7,7 @@ import fnmatch
 import hashlib
 import io
 import tarfile
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -89,16 +89,18 @@ def copied(
     prune: str = "*",
     exclude: frozenset[str] = frozenset(),
     own: bool = False,
+    kept: Sequence[str] = (),
 ) -> Generator[FunctionCommand | StringCommand]:
     """Bring the files below the local folder `source` to the folder `dest`, owned by `user` and `group`. `own`: they
     are this project's, as in `local_files`.
 
     Programs get mode 755, other files 644, folders 755. Files that are not in `source` are removed when their path
     matches the pattern `prune`: with a narrower one, or "" for none, `dest` may hold files of others. `exclude` names
-    entries at the top of `source` to leave out.
+    entries at the top of `source` to leave out. Where `dest` has a link at one of the paths `kept`, what is there lives
+    elsewhere and stays as it is.
     """
-    wanted = local_files(source, exclude, own=own)
     found = host.get_fact(FoundTree, path=dest, user=user)
+    wanted = without_kept(local_files(source, exclude, own=own), found.links.intersection(kept))
     changed = differing(wanted, found.files, f"{user}:{group}")
     closed = private(folders_of(wanted), found.folders)
     surplus = sorted(fnmatch.filter(set(found.files) - set(wanted), prune))
@@ -112,6 +114,11 @@ def copied(
         yield streamed(unpack_command(dest, user), stdin=base64.encodebytes(archive).decode())
     if surplus:
         yield StringCommand(_in_folder(dest, user, 'rm -f -- "$@"', *surplus))
+
+
+def without_kept(files: Mapping[str, LocalFile], links: Collection[str]) -> dict[str, LocalFile]:
+    """`files` but those at or below one of `links`."""
+    return {name: file for name, file in files.items() if not any(f"{name}/".startswith(f"{link}/") for link in links)}
 
 
 def unpack_command(dest: str, user: str) -> str:

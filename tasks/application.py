@@ -43,6 +43,7 @@ def application(profile: str, source: Source, kept: Sequence[str], mirrors: Mapp
                 group=users.DESKTOP,
                 prune="",
                 exclude=exclude,
+                kept=kept,
             )
         case _:
             assert_never(source)

@@ -30,14 +30,15 @@ class RemoteFolder:
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteTree:
-    """What is in a folder, by paths relative to it; the folder itself is `.`."""
+    """What is in a folder, by paths relative to it; the folder itself is `.`. `links` are of any kind."""
 
     files: Mapping[str, RemoteFile] = field(default_factory=dict)
     folders: Mapping[str, RemoteFolder] = field(default_factory=dict)
+    links: frozenset[str] = frozenset()
 
 
 class FoundTree(FactBase[RemoteTree]):
-    """Every folder and regular file below a folder, as its owner `user` finds them; compiled Python is left out."""
+    """Every folder, link and regular file below a folder, as its owner `user` finds them; no compiled Python."""
 
     @staticmethod
     def default() -> RemoteTree:
@@ -46,7 +47,7 @@ class FoundTree(FactBase[RemoteTree]):
     def command(self, path: str, user: str) -> StringCommand:
         # A name may hold a line break, and then say anything.
         ours = "! -name '*.pyc' ! -name __pycache__ ! -path '*\n*'"
-        find = f"find . '(' -type d -o -type f ')' {ours} -printf '%y %m %u:%g %p\\n'"
+        find = f"find . '(' -type d -o -type f -o -type l ')' {ours} -printf '%y %m %u:%g %p\\n'"
         sums = f"find . -type f {ours} -exec sha256sum {{}} +"
         look = f'if cd "$1" 2>/dev/null; then {find}; echo; {sums}; fi'
         if user == "root":
@@ -57,6 +58,7 @@ class FoundTree(FactBase[RemoteTree]):
         attributes: dict[str, tuple[str, str]] = {}
         files: dict[str, RemoteFile] = {}
         folders: dict[str, RemoteFolder] = {}
+        links: set[str] = set()
         lines = iter(output)
         for line in lines:
             if not line:
@@ -65,6 +67,8 @@ class FoundTree(FactBase[RemoteTree]):
             name = path.removeprefix("./")
             if kind == "d":
                 folders[name] = RemoteFolder(mode=mode, owner=owner)
+            elif kind == "l":
+                links.add(name)
             else:
                 attributes[name] = (mode, owner)
         for line in lines:
@@ -72,4 +76,4 @@ class FoundTree(FactBase[RemoteTree]):
             if name in attributes:  # one with a backslash is written otherwise
                 mode, owner = attributes[name]
                 files[name] = RemoteFile(mode=mode, owner=owner, sha256=digest)
-        return RemoteTree(files=files, folders=folders)
+        return RemoteTree(files=files, folders=folders, links=frozenset(links))

@@ -179,9 +179,9 @@ def test_what_is_confirmed_outlives_the_power(portal: rig.Portal, film: tuple[Pa
     path, data = film
     root, log = portal.folder / "workspace", tmp_path / "trace"
     with service(portal, before=(*files_order.STRACE, str(log))) as files:
-        tuspy(portal, path, chunk_size=8 * MIB).upload()
+        tuspy(portal, path, chunk_size=8 * MIB, metadata={"folder": "in/trip/one"}).upload()
         files.end(signal.SIGTERM)  # strace has written all down then
-    assert sha256((root / "in" / path.name).read_bytes()) == sha256(data)
+    assert sha256((root / "in/trip/one" / path.name).read_bytes()) == sha256(data)
     aside = root / ".uploads/done"  # for a client that missed the last answer; what it tells is there by itself
     assert files_order.promises(log, root, aside, 201) == [{}]
     *pieces, last = files_order.promises(log, root, aside, 204)

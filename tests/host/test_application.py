@@ -27,6 +27,30 @@ def test_the_program_belongs_to_its_user(host: Any) -> None:
     assert others == ""
 
 
+def test_the_workspace_has_its_folders(host: Any) -> None:
+    """What you bring, what comes of it and what the program keeps have their folders, which the program can write.
+
+    If not: start the container anew; a folder of somebody else's is told by visomaster-ready.
+    """
+    for path in (paths.INPUT, paths.OUTPUT, paths.KEPT):
+        found = host.run(as_user(users.DESKTOP, 'test -d "$1" && test ! -L "$1" && test -w "$1"', str(path)))
+        assert found.rc == 0, path
+
+
+def test_what_the_program_keeps_outlives_it(host: Any) -> None:
+    """What the program keeps lives in /workspace/state; links lead there from where it looks.
+
+    If not: /var/log/portal/visomaster_app.log says why, at the program's last start.
+    """
+    facts = json.loads(host.file(str(paths.HOST)).content_string)
+    for entry in facts["state"]:
+        target = host.check_output(as_user(users.DESKTOP, 'readlink "$1" || true', f"{paths.PROGRAM}/{entry['path']}"))
+        home = f"{paths.KEPT}/{facts['application']}/{entry['path']}"
+        assert target == home or (entry["by"] and target.startswith(f"{home}/")), entry["path"]
+        if entry["folder"]:
+            assert host.run(as_user(users.DESKTOP, 'test -d "$1" && test -w "$1"', target)).rc == 0, target
+
+
 def test_the_guide_is_there_and_no_change_of_the_program(host: Any) -> None:
     """The notebook with help is there, and git does not take it for a change of the program.
 

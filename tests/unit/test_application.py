@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from visomaster_host.kept_entry import Kept
 
 from locks import requirement_sets
 from spec import application, fields, requirements
 from spec.application import known_applications, load_application
 from spec.program import FolderSource, GitSource
 from spec.settings import read_settings
+from spec.slices import host_facts
 
 GOOD = """
 title = "Own"
@@ -77,6 +79,17 @@ def test_a_set_that_includes_itself_is_refused(tmp_path: Path) -> None:
 def test_a_profile_of_the_users_own(own: Path) -> None:
     loaded = read_settings({"application": str(own)}).application
     assert (loaded.name, loaded.title, loaded.environment.all_specs) == ("own", "Own", ("python 3.11.*", "pip"))
+
+
+def test_what_a_program_keeps_is_read_and_told_to_the_host(own: Path) -> None:
+    state = 'state = ["presets/", "a/last.json", { path = "engines", by = "gpu" }, { path = "s.json", seed = "{}" }]'
+    own.write_text(GOOD.replace("[source]", f"{state}\n[source]"))
+    assert host_facts(read_settings({"application": str(own)})).state == (
+        Kept(path="presets", folder=True),
+        Kept(path="a/last.json", folder=False),
+        Kept(path="engines", folder=True, by="gpu"),
+        Kept(path="s.json", folder=False, seed="{}"),
+    )
 
 
 def test_a_program_in_the_folder_replaces_the_source(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,6 +162,24 @@ MALFORMED = [
     ("https://example.org/own.git", "https://me:pw@h/x", r"source: git: expected a URL without user and password"),
     ("https://example.org/own.git", "https:/me:pw@h/x", r"source: git: expected a URL beginning .*'https:/…@h/x'"),
     ('manifest = "models.json"', 'manifest = "."', r"own: manifest: .*: is no file"),
+    ("[source]", 'state = "presets"\n[source]', r"own.toml: state must be a list of paths or tables, got 'presets'"),
+    ("[source]", "state = [7]\n[source]", r"own.toml: state: path must be a non-empty string, got 7"),
+    ("[source]", 'state = ["/presets"]\n[source]', r"own.toml: state: expected a path below .*got '/presets'"),
+    ("[source]", 'state = ["a/../../b"]\n[source]', r"own.toml: state: expected a path below .*got 'a/../../b'"),
+    ("[source]", 'state = [".git/"]\n[source]', r"own.toml: state: expected a path below .*got '.git'"),
+    ("[source]", 'state = ["a/", "a/b"]\n[source]', r"own.toml: state: expected each path once .*: a/b is within a"),
+    ("[source]", 'state = ["a", "a/"]\n[source]', r"own.toml: state: expected each path once .*: a stands there twice"),
+    (
+        "[source]",
+        'state = [{ path = "a", by = "cpu" }]\n[source]',
+        r"own.toml: state: a: by must be .*got 'cpu'",
+    ),
+    ("[source]", 'state = [{ path = "a/", seed = "x" }]\n[source]', r"own.toml: state: a: seed must be the text .*'x'"),
+    (
+        "[source]",
+        'state = [{ path = "a", sed = "x" }]\n[source]',
+        r"own.toml: state: unknown field 'sed', expected",
+    ),
     ('git = "https://example.org/own.git"', 'folder = "x"', r"source: folder stands alone"),
 ]
 

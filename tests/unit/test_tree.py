@@ -13,7 +13,7 @@ from visomaster_host import paths
 from operations.facts.bytecode import StaleBytecode
 from operations.facts.tree import FoundTree, RemoteFile, RemoteFolder
 from operations.facts.unpacked import UnpackedFiles
-from operations.tree import differing, digest, folders_of, local_files, packed, private, unpack_command
+from operations.tree import differing, digest, folders_of, local_files, packed, private, unpack_command, without_kept
 
 
 @pytest.fixture
@@ -91,6 +91,20 @@ def test_a_folder_that_others_cannot_enter_is_brought_again(folder: Path, tmp_pa
     archive = base64.b64encode(packed({}, {"bin"}, "root", "root")).decode()
     subprocess.run(["sh", "-c", unpack_command(str(dest), "root")], input=archive, text=True, check=True)
     assert (dest / "bin").stat().st_mode & 0o777 == 0o755
+
+
+def test_what_is_linked_to_elsewhere_is_not_brought(folder: Path, tmp_path: Path) -> None:
+    """What the program keeps lives there, and may be a person's."""
+    dest = tmp_path / "dest"
+    (dest / "bin").parent.mkdir()
+    (dest / "bin").symlink_to(tmp_path)
+    command = FoundTree().command(path=str(dest), user="root").get_raw_value()
+    lines = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout.splitlines()
+    found = FoundTree().process(lines)
+    assert found.links == {"bin"}
+    wanted = local_files(folder)
+    assert set(wanted) - set(without_kept(wanted, found.links)) == {name for name in wanted if name.startswith("bin/")}
+    assert without_kept(wanted, {"bi"}) == wanted
 
 
 def test_compiled_python_that_others_cannot_read_is_stale(tmp_path: Path) -> None:

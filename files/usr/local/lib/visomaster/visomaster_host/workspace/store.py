@@ -78,6 +78,8 @@ class Store:
         finally:
             os.close(descriptor)
         folder.sync()
+        with self._tree.folder(()) as root:  # the folder itself may be new
+            root.sync()
 
     def wish(self, folder: Folder, name: str) -> Wish | None:
         """What is to become of the upload `name`; None where there is none, or it is none of ours."""
