@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Literal
+from itertools import groupby
 
 from visomaster_host.beneath import Folder
 from visomaster_host.refusals import refusal
@@ -89,23 +89,28 @@ class Restore:
     def plan(self) -> Plan:
         """What would be done. Raises `Refused`, OSError."""
         plan = Plan()
-        for path, kept in sorted(self.manifest.files.items()):
-            if (there := self._there(path, kept)) == "same":
-                plan.same += 1
-                continue
-            plan.work.append(path)
-            (plan.new if there == "nothing" else plan.replaced).append(path)
+        for above, paths in groupby(sorted(self.manifest.files), key=lambda path: path.rpartition("/")[0]):
+            self._tell(plan, above, list(paths))
+        plan.work = sorted((*plan.new, *plan.replaced))
         plan.replaced += [path for path in self._folders() if self._in_the_way(path, folder=True)]
         return plan
 
-    def _there(self, path: str, kept: Kept) -> Literal["nothing", "same", "another"]:
-        found = self._in_the_way(path)
-        if found is None:
-            return "nothing"
-        if len(found) == path.count("/") + 1:
-            with self._tree.folder(found[:-1]) as folder:
-                return "same" if _is(folder, found[-1], kept) else "another"
-        return "another"
+    def _tell(self, plan: Plan, above: str, paths: list[str]) -> None:
+        """Add what becomes of `paths`, which are in the folder `above`."""
+        folder = self._enter(tuple(above.split("/")))
+        if folder is None:
+            in_the_way = self._in_the_way(above, folder=True)
+            (plan.new if in_the_way is None else plan.replaced).extend(paths)
+            return
+        with folder:
+            for path in paths:
+                name = path.rpartition("/")[2]
+                if folder.status(name) is None:
+                    plan.new.append(path)
+                elif _is(folder, name, self.manifest.files[path]):
+                    plan.same += 1
+                else:
+                    plan.replaced.append(path)
 
     def _folders(self) -> list[str]:
         return [path for path, entry in self._zip.entries.items() if entry.folder]

@@ -173,6 +173,7 @@ class Archive:
     def __init__(self, tree: Tree, found: Found, wanted: Wanted) -> None:
         self._tree, self._found, self._wanted = tree, found, wanted
         self._saved = time.time()
+        self._current: tuple[str, Folder] | None = None
         self._kept = {file.path: Kept(file.size, "0" * 64, file.modified // 1_000_000) for file in found.files}
         self._zip = StoredZip()
         for path in found.folders:
@@ -201,7 +202,22 @@ class Archive:
 
     def write(self, output: Callable[[bytes | memoryview], object]) -> None:
         """Give the zip to `output`. Raises `Changed`, and what `output` raises: what was given until then is no zip."""
-        self._zip.write(output, self._content)
+        try:
+            self._zip.write(output, self._content)
+        finally:
+            self._leave()
+
+    def _folder(self, path: str) -> Folder:
+        """The folder at `path`, kept open for its other files. Raises `Refused`."""
+        if self._current is None or self._current[0] != path:
+            self._leave()
+            self._current = path, self._tree.folder(tuple(path.split("/")))
+        return self._current[1]
+
+    def _leave(self) -> None:
+        if self._current is not None:
+            self._current[1].close()
+            self._current = None
 
     def _content(self, index: int) -> Iterator[memoryview]:
         number = index - len(self._found.folders)
@@ -216,10 +232,10 @@ class Archive:
 
     def _read(self, file: File) -> Iterator[memoryview]:
         """The content of `file`. Raises `Changed`."""
-        *above, name = file.path.split("/")
+        above, _, name = file.path.rpartition("/")
         buffer, left = memoryview(bytearray(min(_PIECE, file.size + 1))), file.size
         try:
-            with self._tree.folder(tuple(above)) as folder, FileIO(folder.open_file(name)) as content:
+            with FileIO(self._folder(above).open_file(name)) as content:
                 while (got := content.readinto(buffer)) and got <= left:
                     left -= got
                     yield buffer[:got]
