@@ -178,7 +178,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--rounds", type=int, default=1, help="each takes some six minutes with 2 GiB (1)")
     options.add_argument("--line", action="store_true", help="over the bad line instead, about three minutes")
     options.add_argument("--cut", type=float, default=LINE_CUT, metavar="SECONDS")
-    options.add_argument("--folder", type=Path, help="where five times the size is free (a temporary one)")
+    options.add_argument("--folder", type=Path, help="where three times the size is free (a temporary one)")
     options.add_argument("--write", type=Path, help=f"where the table goes ({RESULTS.relative_to(HERE.parent)})")
     return options
 
