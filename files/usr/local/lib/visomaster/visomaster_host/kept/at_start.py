@@ -7,6 +7,7 @@ itself. Whatever cannot be done is told in one line, and the program starts with
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -92,7 +93,10 @@ def _alone(folder: str) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise TimeoutError(110, "another start does not let go of it", f"{folder}/.lock") from None
+                    told = "another start does not let go of it"
+                    raise TimeoutError(errno.ETIMEDOUT, told, f"{folder}/.lock") from None
+            except OSError:  # the file system of a network without locks
+                break
             time.sleep(_POLL)
         yield
     finally:
