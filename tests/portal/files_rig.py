@@ -35,7 +35,7 @@ def statvfs(where):
     return os.statvfs_result([*found[:3], 0, 0, *found[5:]])
 
 os.statvfs = statvfs
-home.read_host = lambda: SimpleNamespace(application="sandbox", commit="3f1d0c2")
+home.read_host = lambda: SimpleNamespace(application="sandbox", commit="3f1d0c2", state=())
 home.told_previous = lambda: {"modified": 1764190000000}
 home.open_previous = asked.touch
 
