@@ -42,7 +42,7 @@ def _files(prefix: Path) -> Iterator[Path]:
     home = Path(os.environ.get("HOME") or "/")
     for folder in (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep):
         yield Path(folder, "pip", _FILE)
-    yield Path("/etc", _FILE)
+    yield Path("/etc/pip.conf")
     if not (named and Path(named).exists()):
         yield home / ".pip" / _FILE
         yield Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config", "pip", _FILE)
