@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-_OPTIONS = (*("cert", "client-cert", "default-timeout", "index-url", "proxy", "retries", "timeout", "trusted-host"),)
+OPTIONS = (*("cert", "client-cert", "default-timeout", "index-url", "proxy", "retries", "timeout", "trusted-host"),)
 _STRONGER_LAST = ("global", "install")
 _FILE = "pip.conf"
 
@@ -29,9 +29,9 @@ def configured(prefix: Path) -> dict[str, str]:
             if section in found:
                 found[section].update(options)
     merged = {name: value for section in found.values() for name, value in section.items()}
-    for name in _OPTIONS:
+    for name in OPTIONS:
         merged[name] = os.environ.get(f"PIP_{name.upper().replace('-', '_')}") or merged.get(name, "")
-    return {name: merged[name] for name in _OPTIONS if merged[name]}
+    return {name: merged[name] for name in OPTIONS if merged[name]}
 
 
 def _files(prefix: Path) -> Iterator[Path]:
