@@ -14,6 +14,8 @@ _ANSWERED = {
     "404": "its index has no such file (404)",
 }
 
+_LIKELY = {9: ", as happens where memory runs out"}
+
 
 def follow(command: Sequence[str], environment: Mapping[str, str], keep: tuple[int, ...] = ()) -> tuple[int, list[str]]:
     """Run uv and pass on what a person waits for; its status and all its lines. It holds the files `keep` open, so that
@@ -39,6 +41,8 @@ def follow(command: Sequence[str], environment: Mapping[str, str], keep: tuple[i
         except BaseException:
             process.kill()
             raise
+    if process.returncode < 0:
+        lines.append(f"error: uv was ended by signal {-process.returncode}{_LIKELY.get(-process.returncode, "")}")
     return process.returncode, lines
 
 
