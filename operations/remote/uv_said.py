@@ -42,7 +42,7 @@ def follow(command: Sequence[str], environment: Mapping[str, str], keep: tuple[i
             process.kill()
             raise
     if process.returncode < 0:
-        lines.append(f"error: uv was ended by signal {-process.returncode}{_LIKELY.get(-process.returncode, "")}")
+        lines.append(f"error: uv was ended by signal {-process.returncode}{_LIKELY.get(-process.returncode, '')}")
     return process.returncode, lines
 
 

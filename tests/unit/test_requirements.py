@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from operations.remote import uv_said
 from spec import requirements
+from spec.here import ROOT
 from spec.requirements import Text
 
 MARKERS = {"python_version": "3.10", "sys_platform": "linux"}
@@ -134,6 +135,13 @@ def test_nothing_is_missing_of_what_is_installed(versions: dict[str, int]) -> No
     installed = {name: [str(version)] for name, version in versions.items()}
     assert requirements.missing(wanted, installed, MARKERS) == []
     assert names(requirements.missing(wanted, {}, MARKERS)) == list(versions)
+
+
+def test_the_uv_that_is_brought_is_the_one_that_tests_run() -> None:
+    """Dependabot renews the other one alone: then `make lock`."""
+    (ours,) = (one for one in requirements.parse((ROOT / "requirements-dev.txt").read_text(), "") if one.name == "uv")
+    (brought,) = requirements.parse((ROOT / "operations/remote/uv.txt").read_text(), "uv.txt")
+    assert (str(brought.requirement), brought.hashes) == (str(ours.requirement), ours.hashes)
 
 
 UNREACHABLE = """error: Failed to fetch: https://i.invalid/simple/thing/
