@@ -45,6 +45,7 @@ def uv_environment(index: str, said: Mapping[str, str], work: Path) -> dict[str,
         "PYTHONNOUSERSITE": "1",
         "TMPDIR": str(work),  # uv waits for a lock there, which in /tmp anybody could hold
         "UV_CACHE_DIR": str(work / "cache"),
+        "UV_CONCURRENT_DOWNLOADS": "8",  # a kill loses those that are not whole yet: of 50 at once, nearly all
         "UV_CREDENTIALS_DIR": str(work / "credentials"),
         "UV_DEFAULT_INDEX": address(index, said),
         "UV_LINK_MODE": "hardlink",
