@@ -125,6 +125,7 @@ lock: .venv/.installed ## Renew all locks of packages; APP=NAME: that applicatio
 ifeq ($(APP)$(SETS),)
 	$(COMPILE) pyproject.toml --output-file requirements.txt
 	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.txt
+	sed -n '/^uv==/,/^    #/{/^    #/!p;}' requirements-dev.txt >operations/remote/uv.txt
 	printf '%s\n' $(SELKIES_WITHOUT) | $(COMPILE) $(SELKIES).in --fork-strategy fewest --no-annotate --excludes /dev/stdin \
 		--output-file $(SELKIES).txt
 endif

@@ -23,8 +23,8 @@ from operations.facts.checkout import CheckoutCommit
 from operations.facts.conda import CondaEnvironment
 from operations.facts.cuda import CudaLibraries
 from operations.facts.models import ModelsComplete
-from operations.facts.pip import InstalledPackages
 from operations.facts.supervisor import PendingPrograms, ProgramFiles
+from operations.facts.uv import InstalledPackages
 from operations.models import fetch_command
 from sandbox.engine import docker, docker_command
 from sandbox.shell import SandboxError, run, step

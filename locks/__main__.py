@@ -3,7 +3,7 @@
 Without an application: the pip requirement sets of every profile. With one: its sets, and its Conda lock. What cannot
 be made here is said, and the rest is made.
 
-The Conda lock comes from the installer's own solver, run here in a temporary virtual environment, so that a committed
+The Conda lock comes from the installer's own solver, fetched here into a temporary folder, so that a committed
 lock and one a host makes for itself come from the same code.
 """
 

@@ -35,7 +35,7 @@ def environment(
     + lock: a committed lock, used on the platforms it has packages for; elsewhere, and without one,
       the specs are solved on the host
     + mirrors: URL prefixes FROM -> TO for channels and the index; locks and records keep the canonical URLs
-    + index: the pip index of the installer itself; `default` stands for what the host's pip is configured for
+    + index: the package index of the installer itself; `default` stands for what the host's pip is configured for
 
     Refused: a lock made for other specs or channels, and a machine no Conda packages are built for.
     """
@@ -82,7 +82,7 @@ def committed_lock(lock: Path, specs: Sequence[str], channels: Sequence[str]) ->
 
 def rattler_requirements() -> str:
     """The locked requirement set (text, with hashes) of the solver and installer."""
-    return (remote.HERE / "rattler.txt").read_text(encoding="utf-8")
+    return remote.text("rattler.txt")
 
 
 def lock_that_holds(committed: str | None, state: EnvironmentState | None, platform: str, digest: str) -> str | None:

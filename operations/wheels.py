@@ -1,4 +1,4 @@
-"""Python packages in a folder of their own, without an environment or pip: what one program on a host is made of.
+"""Python packages in a folder of their own, without an environment: what one program on a host is made of.
 
 The folder is replaced as a whole, and only when the set, or what is kept of it, is another one than it was made from;
 when the distribution's Python is another one; and when anything in it is no longer as it was.
@@ -51,6 +51,7 @@ def unpacked(wanted: Wheels, dest: str, index: str, mirrors: Mapping[str, str]) 
         "without": list(wanted.without),
         "borrowed": dict(wanted.borrowed),
         "index": swap_prefix(index, mirrors),
+        "uv": remote.text("uv.txt"),
         "made_from": digest,
     }
     yield remote.job("wheels", request)

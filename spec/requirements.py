@@ -35,7 +35,7 @@ class Wanted:
 
     @property
     def line(self) -> str:
-        """The requirement as one line for pip."""
+        """The requirement as one line for uv."""
         return " ".join([str(self.requirement), *(f"--hash={digest}" for digest in self.hashes)])
 
     @property
@@ -53,8 +53,7 @@ class Wanted:
 def parse(text: str, source: str) -> list[Wanted]:
     """The requirements of a set; raises ``ValueError`` naming `source` and the line.
 
-    Options are refused: pip ignores an index on a requirement line, and a set must say nothing of where it
-    comes from.
+    Options are refused: a set must say nothing of where it comes from.
     """
     wanted = []
     for line in _COMMENT.sub("", text.replace("\\\n", " ")).splitlines():
@@ -126,8 +125,8 @@ def merge(sets: Iterable[Text]) -> list[Wanted]:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What one run of pip gets: `lines` from one `index`, of which `missing` are not there yet, and `constraints` on
-    what else it may bring. A `locked` batch names each archive, so nothing is left for pip to decide. `build` names
+    """What one run of uv gets: `lines` from one `index`, of which `missing` are not there yet, and `constraints` on
+    what else it may bring. A `locked` batch names each archive, so nothing is left for uv to decide. `build` names
     the packages that are built from source."""
 
     lines: tuple[str, ...]
@@ -139,10 +138,10 @@ class Batch:
 
 
 def batches(wanted: Iterable[Wanted], missing: Iterable[Wanted]) -> list[Batch]:
-    """The runs of pip that bring what is `missing` of `wanted`, each from one index: for pip, indexes are equals, and
-    any of them may answer for any package.
+    """The runs of uv that bring what is `missing` of `wanted`, each from one index: of several, any may answer for any
+    package.
 
-    One requirement with a hash makes pip demand a hash for all, so locked requirements are a run of their own. The
+    One requirement with a hash makes uv demand a hash for all, so locked requirements are a run of their own. The
     others are given whole, to keep their versions together, and may not move what is locked. What is built needs what
     it is built with, so it comes last.
     """

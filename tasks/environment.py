@@ -1,4 +1,4 @@
-"""The application's Conda environment, its pip requirement sets, and CUDA libraries on the loader path."""
+"""The application's Conda environment, its requirement sets, and CUDA libraries on the loader path."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyinfra.api import deploy
 from pyinfra.api.exceptions import DeployError
 
-from operations import conda, cuda, pip
+from operations import conda, cuda, uv
 
 if TYPE_CHECKING:
     from spec.environment import Accelerator, CondaEnvironment
@@ -40,11 +40,12 @@ def environment(
         mirrors=mirrors,
         index=accelerator.index,
     )
-    pip.requirements(
+    uv.requirements(
         name=f"Install Python packages for {accelerator.name}",
         python=f"{prefix}/bin/python",
         wanted=accelerator.requirements,
         mirrors=mirrors,
+        index=accelerator.index,
     )
     cuda.on_loader_path(
         name="Put CUDA libraries on the loader path",

@@ -45,6 +45,11 @@ def job(name: str, request: Mapping[str, Any]) -> FunctionCommand:
     return streamed(StringCommand(str(paths.SYSTEM_PYTHON), "-I", "-c", QuoteString(LAUNCHER)), stdin=stdin)
 
 
+def text(name: str) -> str:
+    """The text of a file of this package, such as a locked requirement set that a program is handed."""
+    return (HERE / name).read_text(encoding="utf-8")
+
+
 def sources(name: str) -> dict[str, str]:
     """Module -> source of the program ``name`` and of all modules of this package it is made of, in the order in which
     they can be run: each after those it imports, the program last. Raises ``ValueError`` for modules that import each

@@ -7,13 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from operations.remote.pip_environment import pip_environment
-from operations.remote.pip_requirements import follow, reason
+from operations.remote.pinned_wheel import NotFetched
+from operations.remote.uv_environment import uv_environment
+from operations.remote.uv_program import bring_uv
+from operations.remote.uv_said import follow, reason
+from operations.remote.uv_settings import configured
 from operations.remote.wheels_state import RECORD, listing, python_version
 
 
@@ -25,26 +27,27 @@ def run(request: Mapping[str, Any]) -> int:
     """Make the folder that the request describes; 0, or 1 after one line on stderr, the old folder untouched.
 
     Keys: dest, text (of the set), name (of its file), without (patterns of what is not kept), borrowed (pattern of one
-    file -> the file of the distribution that stands in for it), index (a URL, or `default`), made_from (what is noted
-    in the folder when it is complete).
+    file -> the file of the distribution that stands in for it), index (a URL, or `default`), uv (its locked requirement
+    set), made_from (what is noted in the folder when it is complete).
     """
     os.umask(0o022)
     dest = Path(request["dest"])
-    new, old = dest.with_name(f"{dest.name}.new"), dest.with_name(f"{dest.name}.old")
+    new, old, work = (dest.with_name(f"{dest.name}.{step}") for step in ("new", "old", "work"))
     try:
-        clear(new, old)
+        clear(new, old, work)
         new.mkdir(parents=True)
-        status, output = install(request, new)
+        work.mkdir(mode=0o700)
+        status, output = install(request, new, work)
+        clear(work)
         if status == 0:
             trim(new, request["without"], request["borrowed"])
             finish(new, request)
             replace(dest, new, old)
-    except subprocess.CalledProcessError as error:
-        status, output = 1, f"{error.stdout}\n{error.stderr}".splitlines()
-    except (OSError, Unexpected) as error:
-        status, output = 1, [f"ERROR: {error}"]
+    except (OSError, ValueError, NotFetched, Unexpected) as error:
+        status, output = 1, [str(error)]
     if status:
-        shutil.rmtree(new, ignore_errors=True)
+        for folder in (new, work):
+            shutil.rmtree(folder, ignore_errors=True)
         print(f"packages: {reason(output)}", file=sys.stderr, flush=True)
     return 1 if status else 0
 
@@ -58,30 +61,17 @@ def clear(*folders: Path) -> None:
             folder.unlink(missing_ok=True)
 
 
-def install(request: Mapping[str, Any], new: Path) -> tuple[int, list[str]]:
-    """Have pip unpack the set into `new`; its status and all its lines. The pip is of an environment that is thrown
-    away: a distribution's Python has none.
-    """
-    with tempfile.TemporaryDirectory(prefix="visomaster-wheels.") as work:
-        python = make_venv(Path(work, "venv"))
-        listed = Path(work, request["name"])
-        listed.write_text(request["text"], encoding="utf-8")
-        command = [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
-        command += ["--no-cache-dir", "--progress-bar", "off", "--no-warn-script-location", "--no-compile"]
-        command += ["--root-user-action", "ignore", "--only-binary", ":all:", "--require-hashes", "--no-deps"]
-        command += ["--target", str(new), "--requirement", str(listed)]
-        return follow(command, pip_environment(python, request["index"]))
-
-
-def make_venv(folder: Path) -> str:
-    """The Python of a new virtual environment with pip. Raises `subprocess.CalledProcessError`, with what was said."""
-    python = str(folder / "bin" / "python")
-    for command in (
-        [sys.executable, "-I", "-m", "venv", "--without-pip", str(folder)],
-        [python, "-I", "-m", "ensurepip", "--default-pip"],  # venv would run it too, but not say why it failed
-    ):
-        subprocess.run(command, capture_output=True, text=True, errors="replace", check=True)
-    return python
+def install(request: Mapping[str, Any], new: Path, work: Path) -> tuple[int, list[str]]:
+    """Have uv, in the folder `work`, unpack the set into `new`; its status and all its lines."""
+    said = configured(Path(sys.prefix))
+    uv = bring_uv(request["uv"], request["index"], said, work)
+    listed = work / request["name"]
+    listed.write_text(request["text"], encoding="utf-8")
+    command = [str(uv), "pip", "install", "--python", sys.executable, "--target", str(new), "--only-binary", ":all:"]
+    command += ["--require-hashes", "--no-deps", "--requirements", str(listed)]
+    status, output = follow(command, uv_environment(request["index"], said, work))
+    (new / ".lock").unlink(missing_ok=True)  # uv's own, of this run
+    return status, output
 
 
 def trim(folder: Path, without: Sequence[str], borrowed: Mapping[str, str]) -> None:

@@ -51,11 +51,14 @@ def source(name: str, version: str, **files: str | bytes) -> tuple[str, bytes]:
 
 @dataclass(kw_only=True)
 class Index:
-    """A running index: its address, its packages, the paths it was asked for."""
+    """A running index: its address, its packages, the paths it was asked for and with which logins, and the address of
+    the server that its pages lead to ("": itself)."""
 
     url: str = ""
     packages: dict[str, dict[str, bytes]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    logins: list[str | None] = field(default_factory=list)
+    files: str = ""
 
     def add(self, name: str, archive: tuple[str, bytes]) -> str:
         """Offer an archive of package `name`; its requirement's hash, `sha256:…`."""
@@ -68,7 +71,7 @@ class Index:
         match parts:
             case ["simple", name] if name in self.packages:
                 links = (
-                    f'<a href="/files/{name}/{file}#sha256={hashlib.sha256(data).hexdigest()}">{file}</a>'
+                    f'<a href="{self.files}/files/{name}/{file}#sha256={hashlib.sha256(data).hexdigest()}">{file}</a>'
                     for file, data in self.packages[name].items()
                 )
                 return f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>".encode()
@@ -85,6 +88,7 @@ def index() -> Iterator[Index]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             served.asked.append(self.path)
+            served.logins.append(self.headers["Authorization"])
             body = served.answer(self.path)
             self.send_response(404 if body is None else 200)
             self.send_header("Content-Type", "text/html" if "/simple/" in self.path else "application/octet-stream")

@@ -1,7 +1,8 @@
-"""Where Python packages come from, with the real pip and uv against indexes of this machine's loopback."""
+"""Where Python packages come from, with the real uv against indexes of this machine's loopback."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import venv
@@ -15,7 +16,7 @@ from locks import __main__ as lock
 from locks import requirement_sets
 from locks.requirement_sets import LockError, SetToLock
 from operations import remote
-from operations.remote import conda_environment, pip_environment, pip_requirements
+from operations.remote import conda_environment, uv_environment, uv_requirements, uv_settings
 from operations.remote.conda_rattler import provide_rattler
 from operations.remote.conda_request import Request
 from spec import requirements
@@ -24,7 +25,9 @@ from spec.environment import RequirementSet
 from spec.layer import Layer
 from spec.settings import read_settings
 from tests.e2e.fake_index import Index, index, source, wheel
+from tests.e2e.hostile_settings import hostile_box
 
+BIN = Path(sys.executable).parent
 BOX = "PIP_", "UV_"
 """What the variables begin with by which this machine itself says where packages come from."""
 
@@ -41,34 +44,30 @@ def other() -> Iterator[Index]:
         yield served
 
 
-@pytest.fixture(scope="module")
-def pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with nothing but pip, which tests copy."""
-    folder = tmp_path_factory.mktemp("pip") / "environment"
-    venv.create(folder, with_pip=True)
-    return folder
-
-
 @pytest.fixture
-def python(pip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The Python of an environment of the test's own, on a box that says nothing of its packages."""
-    for name in list(pip_requirements.os.environ):
+def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The Python of an environment of the test's own, without pip, on a box that says nothing of its packages and has
+    uv."""
+    for name in list(os.environ):
         if name.startswith(BOX):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")  # not this machine's: a test sets a box's own
-    copy = tmp_path / "environment"
-    subprocess.run(["cp", "-a", pip, copy], check=True)
-    return str(copy / "bin" / "python")
+    monkeypatch.setattr(uv_requirements, "bring_uv", lambda *_: BIN / "uv")
+    venv.create(tmp_path / "environment", with_pip=False)
+    return str(tmp_path / "environment/bin/python")
 
 
 def install(python: str, where: str, text: str, *build: str) -> int:
-    """Install a requirement set as an operation does, through all of its runs."""
+    """Install a requirement set as an operation does."""
     wanted = requirements.merge([requirements.Text(name="set.txt", text=text, index=where, build=build)])
-    for batch in requirements.batches(wanted, wanted):
-        if status := pip_requirements.run({"python": python, **asdict(batch)}):
-            return status
-    return 0
+    return run(python, wanted)
+
+
+def run(python: str, wanted: list[requirements.Wanted]) -> int:
+    """Have the program for the target install what is wanted."""
+    batches = [asdict(batch) for batch in requirements.batches(wanted, wanted)]
+    return uv_requirements.run({"python": python, "batches": batches, "uv": "", "index": "default"})
 
 
 def said(python: str, name: str = "thing") -> str:
@@ -80,10 +79,17 @@ def said(python: str, name: str = "thing") -> str:
 def box_says(where: str, index: Index, python: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let the box name another index the way `where` says."""
     text = f"[global]\nextra-index-url = {index.url}\nfind-links = {index.url}/thing/\n"
+    links = f"{index.url}/thing/"
     match where:
         case "variables":
-            monkeypatch.setenv("PIP_EXTRA_INDEX_URL", index.url)
-            monkeypatch.setenv("PIP_FIND_LINKS", f"{index.url}/thing/")
+            for name, value in {"EXTRA_INDEX_URL": index.url, "FIND_LINKS": links, "INDEX": index.url}.items():
+                monkeypatch.setenv(f"PIP_{name}", value)
+                monkeypatch.setenv(f"UV_{name}", value)
+        case "a file of uv's":
+            (folder / "home/.config/uv").mkdir(parents=True)
+            (folder / "uv.toml").write_text(f'extra-index-url = ["{index.url}"]\nfind-links = ["{links}"]\n')
+            (folder / "home/.config/uv/uv.toml").write_text((folder / "uv.toml").read_text())
+            monkeypatch.setenv("UV_CONFIG_FILE", str(folder / "uv.toml"))
         case "a file of a variable":
             (folder / "pip.conf").write_text(text)
             monkeypatch.setenv("PIP_CONFIG_FILE", str(folder / "pip.conf"))
@@ -96,7 +102,7 @@ def box_says(where: str, index: Index, python: str, monkeypatch: pytest.MonkeyPa
             (folder / "home/.config/pip/pip.conf").write_text(text)
 
 
-WAYS = ("variables", "a file of a variable", "the environment's own file", "the user's file")
+WAYS = ("variables", "a file of uv's", "a file of a variable", "the environment's own file", "the user's file")
 
 
 @pytest.mark.parametrize(("where", "locked"), [(WAYS[0], True), *((way, False) for way in WAYS)])
@@ -115,82 +121,22 @@ def test_only_the_named_index_is_asked(
 def test_a_box_does_not_say_what_a_package_is(
     python: str, ours: Index, other: Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A constraint may name an address, and pip takes the package from there."""
+    """A constraint may name an address, and the package is taken from there."""
     ours.add("thing", wheel("thing", "1.0", "ours"))
     name, data = wheel("thing", "1.0", "theirs")
     other.add("thing", (name, data))
     (tmp_path / "constraints.txt").write_text(f"thing @ {other.url.removesuffix('/simple')}/files/thing/{name}\n")
-    monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraints.txt"))
+    for name in ("PIP_CONSTRAINT", "UV_CONSTRAINT", "UV_OVERRIDE"):
+        monkeypatch.setenv(name, str(tmp_path / "constraints.txt"))
     assert install(python, ours.url, "thing==1.0") == 0
     assert (said(python), other.asked) == ("ours", [])
-
-
-HOSTILE_OPTIONS = {
-    "target": "{folder}/target",
-    "prefix": "{folder}/prefix",
-    "root": "{folder}/root",
-    "user": "1",
-    "python": "{folder}/no-python",
-    "constraint": "{folder}/no-constraints.txt",
-    "requirement": "{folder}/no-requirements.txt",
-    "editable": "{folder}/no-project",
-    "require-virtualenv": "true",
-    "require-hashes": "true",
-    "no-binary": ":all:",
-    "only-binary": ":none:",
-    "no-index": "true",
-    "no-deps": "true",
-    "dry-run": "true",
-    "ignore-installed": "true",
-    "log": "{folder}/pip.log",
-    "quiet": "3",
-    "verbose": "3",
-    "report": "{folder}/report",
-    "platform": "win32",
-    "python-version": "2.7",
-    "cache-dir": "/proc/no-folder",
-}
-HOSTILE_VARIABLES = {
-    "PYTHONHOME": "{folder}",
-    "PYTHONPATH": "{folder}/modules",
-    "PYTHONSTARTUP": "{folder}/modules/pip.py",
-    "PYTHONUSERBASE": "{folder}/user",
-    "PYTHONWARNINGS": "error",
-    "PYTHONSAFEPATH": "1",
-    "VIRTUAL_ENV": "{folder}/venv",
-    "CONDA_PREFIX": "{folder}/conda",
-    "LD_PRELOAD": "{folder}/no-library.so",
-}
-
-
-def hostile_box(where: str, index: Index, folder: Path, python: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A box that says all there is to say to pip and Python, and, as it should, which index it has."""
-    (folder / "modules").mkdir()
-    for name in ("pip", "sitecustomize"):
-        (folder / f"modules/{name}.py").write_text("raise SystemExit('a module of the box')\n")
-    said = {name: value.format(folder=folder) for name, value in HOSTILE_OPTIONS.items()}
-    if where == "variables":
-        for name, value in {**said, "index-url": index.url}.items():
-            monkeypatch.setenv(f"PIP_{name.upper().replace('-', '_')}", value)
-        for name, value in HOSTILE_VARIABLES.items():
-            monkeypatch.setenv(name, value.format(folder=folder))
-        return
-    monkeypatch.delenv("PIP_CONFIG_FILE")
-    said = {name: value for name, value in said.items() if name not in ("python", "cache-dir")}
-    text = "".join(f"{name} = {value}\n" for name, value in said.items())
-    file = {
-        "the user's file": folder / "home/.config/pip/pip.conf",
-        "the environment's own file": Path(python).parent.with_name("pip.conf"),
-    }[where]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f"[global]\nindex-url = {index.url}\n{text}[install]\n{text}")
 
 
 @pytest.mark.parametrize("where", ["variables", "the user's file", "the environment's own file"])
 def test_a_box_says_its_index_and_nothing_else(
     where: str, python: str, ours: Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """`ENV PIP_TARGET` in a base image: pip would end well, and nothing would be where it is looked for."""
+    """`ENV UV_DRY_RUN` in a base image: uv would end well, and nothing would be where it is looked for."""
     digest = ours.add("thing", wheel("thing", "1.0", "ours"))
     before = sorted(tmp_path.iterdir())
     hostile_box(where, ours, tmp_path, python, monkeypatch)
@@ -208,8 +154,7 @@ def test_each_set_asks_its_own_index(python: str, ours: Index, other: Index) -> 
         requirements.Text(name="torch.txt", text=f"torch==2.0 --hash={digests[1]}", index=other.url),
     ]
     wanted = requirements.merge(sets)
-    for batch in requirements.batches(wanted, wanted):
-        assert pip_requirements.run({"python": python, **asdict(batch)}) == 0
+    assert run(python, wanted) == 0
     assert [{path.split("/")[2] for path in one.asked} for one in (ours, other)] == [{"thing"}, {"torch"}]
 
 
@@ -237,17 +182,22 @@ def test_how_an_index_is_reached_stays_the_boxs(python: str, monkeypatch: pytest
     monkeypatch.setenv("PIP_CERT", "/variable.pem")
     monkeypatch.setenv("PIP_NO_DEPS", "1")
 
-    def told(index: str) -> dict[str, str]:
-        environment = pip_environment.pip_environment(python, index)
-        return {name: value for name, value in environment.items() if name.startswith("PIP_")}
+    monkeypatch.setenv("PIP_TIMEOUT", "7.5")
 
-    reached = {"PIP_CERT": "/variable.pem", "PIP_PROXY": "http://install", "PIP_CONFIG_FILE": "/dev/null"}
-    assert told("https://i.invalid/simple") == {**reached, "PIP_INDEX_URL": "https://i.invalid/simple"}
-    assert told("default") == {**reached, "PIP_TRUSTED_HOST": "a\nb"}
+    def told(index: str) -> dict[str, str]:
+        said = uv_settings.configured(Path(python).parent.parent)
+        environment = uv_environment.uv_environment(index, said, tmp_path)
+        names = ("SSL_CERT_FILE", "HTTPS_PROXY", "UV_HTTP_TIMEOUT", "UV_DEFAULT_INDEX", "UV_INSECURE_HOST")
+        return {name: environment[name] for name in names if name in environment}
+
+    reached = {"SSL_CERT_FILE": "/variable.pem", "HTTPS_PROXY": "http://install", "UV_HTTP_TIMEOUT": "8"}
+    assert told("https://i.invalid/simple") == {**reached, "UV_DEFAULT_INDEX": "https://i.invalid/simple"}
+    own = {"UV_DEFAULT_INDEX": "https://pypi.org/simple", "UV_INSECURE_HOST": "a b"}
+    assert told("default") == {**reached, **own}
 
 
 def evil(ran: Path) -> tuple[str, bytes]:
-    """A source that makes the file `ran` as soon as pip or uv looks at it, and needs nothing else for that."""
+    """A source that makes the file `ran` as soon as uv looks at it, and needs nothing else for that."""
     built_with = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     return source("thing", "1", pyproject_toml=built_with, backend_py=f"open({str(ran)!r}, 'w').close()\n")
 
@@ -261,12 +211,12 @@ def test_source_is_refused_before_it_runs(
     digest = ours.add("thing", evil(ran))
     assert install(python, ours.url, f"thing==1 --hash={digest}" if hashed else "thing==1") == 1
     assert not ran.exists()
-    expected = "packages: No matching distribution found for thing==1 (its index has no wheel for this Python)\n"
+    expected = "packages: thing==1: its index has no wheel for this Python\n"
     assert capsys.readouterr().err == expected
 
 
 def test_what_is_named_is_built_with_what_is_installed(python: str, ours: Index, tmp_path: Path) -> None:
-    """An index does not choose the program that builds: with build isolation pip would fetch it, without a hash."""
+    """An index does not choose the program that builds: with build isolation uv would fetch it, without a hash."""
     built_with = '[build-system]\nrequires = ["builder"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     name, made = wheel("thing", "1", "built")
     backend = (
@@ -289,14 +239,6 @@ def test_another_archive_than_the_locked_one_is_refused(
     assert capsys.readouterr().err == "packages: thing==1.0: its sha256 is not the one in the requirement set\n"
 
 
-def test_a_python_without_pip_is_said(python: str, ours: Index, capsys: pytest.CaptureFixture[str]) -> None:
-    (site,) = Path(python).parent.parent.glob("lib/python3*/site-packages")
-    for part in site.glob("pip*"):
-        subprocess.run(["rm", "-r", part], check=True)
-    assert install(python, ours.url, "thing==1") == 1
-    assert capsys.readouterr().err == "packages: the environment has no pip: add it to the profile's specs\n"
-
-
 def test_the_installer_of_conda_packages_comes_from_one_index_too(
     python: str, ours: Index, other: Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -314,7 +256,7 @@ def test_the_installer_of_conda_packages_comes_from_one_index_too(
 
 def test_a_program_brings_the_modules_it_uses() -> None:
     """As pyinfra runs it: the system's python3 has none of this repository."""
-    job = remote.job("pip_requirements", {"python": "/nowhere/python"})
+    job = remote.job("uv_requirements", {"python": "/nowhere/python"})
     command = job.command.get_raw_value()  # type: ignore[attr-defined]
     done = subprocess.run(
         command,

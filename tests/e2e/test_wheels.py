@@ -1,7 +1,8 @@
-"""A folder of wheels, as Selkies is installed, with the real pip against an index of this machine's loopback."""
+"""A folder of wheels, as Selkies is installed, with the real uv against an index of this machine's loopback."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,8 @@ def test_a_folder_is_complete_or_as_it_was(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is not the archive that was locked takes the place of nothing."""
-    python = wheels.make_venv(tmp_path / "venv")
-    monkeypatch.setattr(wheels, "make_venv", lambda folder: python)
-    request = {"dest": str(tmp_path / "stream"), "name": "set.txt", "without": [], "borrowed": {}}
+    monkeypatch.setattr(wheels, "bring_uv", lambda *_: Path(sys.executable).with_name("uv"))
+    request = {"dest": str(tmp_path / "stream"), "name": "set.txt", "without": [], "borrowed": {}, "uv": ""}
     with index() as served:
         digest = served.add("thing", wheel("thing", "1.0", "ours"))
         request |= {"index": served.url, "text": f"thing==1.0 --hash={digest}\n"}
@@ -30,4 +30,4 @@ def test_a_folder_is_complete_or_as_it_was(
         assert wheels.run({**request, "made_from": "second"}) == 1
     assert capsys.readouterr().err == "packages: thing==1.0: its sha256 is not the one in the requirement set\n"
     assert wheels_state.state(tmp_path / "stream") == {"made_from": "first"}
-    assert not (tmp_path / "stream.new").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["stream"]

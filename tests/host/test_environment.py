@@ -9,6 +9,7 @@ from visomaster_host.host import Host
 
 from operations.cuda import BASE_IMAGE_FOLDERS
 from operations.facts.cuda import CudaLibraries
+from operations.remote.uv_requirements import WORK
 from spec.here import ROOT
 
 
@@ -61,11 +62,12 @@ def test_cuda_libraries_load_by_their_soname(host: Any, described: Host) -> None
 def test_nothing_of_the_installer_stays(host: Any) -> None:
     """The tools that set the host up are not left on it.
 
-    rattler and pyinfra build the host; they are not part of it. A host that checks itself has them in this repository.
+    rattler, uv and pyinfra build the host; they are not part of it. A host that checks itself has them in this
+    repository.
 
     If not: what is found may be deleted.
     """
     checkout = f"-path {ROOT} -prune -o" if host.backend.get_connection_type() == "local" else ""
-    named = "\\( -name 'py_rattler*' -o -name 'pyinfra*' \\)"
+    named = f"\\( -name 'py_rattler*' -o -name 'pyinfra*' -o -name {WORK} -o -name 'stream.work' \\)"
     found = host.run(f"find / -xdev {checkout} {named} -not -path '/proc/*' -print 2>/dev/null").stdout
     assert found.split() == []

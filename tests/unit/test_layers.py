@@ -62,12 +62,12 @@ def test_the_environment_sees_what_makes_it_and_nothing_else() -> None:
     """It is the largest layer, and each that stands on it is built anew with it."""
     seen = seen_by(Layer.ENVIRONMENT)
     remote = {name for name in seen if name.startswith("operations/remote/") and Path(name).name not in EVERY}
-    kinds = ("conda_", "cuda_", "pip_", "mirrors", "rattler")
+    kinds = ("conda_", "cuda_", "uv", "pinned_wheel", "mirrors", "rattler")
     assert remote and all(Path(name).name.startswith(kinds) for name in remote)
     assert {name for name in seen - remote if Path(name).name not in EVERY} == {
         "VisoMaster/requirements/visomaster-cu124.txt",
-        *(f"operations/{name}.py" for name in ("conda", "cuda", "pip")),
-        *(f"operations/facts/{name}.py" for name in ("conda", "cuda", "pip")),
+        *(f"operations/{name}.py" for name in ("conda", "cuda", "uv")),
+        *(f"operations/facts/{name}.py" for name in ("conda", "cuda", "uv")),
         *("spec/environment.py", "spec/requirements.py", "tasks/environment.py"),
     }
 

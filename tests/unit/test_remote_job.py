@@ -10,7 +10,7 @@ import pytest
 
 from operations import remote
 
-PROGRAMS = ("conda_environment", "pip_requirements", "wheels")
+PROGRAMS = ("conda_environment", "uv_requirements", "wheels")
 
 
 def imported(source: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Requirement sets, and what pip says about them."""
+"""Requirement sets, and what uv says about them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations.remote import pip_requirements
+from operations.remote import uv_said
 from spec import requirements
+from spec.here import ROOT
 from spec.requirements import Text
 
 MARKERS = {"python_version": "3.10", "sys_platform": "linux"}
@@ -44,8 +45,8 @@ def of(index: str, text: str, *build: str) -> Text:
     return Text(name=f"{index}.txt", text=text, index=index, build=build)
 
 
-def test_a_run_of_pip_has_one_index() -> None:
-    """For pip several are equals: any of them may answer for a package of another."""
+def test_a_run_of_uv_has_one_index() -> None:
+    """Of several any may answer for a package of another."""
     sets = [of("main", f"numpy==1 --hash={HASH}\nloose==1"), of("other", f"torch==2 --hash={HASH}\ntriton==3")]
     wanted = requirements.merge(sets)
     runs = [
@@ -75,7 +76,7 @@ def test_the_index_of_a_package_is_said_once() -> None:
 
 
 def test_locked_and_open_requirements_are_runs_of_their_own() -> None:
-    """One hash makes pip demand a hash for all; upstream's CUDA sets have none."""
+    """One hash makes uv demand a hash for all; upstream's CUDA sets have none."""
     wanted = requirements.parse(f"numpy==1.26.4 --hash={HASH}\ntorch==2.4.1+cu124\ntqdm", "set.txt")
     locked, unlocked = requirements.batches(wanted, wanted[:2])
     assert (locked.locked, locked.lines) == (True, (f"numpy==1.26.4 --hash={HASH}",))
@@ -96,7 +97,7 @@ def test_locked_and_open_requirements_are_runs_of_their_own() -> None:
     ],
 )
 def test_what_is_no_requirement_is_refused(text: str) -> None:
-    """pip ignores an index option on a requirement line without a word, and takes a package from any address there."""
+    """An option on a requirement line may name an index, and an address there is where a package is taken from."""
     with pytest.raises(ValueError, match=r"^set\.txt: "):
         requirements.parse(text, "set.txt")
 
@@ -136,44 +137,76 @@ def test_nothing_is_missing_of_what_is_installed(versions: dict[str, int]) -> No
     assert names(requirements.missing(wanted, {}, MARKERS)) == list(versions)
 
 
-@pytest.mark.parametrize(
-    ("output", "expected"),
-    [
-        (
-            [
-                "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
-                "    six==1.17.0 from https://i.invalid/six.whl (from -r set.txt (line 1)):",
-                "        Expected sha256 aaa",
-                "             Got        bbb",
-            ],
-            "six==1.17.0: its sha256 is not the one in the requirement set",
-        ),
-        (
-            ["ERROR: Could not find a version", "ERROR: No matching distribution found for x==9"],
-            "No matching",
-        ),
-        (["ERROR: [Errno 28] No space left on device"], "no space left on device"),
-        (["/bin/python: No module named pip"], "the environment has no pip"),
-        (["what", "ERROR: odd"], "odd"),
-        ([], "pip failed without a message"),
-    ],
-)
-def test_why_pip_failed_is_one_line(output: list[str], expected: str) -> None:
-    assert pip_requirements.reason(output).startswith(expected)
-    assert "\n" not in pip_requirements.reason(output)
+def test_the_uv_that_is_brought_is_the_one_that_tests_run() -> None:
+    """Dependabot renews the other one alone: then `make lock`."""
+    (ours,) = (one for one in requirements.parse((ROOT / "requirements-dev.txt").read_text(), "") if one.name == "uv")
+    (brought,) = requirements.parse((ROOT / "operations/remote/uv.txt").read_text(), "uv.txt")
+    assert (str(brought.requirement), brought.hashes) == (str(ours.requirement), ours.hashes)
+
+
+UNREACHABLE = """error: Failed to fetch: https://i.invalid/simple/thing/
+  cause: error sending request for url (https://i.invalid/simple/thing/)
+  cause: client error (Connect)
+  cause: dns error
+  cause: failed to lookup address information: Name or service not known
+"""
+NO_SOLUTION = "error: No solution found when resolving dependencies\n  cause: Because "
+WHY_UV_FAILED = {
+    "another archive": (
+        "error: Failed to download `six==1.17.0`\n  cause: Hash mismatch for `six==1.17.0`\n\n  Expected:",
+        "six==1.17.0: its sha256 is not the one in the requirement set",
+    ),
+    "no version": (
+        f"{NO_SOLUTION}there is no version of x==9 and you require x==9, we can conclude",
+        "x==9: its index has no such version",
+    ),
+    "no package": (
+        f"{NO_SOLUTION}x was not found in the package registry and you require x==9, we",
+        "x: its index has no such package",
+    ),
+    "no wheel": (
+        f"{NO_SOLUTION}x==9 has no usable wheels and you require x==9, we",
+        "x==9: its index has no wheel for this Python",
+    ),
+    "a contradiction": (
+        f"{NO_SOLUTION}a==1 depends on b<2\n         and you require b==2, it is unsatisfiable.\n\nhint: x",
+        "Because a==1 depends on b<2 and you require b==2, it is unsatisfiable.",
+    ),
+    "a full disk": (
+        "error: Failed to download `x==9`\n  cause: No space left on device (os error 28)",
+        "no space left on device: free some and run again, the rest is installed then",
+    ),
+    "nobody answers": (
+        UNREACHABLE,
+        "https://i.invalid/simple/thing/ cannot be reached: "
+        "failed to lookup address information: Name or service not known",
+    ),
+    "a login": (
+        "error: Failed to fetch: https://u:secret@i.invalid/simple/x/\n  cause: HTTP status client error (403 Gone)",
+        "Failed to fetch: https://i.invalid/simple/x/: its index refuses to give it (403)",
+    ),
+    "something else": ("warning: what\nerror: odd\n  cause: between\n  cause: very", "odd: very"),
+    "no word of uv's": ("\nSegmentation fault\n", "Segmentation fault"),
+    "nothing": ("", "uv failed without a message"),
+}
+
+
+@pytest.mark.parametrize("why", WHY_UV_FAILED)
+def test_why_uv_failed_is_one_line(why: str) -> None:
+    output, expected = WHY_UV_FAILED[why]
+    assert uv_said.reason(output.splitlines()) == expected
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (
-            "  Downloading https://i.invalid/a/torch-2.4.whl (797.1 MB)\n",
-            "downloading torch-2.4.whl, 797.1 MB",
-        ),
-        ("  Downloading torch-2.4.whl (797.1 MB)\n", "downloading torch-2.4.whl, 797.1 MB"),
-        ("Installing collected packages: a, b, c\n", "installing 3"),
-        ("Collecting a\n", None),
+        ("Downloading torch (797.1MiB)\n", "downloading torch, 797.1MiB"),
+        ("   Building tensorrt-cu12==10.6.0\n", "building tensorrt-cu12==10.6.0"),
+        ("Prepared 3 packages in 3.34s\n", "installing 3"),
+        ("Prepared 1 package in 9ms\n", "installing 1"),
+        (" Downloaded numpy\n", None),
+        ("Resolved 3 packages in 248ms\n", None),
     ],
 )
 def test_only_what_a_person_waits_for_is_shown(line: str, expected: str | None) -> None:
-    assert pip_requirements.progress_of(line) == expected
+    assert uv_said.progress_of(line) == expected

@@ -34,13 +34,13 @@ def request(dest: Path, **changes: object) -> dict[str, Any]:
     library.touch()
     made_from = operation.made_from(SET, SELKIES)
     return {
-        **{"dest": str(dest), "text": SET, "name": "set.txt", "index": "default", "made_from": made_from},
+        **{"dest": str(dest), "text": SET, "name": "set.txt", "index": "default", "uv": "", "made_from": made_from},
         **{"without": ["libs/*", "*/tests"], "borrowed": {"libs/libpulse-*.so.*": str(library)}, **changes},
     }
 
 
-def unpack(asked: object, new: Path) -> tuple[int, list[str]]:
-    """What pip would do."""
+def unpack(asked: object, new: Path, work: Path) -> tuple[int, list[str]]:
+    """What uv would do."""
     for name in ("thing/__init__.py", "thing/tests/big.bin", "libs/libpulse-1234.so.0.23", "libs/libX11-1234.so.6"):
         (new / name).parent.mkdir(parents=True, exist_ok=True)
         (new / name).write_text("SAYS = 'x'\n")
@@ -49,7 +49,7 @@ def unpack(asked: object, new: Path) -> tuple[int, list[str]]:
 
 @pytest.fixture
 def dest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the folder is to be, and pip that needs no index."""
+    """Where the folder is to be, and an installer that needs no index."""
     monkeypatch.setattr(wheels, "install", unpack)
     return tmp_path / "stream"
 

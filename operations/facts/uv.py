@@ -1,4 +1,4 @@
-"""What pip has installed for one Python."""
+"""What is installed for one Python, whoever installed it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
-_READ = (Path(__file__).parent.parent / "remote" / "pip_state.py").read_text(encoding="utf-8")
+from operations.remote.uv_requirements import WORK
+
+_READ = (Path(__file__).parent.parent / "remote" / "uv_state.py").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PythonPackages:
-    """`installed`: PEP 503 name -> versions (two after a killed upgrade); `markers`: PEP 508 variables."""
+    """`installed`: PEP 503 name -> versions (two after a killed upgrade); `pending`: a run was cut off and left its
+    work folder; `markers`: PEP 508 variables."""
 
     installed: dict[str, list[str]]
+    pending: bool
     markers: dict[str, str]
 
 
@@ -28,11 +32,11 @@ class InstalledPackages(FactBase[PythonPackages | None]):
         return python
 
     def command(self, python: str) -> StringCommand:
-        return StringCommand(QuoteString(python), "-I", "-c", QuoteString(_READ))
+        return StringCommand(QuoteString(python), "-I", "-c", QuoteString(_READ), WORK)
 
     def process(self, output: Iterable[str]) -> PythonPackages | None:
         report = json.loads("".join(output))
         installed: dict[str, list[str]] = {}
         for name, version in report["installed"]:
             installed.setdefault(canonicalize_name(name), []).append(version)
-        return PythonPackages(installed=installed, markers=report["markers"])
+        return PythonPackages(installed=installed, pending=report["pending"], markers=report["markers"])
