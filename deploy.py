@@ -10,7 +10,7 @@ from pyinfra.api.exceptions import DeployError
 from pyinfra.facts.server import OsRelease
 from visomaster_host.text import brief
 
-from connectors import bake, shell, stock_docker
+from connectors import ahead, bake, shell, stock_docker
 from controller import terminal, way_in
 from controller.host_data import project_data
 from spec.distribution import Release
@@ -42,6 +42,7 @@ TASKS = {
 
 terminal.guard()
 shell.attend()
+ahead.attend()
 data = host.data.dict()
 try:
     # Nothing starts in an image: a host that one of Docker's connectors made is complete without the last layer.
