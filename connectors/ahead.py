@@ -66,7 +66,7 @@ class Answer:
 
 
 class _Asked(Exception):
-    """No error: it ends a call that has got as far as its question, None where it is to be asked when its turn comes."""
+    """No error: it ends a call that has got as far as its question, None for one that waits for its turn."""
 
     def __init__(self, question: Question | None = None) -> None:
         self.question = question
@@ -99,7 +99,7 @@ class Ahead:
         self, command: StringCommand, print_output: bool = False, print_input: bool = False, **arguments: Any
     ) -> tuple[bool, CommandOutput]:
         """pyinfra's own; for a question that was asked ahead, what it would return."""
-        question = Question(command=command, arguments=arguments)
+        question = Question(command=StringCommand(command), arguments=arguments)  # some of pyinfra's facts have a text
         if self._listening:
             raise _Asked(question)
         if not self._asking:
