@@ -7,7 +7,8 @@ is then the same.
 
 An answer is good until anything but a question is sent to the host: what an operation has changed, those after it see.
 After that questions are asked one by one again, then two together, four, … : never are more asked in vain than have
-been of use. None is kept for a second look, nor from planning to running, when a person may have been asked between.
+been of use. None is kept for a second look, for long, nor from planning to running, when a person may have been asked
+between.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import contextlib
 import re
 import secrets
 import shlex
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +38,10 @@ _TOGETHER = (ROOT / "operations/remote" / "together.sh").read_text(encoding="utf
 _LONGEST = 96 * 1024
 """Characters of a command: Linux takes 128 KiB as one argument of a program, and sudo's words come before it."""
 _FIRST = 2
+"""How many questions are asked together before it is known whether there is anything to change."""
+_FRESH = 10
+"""Seconds after which an answer is asked for again: where hosts take turns one waits for another's long operation, and
+others than this run may do something on it meanwhile."""
 _AHEAD = "ahead"
 _ALONE = ("_timeout", "_get_pty", "_stdin", "_su_user")
 """Arguments that are of one command: a limit of its time, a terminal, which joins its streams, its input; and su, which
@@ -82,7 +88,9 @@ class Ahead:
         self._put_file, self._rsync = host.put_file, host.rsync
         self._listening = self._asking = False
         self._answers: list[Answer] = []
-        self._stage = host.state.current_stage
+        self._covered: set[str] = set()
+        """The operations whose questions were asked, as far as they could be."""
+        self._stage, self._answered = host.state.current_stage, 0.0
         self._width = _FIRST
 
     def get_fact(self, fact: type[FactBase[Any]], *arguments: Any, **options: Any) -> Any:
@@ -115,16 +123,21 @@ class Ahead:
     def forget(self) -> None:
         """No answer is good any more: something may be about to change on the host."""
         self._answers.clear()
+        self._covered.clear()
         self._width = 1
 
     def before(self, operation: str) -> None:
-        """Ask what `operation` and those after it will ask, unless there are answers left."""
+        """Ask what `operation` and those after it will ask, unless that was done."""
         order = self._host.op_hash_order
-        if self._has_answers() or operation not in order or self._host.executing_op_hash:  # one within another
+        if operation not in order or self._host.executing_op_hash:  # one within another
             return
-        if self._width > 1:
-            first = order.index(operation)
-            self.ask(self._call_of(each) for each in order[first : first + self._width])
+        if operation in self._covered and self._is_fresh():
+            return
+        first = order.index(operation)
+        following = order[first : first + self._width]
+        if len(following) > 1:
+            self.ask(map(self._call_of, following))
+        self._covered = set(following)
         self._width *= 2
 
     def put_file(self, *arguments: Any, **options: Any) -> bool:
@@ -143,6 +156,7 @@ class Ahead:
         questions = together(question for call in calls if (question := self._first_of(call)))
         if len(questions) > 1:
             self._answers = self._answers_to(questions)
+        self._answered = time.monotonic()
 
     def _call_of(self, operation: str) -> Callable[[], object]:
         planned = self._host.state.get_op_data_for_host(self._host, operation)
@@ -179,12 +193,13 @@ class Ahead:
             for question, (stdout, status), (stderr, _) in zip(questions, *said, strict=False)
         ]
 
-    def _has_answers(self) -> bool:
-        return bool(self._answers) and self._stage is self._host.state.current_stage
+    def _is_fresh(self) -> bool:
+        same = self._stage is self._host.state.current_stage
+        return same and time.monotonic() - self._answered < _FRESH
 
     def _answer_to(self, question: Question) -> Answer | None:
         """The answer to `question`, which is good for this once."""
-        if not self._has_answers():
+        if not self._is_fresh():
             return None
         for answer in self._answers:
             known = answer.question

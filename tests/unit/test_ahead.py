@@ -157,13 +157,40 @@ def test_no_more_is_asked_in_vain_than_was_of_use(box: Box) -> None:
 def test_what_was_asked_in_planning_is_not_kept_for_the_run(box: Box) -> None:
     """A person may have been asked between, for an hour."""
     path = box.file("file")
-    ahead.ask(*[lambda: current_host.get_fact(Content, path=str(path))] * 3)
-    assert (len(box.sent), box.asked()) == (1, 3)
-    assert [current_host.get_fact(Content, path=str(path)) for _ in range(2)] == ["old", "old"]
-    assert len(box.sent) == 1
+    ahead.ask(*[lambda: current_host.get_fact(Content, path=str(path))] * 2)
+    assert [current_host.get_fact(Content, path=str(path))] == ["old"]
+    assert (len(box.sent), box.asked()) == (1, 2)
     add_op(box.state, says, name="change", path=path, text="old")
     path.write_text("another")
     assert box.run() == 1
+
+
+def test_an_answer_is_good_for_one_look(box: Box) -> None:
+    paths = [str(box.file(str(number))) for number in range(2)]
+    calls = [lambda path=path: current_host.get_fact(Content, path=path) for path in paths]
+    ahead.ask(*calls)
+    assert [call() for call in calls] == ["old", "old"]
+    box.file("0", "another")
+    assert [call() for call in calls] == ["another", "old"]
+    assert len(box.sent) == 3
+
+
+def test_an_answer_does_not_get_old(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a host on which packages are installed for minutes."""
+    monkeypatch.setattr(ahead, "_FRESH", 0)
+    paths = [box.file(str(number)) for number in range(2)]
+    for path in paths:
+        add_op(box.state, says, name=path.name, path=path, text="old")
+    assert box.run() == 0
+    assert box.asked() > 2 and [text.count("echo >>") for text in box.sent].count(1) == 2
+
+
+def test_an_operation_that_is_passed_by_keeps_no_other_from_being_asked_ahead(box: Box) -> None:
+    for number in range(14):
+        condition = {"_if": [lambda: False]} if number == 1 else {}
+        add_op(box.state, says, name=str(number), path=box.file(str(number)), text="old", **condition)
+    assert box.run() == 0
+    assert len(box.sent) == 3
 
 
 def test_what_may_wait_is_asked_when_its_turn_comes(box: Box) -> None:
@@ -175,11 +202,19 @@ def test_what_may_wait_is_asked_when_its_turn_comes(box: Box) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"_timeout": 20}, {"_get_pty": True}, {"_shell_executable": "bash"}, {"_env": {"A": "1"}}]
+    ("one", "other"),
+    [
+        ({"_timeout": 20}, {"_timeout": 20}),
+        ({"_get_pty": True}, {"_get_pty": True}),
+        ({"_shell_executable": "bash"}, {"_shell_executable": "bash"}),
+        ({}, {"_env": {"A": "1"}}),
+    ],
 )
-def test_questions_that_are_asked_otherwise_are_not_joined(box: Box, arguments: dict[str, Any]) -> None:
-    add_op(box.state, says, name="one", path=box.file("1"), text="old")
-    add_op(box.state, says, name="other", path=box.file("2"), text="old", **arguments)
+def test_questions_that_are_asked_otherwise_are_not_joined(
+    box: Box, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    add_op(box.state, says, name="one", path=box.file("1"), text="old", **one)
+    add_op(box.state, says, name="other", path=box.file("2"), text="old", **other)
     assert box.run() == 0
     assert [text.count("echo >>") for text in box.sent] == [1, 1]
 
