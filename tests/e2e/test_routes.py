@@ -27,7 +27,7 @@ from tests.e2e.machine import (
 )
 
 REPOSITORY = "visomaster-test/desktop"
-COMMANDS = 9
+COMMANDS = 8
 """Of a second run over SSH: what is asked before all else, five times ever more questions, whether the desktop is ready
 and where. Connecting takes some ten round trips beside them."""
 

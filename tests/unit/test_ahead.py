@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paramiko import SSHException
 from pyinfra import host as current_host
 from pyinfra.api import Config, FactBase, FunctionCommand, Inventory, State, StringCommand, operation
 from pyinfra.api.command import FileUploadCommand
@@ -247,6 +248,28 @@ def test_a_question_that_fails_does_as_it_does_alone(
         told.append((caplog.messages, box.host in box.state.failed_hosts, done))
     assert told[0] == told[1]
     assert "could not load fact" in str(told[0][0]) and told[0][1]
+
+
+def test_an_operation_that_depends_on_one_before_is_asked_for_at_its_turn(box: Box) -> None:
+    """Whether it did anything is known to nobody when those questions are asked."""
+    before = add_op(box.state, says, name="before", path=box.file("1"), text="new")[box.host]
+    add_op(box.state, says, name="then", path=box.file("2"), text="new", _if=[before.did_change])
+    assert box.run() == 2
+
+
+@pytest.mark.parametrize("error", [OSError("lost"), TimeoutError(), SSHException("lost")])
+def test_a_connection_that_is_lost_is_told_by_the_question_that_is_asked_next(
+    box: Box, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lost(*_: Any, **__: Any) -> Any:
+        raise error
+
+    box.host.connector.run_shell_command = lost  # type: ignore[method-assign]
+    ahead.ask(*[lambda: current_host.get_fact(Content, path="/x")] * 2)
+    assert not caplog.messages
+    with pytest.raises(PyinfraError):
+        current_host.get_fact(Content, path="/x")
+    assert caplog.messages
 
 
 @pytest.mark.parametrize("end", ['kill -9 "$PPID"', "exit 9", "kill -9 $$", "exec >/dev/null 2>&1"])
