@@ -6,9 +6,9 @@ and each gets its answer, as pyinfra would have had it, when it asks. What pyinf
 is then the same.
 
 An answer is good until anything but a question is sent to the host: what an operation has changed, those after it see.
-After that questions are asked one by one again, then two together, four, … : never are more asked in vain than have
-been of use. None is kept for a second look, for long, nor from planning to running, when a person may have been asked
-between.
+After that questions are asked one by one again, then two together, four, …: never are more asked in vain than have
+been of use. No answer is kept for a second look, for long, or from planning to running, when a person may have been
+asked between.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ _FIRST = 2
 _FRESH = 10
 """Seconds after which an answer is asked for again: where hosts take turns one waits for another's long operation, and
 others than this run may do something on it meanwhile."""
+_NONE = -1
+"""The exit status of what has none."""
 _AHEAD = "ahead"
 _ALONE = ("_timeout", "_get_pty", "_stdin", "_su_user")
 """Arguments that are of one command: a limit of its time, a terminal, which joins its streams, its input; and su, which
 quotes it once more."""
-_SHOWING = ("print_output", "print_input")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,13 +182,16 @@ class Ahead:
         return None
 
     def _answers_to(self, questions: Sequence[Question]) -> list[Answer]:
-        """What the host says to `questions`; those have no answer that it did not come to."""
+        """What the host says to `questions`; those have no answer that it did not come to. Where it came to none, as
+        when a login ends before, that is what became of the first one."""
         mark = f"visomaster-{secrets.token_hex(8)}"
         try:
-            _, output = self._run(joined(questions, mark), **questions[0].arguments)
+            succeeded, output = self._run(joined(questions, mark), **questions[0].arguments)
         except (TimeoutError, OSError, SSHException):
             return []  # the question that is asked next meets the same, and tells
         said = (parts(output.stdout_lines, mark), parts(output.stderr_lines, mark))
+        if not succeeded and not all(said):
+            return [Answer(question=questions[0], status=_NONE, output=output)]
         return [
             Answer(question=question, status=status, output=_output(stdout, stderr))
             for question, (stdout, status), (stderr, _) in zip(questions, *said, strict=False)

@@ -23,6 +23,7 @@ from pyinfra.api.operation import add_op
 from pyinfra.api.operations import run_ops
 from pyinfra.api.state import StateStage
 from pyinfra.connectors import util
+from pyinfra.connectors.util import CommandOutput, OutputLine
 from pyinfra.context import ctx_host, ctx_state
 
 from connectors import ahead, shell
@@ -270,6 +271,21 @@ def test_a_connection_that_is_lost_is_told_by_the_question_that_is_asked_next(
     with pytest.raises(PyinfraError):
         current_host.get_fact(Content, path="/x")
     assert caplog.messages
+
+
+def test_a_login_that_runs_no_command_is_told_once(box: Box) -> None:
+    """As for one question: nobody logs in again to be told the same."""
+    sent = []
+
+    def ended(command: StringCommand, **_: Any) -> tuple[bool, CommandOutput]:
+        sent.append(command)
+        return False, CommandOutput([OutputLine("stderr", "This account is closed")])
+
+    box.host.connector.run_shell_command = ended  # type: ignore[method-assign]
+    ahead.ask(*[lambda: current_host.get_fact(Content, path="/x")] * 2)
+    with pytest.raises(PyinfraError):
+        current_host.get_fact(Content, path="/x")
+    assert len(sent) == 1
 
 
 @pytest.mark.parametrize("end", ['kill -9 "$PPID"', "exit 9", "kill -9 $$", "exec >/dev/null 2>&1"])
