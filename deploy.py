@@ -5,12 +5,14 @@
 The only reader of `host.data`: it becomes typed settings here, and each part gets its own slice of them.
 """
 
+from functools import partial
+
 from pyinfra import host
 from pyinfra.api.exceptions import DeployError
 from pyinfra.facts.server import OsRelease
 from visomaster_host.text import brief
 
-from connectors import bake, shell, stock_docker
+from connectors import ahead, bake, shell, stock_docker
 from controller import terminal, way_in
 from controller.host_data import project_data
 from spec.distribution import Release
@@ -24,9 +26,9 @@ from tasks.desktop import desktop
 from tasks.environment import environment
 from tasks.models import models
 from tasks.programs import programs
-from tasks.services import services
-from tasks.start import refuse_neighbours, require_root, start
-from tasks.system import system
+from tasks.services import running_configuration, services
+from tasks.start import has_systemd, refuse_neighbours, require_root, start
+from tasks.system import refuse_strangers, system
 
 TASKS = {
     Layer.SYSTEM: system,
@@ -39,18 +41,31 @@ TASKS = {
     Layer.SERVICES: services,
     Layer.START: start,
 }
+ASKED_FIRST = {
+    Layer.SYSTEM: refuse_strangers,
+    Layer.SERVICES: running_configuration,
+    Layer.START: has_systemd,
+}
+"""What tasks ask while the run is planned."""
 
 terminal.guard()
 shell.attend()
+ahead.attend()
 data = host.data.dict()
 try:
     # Nothing starts in an image: a host that one of Docker's connectors made is complete without the last layer.
     settings = read_settings(project_data(data), IMAGE_LAYERS if "docker_identifier" in data else tuple(Layer))
-    image, release = published_image(settings), Release.of(host.get_fact(OsRelease))
-    require_root()
+    image, variant = published_image(settings), settings.variant
+    system_of = partial(host.get_fact, OsRelease)
+    checks = [require_root]
     if Layer.START in settings.layers:
-        variant = settings.variant
-        refuse_neighbours(variant.access, variant.models, settings.screen, settings.public_ports)
+        checks.append(
+            partial(refuse_neighbours, variant.access, variant.models, settings.screen, settings.public_ports)
+        )
+    ahead.ask(system_of, *checks, *(ask for layer, ask in ASKED_FIRST.items() if layer in settings.layers))
+    release = Release.of(system_of())
+    for check in checks:
+        check()
 except ValueError as error:
     raise DeployError(brief(error)) from None  # it may name what the box says of itself
 

@@ -81,9 +81,14 @@ def services(description: Host, mirrors: Mapping[str, str]) -> None:
     )
 
 
+def running_configuration() -> Mapping[str, str]:
+    """The digest of what supervisord runs of each of our services by, by its name; empty where it does not run."""
+    return host.get_fact(RunningConfiguration, folder=str(paths.SUPERVISOR_PROGRAMS), prefix=paths.PROGRAM_PREFIX)
+
+
 def _warn_of_restarts(services: Sequence[Service], configured: Mapping[str, str]) -> None:
     """Say it in the plan where a running one of `services`, which is configured otherwise now, will be stopped."""
-    running = host.get_fact(RunningConfiguration, folder=str(paths.SUPERVISOR_PROGRAMS), prefix=paths.PROGRAM_PREFIX)
+    running = running_configuration()
     wanted = {one.name: hashlib.sha256(configured[one.name].encode()).hexdigest() for one in services}
     supervisor.warn_of_restarts([name for name, digest in wanted.items() if running.get(name, digest) != digest])
 

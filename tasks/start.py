@@ -30,7 +30,7 @@ takes as long as several gigabytes do."""
 @deploy("Start")
 def start(access: Access, models: ModelsAt, screen: Screen) -> None:
     """Services started, and waited for; on a machine with systemd they also come back after a reboot."""
-    if host.get_fact(Directory, path=str(paths.SYSTEMD)):
+    if has_systemd():
         _come_back(access)
     supervisor.started(
         name="Start the services",
@@ -57,6 +57,11 @@ def refuse_neighbours(access: Access, models: ModelsAt, screen: Screen, ports: S
         internal=internal,
         services=[service.name for service in services_for(access, models, screen)],
     )
+
+
+def has_systemd() -> bool:
+    """Whether systemd is what the host's services are started by at boot."""
+    return bool(host.get_fact(Directory, path=str(paths.SYSTEMD)))
 
 
 def _come_back(access: Access) -> None:

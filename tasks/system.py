@@ -19,7 +19,7 @@ FOLDERS = {**{str(path): "root" for path in _ROOTS}, str(paths.WORKSPACE): users
 @deploy("System")
 def system(packages: tuple[str, ...]) -> None:
     """The distribution's `packages`, with the libraries an application needs; user, folders, locale."""
-    account.refuse_strangers(users.DESKTOP, users.DESKTOP_ID)
+    refuse_strangers()
     distribution.installed(name="Install packages", names=packages)
     file.written(
         name="Set the locale",
@@ -38,3 +38,8 @@ def system(packages: tuple[str, ...]) -> None:
         folders=tuple(str(path) for path in paths.OF_DESKTOP),
     )
     file.folders(name="Create folders", owners=FOLDERS, mode="755")
+
+
+def refuse_strangers() -> None:
+    """Raise `DeployError` where somebody else has the number of the unprivileged user."""
+    account.refuse_strangers(users.DESKTOP, users.DESKTOP_ID)

@@ -72,6 +72,8 @@ class HostReady(FactBase[bool]):
     One that is still starting is given `SETTLED_WITHIN` seconds: a second run soon after the first has nothing to do.
     """
 
+    waits = True
+    """`connectors.ahead` asks it when its turn comes, not while others are waiting for their answers."""
     _names: tuple[str, ...] = ()
 
     def command(self, names: tuple[str, ...]) -> StringCommand:
