@@ -196,17 +196,17 @@ HOSTILE = (
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_cannot_be_named_cannot_be_written(portal: rig.Portal, tree: Path, name: str) -> None:
     """As a new name, as the place where something is moved, made, or deleted."""
-    (tree.parent / "plain").write_text("plain")
+    (tree.parent / "stays.txt").write_text("stays")
     before = sorted(tree.parent.iterdir()), sorted(portal.folder.iterdir()), sorted(tree.parents[1].iterdir())
-    asked: list[tuple[str, dict[str, object]]] = [("rename", {"path": "in/plain", "name": name})]
+    asked: list[tuple[str, dict[str, object]]] = [("rename", {"path": "in/stays.txt", "name": name})]
     if name:  # the root, which the others may name
-        asked.append(("move", {"paths": ["in/plain"], "folder": f"{name}/y"}))
+        asked.append(("move", {"paths": ["in/stays.txt"], "folder": f"{name}/y"}))
     if name not in ("a/b", ""):
         asked += [
             ("folder", {"path": f"in/{name}"}),
             ("rename", {"path": f"in/{name}", "name": "z"}),
             ("move", {"paths": [f"in/{name}"], "folder": "out"}),
-            ("delete", {"paths": ["in/plain", f"in/{name}"]}),
+            ("delete", {"paths": ["in/stays.txt", f"in/{name}"]}),
         ]
     for verb, document in asked:
         refused(ask(portal, f"{API}/{verb}", json.dumps(document).encode(), method="POST"))

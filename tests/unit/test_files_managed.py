@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import contextlib
 import os
 import socket
 import subprocess
@@ -231,13 +232,10 @@ def test_folders_without_end_are_refused(files: Files) -> None:
     """As a program in a loop makes them; each would take an open file."""
     deep = files.tree / "in/deep"
     deep.mkdir()
-    os.chdir(deep)
-    try:
+    with contextlib.chdir(deep):
         for _ in range(300):
             Path("d").mkdir()
             os.chdir("d")
-    finally:
-        os.chdir("/")
     for answer in (files.post("delete", paths=["in/deep"]), files.ask("/zip?path=in/deep")):
         assert answer.status == 409
         assert "folders within one another" in answer.json["error"]
