@@ -216,6 +216,17 @@ def test_nothing_of_the_users_is_followed_or_given_away(workspace: Path, places:
     assert (workspace / "state").stat().st_uid == before.st_uid
 
 
+@pytest.mark.parametrize(("root", "given"), [("/home/me/out", False), ("/var/lib/docker/volumes/out/_data", True)])
+def test_a_folder_that_the_machine_lends_is_not_given_away(
+    workspace: Path, places: Path, root: str, given: bool
+) -> None:
+    """An engine makes the folder of `-v ./out:/workspace/out` where there was none: it is root's, and a person's."""
+    (workspace / "out").mkdir()
+    (places / "mountinfo").write_text(MOUNT.format(root, workspace / "out", "rw"))
+    assert shaped(places) == []
+    assert ((workspace / "out").stat().st_uid == PROGRAM.uid) is (given or not ROOT)
+
+
 def test_one_of_them_that_the_program_cannot_write_is_told(workspace: Path, places: Path) -> None:
     shaped(places)
     close(workspace / "state")
