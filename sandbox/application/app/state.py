@@ -41,10 +41,13 @@ class State:
         (self._program / LAST_WORKSPACE).write_text(json.dumps({"text": text}))
 
     def engine(self) -> str:
-        """Build the engine, or find it; return "built" or "found"."""
+        """Build the engine, or find it; return "built", "found", or "lost" where it cannot be kept."""
         path = self._program / ENGINE
         if path.is_file():
             return "found"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"engine")
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"engine")
+        except OSError:
+            return "lost"
         return "built"

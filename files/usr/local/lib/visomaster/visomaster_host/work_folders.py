@@ -20,11 +20,13 @@ MODE = 0o755
 
 
 def make(user: Owner) -> Iterator[str]:
-    """Have `user` own the folders of /workspace; a line for each that cannot be made. Raises OSError where there is no
-    /workspace.
+    """Have `user` own the folders of /workspace; a line for each that cannot be made, but for a /workspace that is
+    read-only: that is told anyway. Raises OSError where there is no /workspace.
     """
     machines = {mount.point for mount in all_mounts() if not mount.is_volume}
     with Folder.open(paths.WORKSPACE) as workspace:
+        if os.statvfs(workspace.descriptor).f_flag & os.ST_RDONLY:
+            return
         for path in (each for each in (paths.INPUT, paths.OUTPUT, paths.KEPT) if each not in machines):
             try:
                 _make(workspace, path.name, user)
