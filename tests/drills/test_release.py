@@ -96,7 +96,7 @@ def test_the_token_is_written_nowhere(published: Publication) -> None:
     name = published.release.references[0]
     history = published.runner.bash(f"docker history --no-trunc {name}; docker image inspect {name}")
     provenance = json.dumps(published.at_hub(name, "Provenance"))
-    checkout = published.runner.bash('grep -rlF "$TOKEN" . ~ || test $? = 1', {"TOKEN": published.runner.token})
+    checkout = published.runner.bash('grep -rlF -e "$TOKEN" . ~ || test $? = 1', {"TOKEN": published.runner.token})
     assert checkout == ""
     assert [text for text in (*published.printed.values(), history, provenance) if published.runner.token in text] == []
 

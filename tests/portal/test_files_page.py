@@ -241,6 +241,7 @@ def test_all_of_it_by_keyboard(chromium: Browser, files: rig.Portal, tmp_path: P
         press("Enter")
         page.keyboard.type("mine")
         press("Enter")
+        page.get_by_label("Choose mine", exact=True).wait_for()
         page.get_by_label("Choose keys.mp4", exact=True).focus()
         press("Space")
         page.get_by_role("button", name="Rename").focus()
