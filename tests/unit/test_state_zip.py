@@ -293,14 +293,6 @@ def test_what_cannot_be_taken_is_a_line(workspace: Path) -> None:
     assert restore(workspace, saved(workspace)).manifest.left_out == tuple(found.left)
 
 
-class Rewound(io.BytesIO):
-    """A file that can be gone back in, as the command writes it."""
-
-    def again(self, offset: int) -> None:
-        self.seek(offset)
-        self.truncate()
-
-
 @pytest.mark.parametrize("times", [1, 9])
 def test_a_file_that_changes_meanwhile(workspace: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """It is taken again, or left out with a line; never is there something that is neither."""

@@ -282,6 +282,11 @@ class Folder:
         with self.reopened() as descriptor, self._naming(""):
             os.fsync(descriptor)
 
+    def names(self) -> list[str]:
+        """What is in it, in no order. Raises OSError."""
+        with self.reopened() as descriptor:
+            return os.listdir(descriptor)
+
     @contextmanager
     def reopened(self) -> Iterator[int]:
         """A descriptor for what O_PATH cannot do."""

@@ -46,7 +46,7 @@ def _own_all(folder: Folder, number: int, user: Owner, device: int, depth: int =
     """Give `user` what is below `folder` on this `device` and has the uid `number`; how much that was. By descriptors,
     and a link itself: nothing leads elsewhere."""
     count = 0
-    for name in _names(folder):
+    for name in folder.names():
         status = folder.status(name)
         if status is None or status.st_dev != device:
             continue
@@ -57,11 +57,3 @@ def _own_all(folder: Folder, number: int, user: Owner, device: int, depth: int =
             os.chown(name, user.uid, user.gid, dir_fd=folder.descriptor, follow_symlinks=False)
             count += 1
     return count
-
-
-def _names(folder: Folder) -> list[str]:
-    listing = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder.descriptor)
-    try:
-        return os.listdir(listing)
-    finally:
-        os.close(listing)

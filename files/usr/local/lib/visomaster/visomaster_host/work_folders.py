@@ -36,13 +36,5 @@ def make(user: Owner) -> Iterator[str]:
 
 def _make(workspace: Folder, name: str, user: Owner) -> None:
     with workspace.enter(name, make=MODE) as folder:
-        if folder.owner.st_uid == os.geteuid() != user.uid and _is_empty(folder):
+        if folder.owner.st_uid == os.geteuid() != user.uid and not folder.names():
             folder.own(mode=MODE, owner=(user.uid, user.gid))
-
-
-def _is_empty(folder: Folder) -> bool:
-    listing = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder.descriptor)
-    try:
-        return not os.listdir(listing)
-    finally:
-        os.close(listing)

@@ -17,7 +17,6 @@ from visomaster_host import paths
 from visomaster_host.beneath import Folder
 from visomaster_host.workspace.exchange import Answer, Refused, Request, as_json, only, refused_by_system
 from visomaster_host.workspace.fields import Fields
-from visomaster_host.workspace.listing import scanned
 from visomaster_host.workspace.tree import Elements, Tree, elements_of, name_of
 
 OURS = frozenset((folder.name,) for folder in (paths.INPUT, paths.OUTPUT, paths.KEPT))
@@ -202,11 +201,6 @@ def _delete(above: Folder, name: str, depth: int = 0) -> None:
             above.remove(name)
             return
         with above.enter(name) as inner:
-            for each in _names(inner):
+            for each in inner.names():
                 _delete(inner, each, depth + 1)
         os.rmdir(name, dir_fd=above.descriptor)
-
-
-def _names(folder: Folder) -> list[str]:
-    with scanned(folder) as found:
-        return [each.name for each in found]

@@ -15,7 +15,7 @@ from visomaster_host.beneath import Folder
 from visomaster_host.workspace.exchange import Refused
 from visomaster_host.workspace.parts import BUFFER, Part, files_of
 from visomaster_host.workspace.space import space
-from visomaster_host.workspace.store import Done, listed
+from visomaster_host.workspace.store import Done
 from visomaster_host.workspace.tree import MOST_BYTES, Elements, Tree
 from visomaster_host.workspace.tus import Wish
 
@@ -91,7 +91,7 @@ def _finish(descriptor: int, last_modified: int | None) -> None:
 def _name_in(folder: Folder, part: Part) -> str:
     """Which name `part` has in `folder`; "" for none."""
     own = os.fstat(part.descriptor)
-    for name in listed(folder):
+    for name in folder.names():
         status = folder.status(name)
         if status is not None and (status.st_ino, status.st_dev) == (own.st_ino, own.st_dev):
             return name

@@ -92,7 +92,7 @@ class Store:
 
     def names(self, folder: Folder) -> list[str]:
         """The uploads that are not done, as far as they are called as ours."""
-        names = (os.path.splitext(each) for each in listed(folder))
+        names = (os.path.splitext(each) for each in folder.names())
         return [name for name, kind in names if kind == ".json" and NAME.fullmatch(name)][:MOST_LISTED]
 
     def state(self, folder: Folder, name: str, size: int) -> tuple[int, float] | None:
@@ -144,9 +144,9 @@ class Store:
         power cut may do that before anybody is told of them. Raises OSError.
         """
         with contextlib.suppress(FileNotFoundError), folder.enter(DONE) as kept:
-            for each in listed(kept):
+            for each in kept.names():
                 _remove_older(kept, each, now - KEPT)
-        names = listed(folder)
+        names = folder.names()
         whole = {name for name, each in _ours(names) if {_json(name), *files_of(name)} <= set(names)}
         for name, each in _ours(names):
             if name not in whole:
@@ -166,15 +166,6 @@ def _remove_older(folder: Folder, name: str, moment: float) -> None:
     status = folder.status(name)
     if status is not None and stat.S_ISREG(status.st_mode) and status.st_mtime < moment:
         folder.remove(name)
-
-
-def listed(folder: Folder) -> list[str]:
-    """The names in `folder`. Raises OSError."""
-    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder.descriptor)
-    try:
-        return os.listdir(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _json(name: str) -> str:

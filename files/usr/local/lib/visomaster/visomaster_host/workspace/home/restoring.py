@@ -309,9 +309,7 @@ def _is(folder: Folder, name: str, kept: Kept) -> bool:
 
 
 def _empty(folder: Folder) -> None:
-    with folder.reopened() as descriptor:
-        names = os.listdir(descriptor)
-    for name in names:
+    for name in folder.names():
         folder.remove(name)
 
 

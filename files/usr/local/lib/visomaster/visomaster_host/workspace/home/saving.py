@@ -131,7 +131,7 @@ def look(tree: Tree, wanted: Wanted, without: Mapping[str, str] | None = None) -
 
 def _look(folder: Folder, above: Elements, wanted: Wanted, found: Found) -> None:
     """Add what is in `folder`, which is at `above`. Hidden names are the host's own and the program's."""
-    names = [name for name in sorted(_names(folder)) if not name.startswith(".")]
+    names = [name for name in sorted(folder.names()) if not name.startswith(".")]
     if not names and len(above) > 1:
         found.folders.append("/".join(above))
     for name in names:
@@ -160,11 +160,6 @@ def _look_at(folder: Folder, name: str, elements: Elements, wanted: Wanted, foun
         found.left.append(f"{path}: is being written")
     else:
         found.files.append(File.of(path, status))
-
-
-def _names(folder: Folder) -> list[str]:
-    with folder.reopened() as descriptor:
-        return os.listdir(descriptor)
 
 
 class Archive:
