@@ -33,8 +33,8 @@ CREATION = (
 class FakeVast:
     """An account: its instances, the answers that come before the right one, and the requests it has had.
 
-    `offers` can be rented; a box is up `delay` seconds (by `clock`) after its creation, on what `machine` makes. Money
-    and calls are in `books`; `order` makes things go wrong.
+    `offers` can be rented; a box is up `delay` seconds (by `clock`) after its creation, on what `machine` makes, and
+    lets in `account_keys`. Money and calls are in `books`; `order` makes things go wrong.
     """
 
     instances: list[dict[str, Any]] = field(default_factory=list)
@@ -45,6 +45,7 @@ class FakeVast:
     clock: Callable[[], float] = time.time
     delay: float = 5.0
     machine: Callable[[], Machine] = NoMachine
+    account_keys: list[str] = field(default_factory=list)
     books: Books = field(default_factory=Books)
     faults: Faults = field(default_factory=Faults)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -64,9 +65,9 @@ class FakeVast:
         return self.clock() + (3600.0 if self.faults.take(Fault.CLOCK_OFF) else 0.0)
 
     @contextmanager
-    def serving(self) -> Iterator[FakeVast]:
-        """Serve on a free loopback port, which `url` has; at the end no machine is left."""
-        with serve(self.answer, self.now) as self.url:
+    def serving(self, address: str = "127.0.0.1") -> Iterator[FakeVast]:
+        """Serve on a free port of loopback or `address`, which `url` has; at the end no machine is left."""
+        with serve(self.answer, self.now, address) as self.url:
             try:
                 yield self
             finally:
@@ -88,7 +89,7 @@ class FakeVast:
         if request.path.startswith("/logs/"):
             # Another server, which the key is not for.
             return Canned(body=f"a log of {request.path}\n") if request.authorization is None else Canned(status=400)
-        if request.authorization != f"Bearer {KEY}":
+        if not self._may(request):
             return Canned(status=401, body='{"error": "auth_error", "msg": "Invalid user key"}')
         search = request.path.startswith("/api/v0/bundles/")
         faults = (Fault.TOO_MANY, Fault.TOO_MANY_WAIT, Fault.SERVER_ERROR, Fault.RESET)
@@ -105,6 +106,14 @@ class FakeVast:
             case Fault.RESET:
                 return Canned(reset=True)
         return None
+
+    def _may(self, request: Request) -> bool:
+        """Whether the key is the account's, or that of the one box that is asked about."""
+        if request.authorization == f"Bearer {KEY}":
+            return True
+        found = re.fullmatch(r"/api/v0/instances/(\d+)/", urlsplit(request.path).path)
+        contract = self.books.contracts.get(int(found[1])) if found else None
+        return contract is not None and request.authorization == f"Bearer {contract.api_key}"
 
     def _route(self, request: Request) -> Canned:
         where = urlsplit(request.path)
@@ -185,6 +194,8 @@ class FakeVast:
         contract = Contract(
             id=number, raw=described, asked=asked, machine=self.machine(), created=now, fault=fault, shown=now
         )
+        for key in self.account_keys:
+            contract.machine.attach(key)
         self.books.contracts[number] = contract
         if fault is Fault.LATE_AFTER_CREATE:
             contract.shown = now + 10
@@ -201,9 +212,9 @@ class FakeVast:
                 said = {"success": False, "error": "bid_too_low", "msg": "not started", "new_contract": contract.id}
                 answer = Canned(status=400, body=json.dumps(said))
             case _:
-                answer = _good(new_contract=contract.id, instance_api_key="k" * 32)
+                answer = _good(new_contract=contract.id, instance_api_key=contract.api_key)
         if contract.raw["intended_status"] == "running" and contract.fault is not Fault.SOLD_TWICE:
-            contract.machine.start(contract.id, contract.asked)
+            contract.machine.start(contract.id, contract.asked, contract.api_key)
         return answer
 
     # A box's life
@@ -284,7 +295,7 @@ class FakeVast:
             if contract and body["state"] == "stopped":
                 contract.machine.stop()
             elif contract and raw["actual_status"] != "running":
-                contract.machine.start(number, contract.asked)
+                contract.machine.start(number, contract.asked, contract.api_key)
             self._live()
         return _good()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,7 @@ class Contract:
     ends: float | None = None
     ended: float | None = None
     keys: list[str] = field(default_factory=list)
+    api_key: str = field(default_factory=lambda: secrets.token_hex(32))
 
     def run(self, now: float) -> None:
         """Its GPU is billed from `now` on."""

@@ -44,8 +44,8 @@ class Request:
 
 
 @contextmanager
-def serve(answer: Callable[[Request], Canned], now: Callable[[], float]) -> Iterator[str]:
-    """Serve `answer` on a free loopback port with the clock `now`; yields the address.
+def serve(answer: Callable[[Request], Canned], now: Callable[[], float], address: str) -> Iterator[str]:
+    """Serve `answer` on a free port of `address` with the clock `now`; yields the URL.
 
     What `answer` raises is raised at the end: to a client it looks like one more broken line.
     """
@@ -90,11 +90,11 @@ def serve(answer: Callable[[Request], Canned], now: Callable[[], float]) -> Iter
         def log_message(self, *arguments: object) -> None:
             """Keep the test's output clean."""
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server((address, 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://{address}:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

@@ -1,4 +1,4 @@
-"""What an instance of the fake account is on this machine: nothing, an sshd of its own, or a container."""
+"""What an instance of the fake account is on this machine: here, nothing but books."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class Machine(Protocol):
 
     address: str
 
-    def start(self, number: int, asked: Mapping[str, Any]) -> None:
-        """Begin to run, for the first time or again, as instance `number` that was asked for with `asked`; do not
-        wait for it."""
+    def start(self, number: int, asked: Mapping[str, Any], api_key: str) -> None:
+        """Begin to run, for the first time or again, as instance `number` that was asked for with `asked` and has the
+        `api_key` of its own; do not wait for it."""
 
     def ports(self) -> dict[str, list[dict[str, str]]] | None:
         """The published ports, as Vast tells them, once it runs; nothing before."""
@@ -42,7 +42,7 @@ class NoMachine:
     def __init__(self) -> None:
         self.happened: list[str] = []
 
-    def start(self, number: int, asked: Mapping[str, Any]) -> None:
+    def start(self, number: int, asked: Mapping[str, Any], api_key: str) -> None:
         """Note it."""
         self.happened.append("start")
 
@@ -69,11 +69,3 @@ class NoMachine:
     def destroy(self) -> None:
         """Note it."""
         self.happened.append("destroy")
-
-
-class SshdMachine(NoMachine):
-    """Not there yet."""
-
-
-class ContainerMachine(NoMachine):
-    """Not there yet."""
