@@ -14,7 +14,7 @@ sys.path.insert(0, str(_Path(__file__).resolve().parent.parent))
 
 from visomaster_host.text import printable
 
-from vast.api import VastError as _VastError
+from vast.errors import VastError as _VastError
 from vast.inventory import groups as _groups_of
 
 

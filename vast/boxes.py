@@ -1,7 +1,8 @@
-"""Rented boxes as Vast.ai describes them, and how to reach each over SSH."""
+"""Rented boxes as Vast.ai describes them: how to reach each over SSH, whose it is, and what it costs."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,17 +11,58 @@ from typing import Any
 from visomaster_host.text import brief
 
 from spec.variant import VARIANTS
-from vast.api import VastError
+from vast.errors import VastError
+from vast.lease import Lease, read_label
 
 _LONGEST_TEXT = 300
 """Characters of a label, a status, an image's name: beyond that a line says nothing to anybody."""
 
 NO_VARIANT = "not named by label, template or image"
 
+HOURS_A_MONTH = 720
+"""Of Vast's prices: 10 GB at $0.14933 a GB and month are listed with $0.0020741 an hour."""
+
+LIFELESS = ("exited", "unknown", "offline")
+"""States that a box does not leave by itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """Dollars an hour: of the GPU while a box runs, of its storage from its creation to its end."""
+
+    gpu: float
+    storage: float
+
+    @property
+    def total(self) -> float:
+        """What an hour of a running box costs: `dph_total`."""
+        return self.gpu + self.storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """Dollars so far, an estimate: traffic is not in it, and a box that was stopped in between ran for less.
+
+    `at_least`: the box does not run now, and for how long it did Vast does not tell; `gpu` is 0 then.
+    """
+
+    gpu: float
+    storage: float
+    at_least: bool
+
+    @property
+    def total(self) -> float:
+        """Both."""
+        return self.gpu + self.storage
+
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """One instance. `endpoint` is the SSH host and port, or nothing when it has none to offer."""
+    """One instance. `endpoint` is the SSH host and port, or nothing when it has none to offer.
+
+    `message` is what Vast tells of its state, `started` (seconds since 1970) when it was created; `price` is nothing
+    where Vast tells none that makes sense.
+    """
 
     id: int
     label: str
@@ -29,11 +71,49 @@ class Box:
     gpu: str
     template: str
     endpoint: tuple[str, int] | None
+    message: str
+    machine: int | None
+    place: str
+    price: Price | None
+    started: float | None
 
     @property
     def name(self) -> str:
         """What pyinfra calls it."""
         return f"vast-{self.id}"
+
+    @property
+    def lease(self) -> Lease | None:
+        """What its label says; nothing when it is no box of this project."""
+        return read_label(self.label)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether its label says that this project rented it."""
+        return self.lease is not None
+
+    @property
+    def hopeless(self) -> str | None:
+        """Why it will not come to life by itself, or nothing while it may.
+
+        An on-demand box that is stopped was stopped by somebody or outbid; `status_msg` has what Docker said.
+        """
+        if "error" in self.message.lower() or "failed" in self.message.lower():
+            return self.message
+        return self.status if self.status in (*LIFELESS, "stopped") else None
+
+    def spent(self, now: float) -> Spent | None:
+        """Dollars until `now` (seconds since 1970); nothing where price or start are not known.
+
+        While a box runs, its GPU counts from its creation on; Vast does not charge for loading.
+        """
+        if self.price is None or self.started is None:
+            return None
+        hours = max(0.0, now - self.started) / 3600
+        runs = self.status == "running"
+        starts = self.status in ("provisioning", "created", "loading")
+        gpu = self.price.gpu * hours if runs else 0.0
+        return Spent(gpu=gpu, storage=self.price.storage * hours, at_least=not runs and not starts)
 
     @property
     def variant(self) -> str | None:
@@ -80,10 +160,38 @@ def read_box(raw: object) -> Box:
         label=fields.text("label"),
         status=status,
         image=fields.text("image_uuid") if running else "",
-        gpu=fields.text("gpu_name") if running else "",
+        gpu=fields.text("gpu_name", required=running),
         template=fields.text("template_name", required=False),
         endpoint=_endpoint(fields) if running else None,
+        message=fields.told("status_msg"),
+        machine=raw["machine_id"] if isinstance(raw.get("machine_id"), int) else None,
+        place=fields.told("geolocation"),
+        price=_price(raw),
+        started=amount(raw.get("start_date")),
     )
+
+
+def amount(value: object) -> float | None:
+    """A finite number that is not negative, which may be written as text; nothing for everything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > 40:
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def _price(raw: dict[str, Any]) -> Price | None:
+    """What an hour costs: https://docs.vast.ai/api-reference/instances/show-instance
+
+    `dph_total` is GPU and storage together while a box runs; `storage_total_cost` is that of its disk an hour.
+    """
+    total, storage = amount(raw.get("dph_total")), amount(raw.get("storage_total_cost"))
+    if storage is None:
+        rate, disk = amount(raw.get("storage_cost")), amount(raw.get("disk_space"))
+        storage = 0.0 if rate is None or disk is None else rate * disk / HOURS_A_MONTH
+    return None if total is None else Price(gpu=max(0.0, total - storage), storage=storage)
 
 
 class _Fields:
@@ -95,6 +203,11 @@ class _Fields:
     def text(self, name: str, *, required: bool = True) -> str:
         """The text under `name`, as it may be shown; nothing when it is null."""
         return brief((self._value(name, (str,), required) or "").strip(), _LONGEST_TEXT)
+
+    def told(self, name: str) -> str:
+        """What is under `name`, as it may be shown, for a person alone: of any kind, nothing when it is not there."""
+        value = self.raw.get(name)
+        return "" if value is None else brief(str(value).strip(), _LONGEST_TEXT)
 
     def host(self, name: str) -> str:
         """The name or address under `name`, one of IPv6 without brackets; nothing when it is null. It goes into

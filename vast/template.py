@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import jinja2
-from visomaster_host.choices import Access, ModelsAt
+from visomaster_host.choices import Access
 from visomaster_host.text import brief
 
 from spec import image
+from spec.application import load_application
 from spec.here import TEMPLATES
 from spec.variant import VARIANTS, Variant
+from vast import fit
 
 URL = "https://console.vast.ai/api/v0/template/"
 
@@ -31,21 +31,16 @@ ONSTART_LIMIT = 4096
 ENV_LIMIT = 1024
 """Characters of the Docker options."""
 
-DISK: Mapping[ModelsAt, int] = MappingProxyType({ModelsAt.BUILD: 32, ModelsAt.START: 64})
-"""GB for what the host writes. The image does not count, so models in it cost nothing."""
+APPLICATION = "visomaster"
+"""What the images of the templates have, unless they were made with another `APPLICATION`."""
 
-FILTERS: Mapping[str, Mapping[str, object]] = MappingProxyType(
-    {
-        "verified": {"eq": True},
-        "reliability2": {"gte": 0.95},
-        "direct_port_count": {"gte": 64},
-        "cpu_arch": {"eq": "amd64"},
-        "cuda_max_good": {"gte": 12.4},  # the driver must know the CUDA of the image
-        "compute_cap": {"gte": 750, "lt": 1000},  # RTX 20 to 40; RTX 50 (Blackwell) needs the `fusion` application
-        "gpu_ram": {"gte": 8000},  # MB here, GB in Vast's CLI
-    }
-)
-"""Machines that work: https://docs.vast.ai/cli/reference/search-offers names the fields."""
+BLACKWELLS = "fusion"
+"""The application that RTX 50 cards need."""
+
+
+def filters(application: str = APPLICATION) -> fit.Filters:
+    """The machines on which images of `application` work, with its default accelerator."""
+    return fit.filters(load_application(application).accelerators[0].name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +79,7 @@ class Template:
     @property
     def disk(self) -> int:
         """GB to rent."""
-        return DISK[self.variant.models]
+        return fit.disk(fit.Way.IMAGE, self.variant.models)
 
     def body(self) -> dict[str, object]:
         """The request's body."""
@@ -100,17 +95,17 @@ class Template:
             "ssh_direct": True,
             "jup_direct": True,
             "jupyter_dir": "/",
-            "extra_filters": {field: dict(condition) for field, condition in FILTERS.items()},
+            "extra_filters": {field: dict(condition) for field, condition in filters().items()},
             "recommended_disk_space": self.disk,
             "private": True,
         }
 
 
-def cli_filters() -> str:
-    """The filters as Vast's CLI and its search box write them."""
+def cli_filters(application: str = APPLICATION) -> str:
+    """The filters for `application` as Vast's CLI and its search box write them."""
     signs = {"eq": "=", "gte": ">=", "lt": "<"}
     words = []
-    for field, condition in FILTERS.items():
+    for field, condition in filters(application).items():
         for sign, value in condition.items():
             shown = value // 1000 if field == "gpu_ram" and isinstance(value, int) else value
             words.append(f"{field}{signs[sign]}{str(shown).lower()}")
@@ -129,7 +124,12 @@ def page(repository: str = "your_name/visomaster") -> str:
     )
     templates = [Template(variant=variant, repository=repository) for variant in VARIANTS.values()]
     return environment.get_template("vast.md.j2").render(
-        templates=templates, repository=repository, filters=cli_filters(), onstart=ONSTART, url=URL
+        templates=templates,
+        repository=repository,
+        filters=cli_filters(),
+        fusion=cli_filters(BLACKWELLS),
+        onstart=ONSTART,
+        url=URL,
     )
 
 

@@ -8,7 +8,7 @@ from tests.fake_vast import KEY, FakeVast, instance
 from tests.hostile import answering, harmless, one_line
 from tests.unit.foreign_text import every_kind
 from vast import inventory
-from vast.api import VastError
+from vast.errors import VastError
 
 
 @every_kind

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ import pytest
 
 from tests.fake_vast import KEY, Canned, FakeVast, instance
 from vast import inventory
-from vast.api import VastError, read_key
+from vast.api import read_key
 from vast.boxes import NO_VARIANT
+from vast.errors import VastError
 
 ROOT = Path(__file__).resolve().parents[2]
+BY_HAND = "; by hand: vastai show instances"
 PYINFRA = str(Path(sys.executable).parent / "pyinfra")
 
 
@@ -36,7 +39,10 @@ class Run:
         self.said: list[str] = []
         self.slept: list[float] = []
         environment = {"VAST_API_KEY": KEY, "HOME": "/nonexistent", "VAST_URL": account.url, **environment}
-        self.groups = inventory.groups(environment, self.said.append, self.slept.append)
+        began = time.time()
+        self.groups = inventory.groups(
+            environment, self.said.append, self.slept.append, clock=lambda: began + sum(self.slept)
+        )
 
     @property
     def hosts(self) -> Mapping[str, dict[str, object]]:
@@ -201,7 +207,7 @@ def test_too_many_requests_are_waited_for(account: FakeVast) -> None:
 def test_endless_refusals_end(account: FakeVast) -> None:
     """After six tries and about half a minute."""
     account.canned = [Canned(status=429, body="API requests too frequent")] * 99
-    assert refusal(account) == "Vast.ai: given up after 6 tries: 429 'API requests too frequent'"
+    assert refusal(account) == f"Vast.ai: given up after 6 tries: 429 'API requests too frequent'{BY_HAND}"
     assert len(account.requests) == 6
 
 
@@ -212,7 +218,7 @@ def test_a_failing_server_is_tried_again_then_given_up(account: FakeVast, status
     account.canned = [Canned(status=status, body="<html>")]
     assert list(Run(account).hosts) == ["vast-1"]
     account.canned = [Canned(status=status, body="<html>")] * 99
-    assert refusal(account) == f"Vast.ai: given up after 6 tries: {status} '<html>'"
+    assert refusal(account) == f"Vast.ai: given up after 6 tries: {status} '<html>'{BY_HAND}"
 
 
 def test_an_answer_cut_off_on_the_way_is_asked_for_again(account: FakeVast) -> None:
@@ -226,7 +232,7 @@ def test_nobody_listening(account: FakeVast) -> None:
     """The network's own words, without a traceback."""
     message = refusal(account, VAST_URL="http://127.0.0.1:9")
     assert message.startswith("Vast.ai: given up after 6 tries: ")
-    assert message.endswith("Connection refused")
+    assert message.endswith(f"Connection refused{BY_HAND}")
 
 
 @pytest.mark.parametrize(
@@ -238,9 +244,12 @@ def test_nobody_listening(account: FakeVast) -> None:
         (Canned(status=404, body="nothing"), "expected 200 from /api/v1/instances/, got 404 'nothing'"),
         (Canned(status=410), "/api/v1/instances/ is no longer served (410), this inventory needs an update"),
         (Canned(status=301), "expected 200 from /api/v1/instances/, got 301 ''"),
-        (Canned(body='{"instances": [{"id": 1'), """expected JSON, got '{"instances": [{"id": 1'"""),
-        (Canned(body="<html>\nhi"), "expected JSON, got '<html> hi'"),
-        (Canned(body="[]"), "expected a list 'instances', got '[]'"),
+        (
+            Canned(body='{"instances": [{"id": 1'),
+            """expected a JSON object from PATH, got '{"instances": [{"id": 1'""",
+        ),
+        (Canned(body="<html>\nhi"), "expected a JSON object from PATH, got '<html> hi'"),
+        (Canned(body="[]"), "expected a JSON object from PATH, got '[]'"),
         (Canned(body="{}"), "expected a list 'instances', got '{}'"),
         (Canned(body='{"instances": null}'), """expected a list 'instances', got '{"instances": null}'"""),
         (Canned(body='{"success": false, "instances": []}'), "the request failed, it says"),
@@ -252,7 +261,7 @@ def test_nobody_listening(account: FakeVast) -> None:
 def test_what_is_no_list_is_refused(account: FakeVast, canned: Canned, message: str) -> None:
     """At once and in one line; never taken for an empty account."""
     account.canned = [canned]
-    assert refusal(account).startswith(f"Vast.ai: {message}")
+    assert refusal(account).startswith(f"Vast.ai: {message.replace('PATH', '/api/v1/instances/')}")
     assert len(account.requests) == 1
 
 

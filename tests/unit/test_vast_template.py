@@ -62,7 +62,7 @@ def test_the_on_start_line_is_a_program_of_the_image() -> None:
 
 
 def test_filters_use_the_operators_of_the_api() -> None:
-    assert {operator for condition in templates.FILTERS.values() for operator in condition} <= {"eq", "gte", "lt"}
+    assert {operator for condition in templates.filters().values() for operator in condition} <= {"eq", "gte", "lt"}
 
 
 def test_the_page_is_current() -> None:
