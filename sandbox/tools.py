@@ -21,6 +21,8 @@ PROGRAMS = {
     "Xvfb": "xvfb",
     "chromium": "chromium",
     "openssl": "openssl",
+    "rsync": "rsync",
+    "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "strace": "strace",
     "tigervncpasswd": "tigervnc-tools",
@@ -44,6 +46,9 @@ NGINX = CACHE / "nginx"
 UNPACKED_PACKAGES = ("caddy", "haproxy", "novnc", "python3-websockify")
 """Unpacked, not installed: the first two packages start a server, the others bring nodejs and numpy."""
 
+SSHD = Path("/usr/sbin/sshd")
+"""Not on everybody's PATH. Tests run one of their own, on loopback."""
+
 HAPROXY_LIBRARIES = ("liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1")
 
 TUS_JS = CACHE / "tus-js-client-4.3.1.js"
@@ -63,6 +68,8 @@ def provide() -> None:
         if not all((UNPACKED / program).is_file() for program in ("usr/bin/caddy", "usr/sbin/haproxy")):
             missing.update(HAPROXY_LIBRARIES)
             _unpack(UNPACKED_PACKAGES, UNPACKED)
+        if not SSHD.is_file():
+            missing.add("openssh-server")
         if missing:
             apt_install(sorted(missing))
         if not TUS_JS.is_file():
