@@ -275,8 +275,9 @@ def _object(text: str) -> dict[str, Any]:
 
 def _not_sent(error: requests.RequestException) -> bool:
     """Whether the request never left: nobody was there to take it."""
-    inner = error.args[0] if error.args else None
-    refused = type(getattr(inner, "reason", None)).__name__ == "NewConnectionError"
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    # Of urllib3, which requests brings; a name that does not resolve is a kind of it.
+    refused = any(kind.__name__ == "NewConnectionError" for kind in type(reason).__mro__)
     return refused or isinstance(error, _NOT_SENT)
 
 

@@ -102,6 +102,21 @@ def test_a_creation_that_came_to_nothing_is_told(renter: Renter) -> None:
     renter.account.nobody_unknown()
 
 
+def test_a_look_that_fails_leaves_the_question_open(renter: Renter) -> None:
+    """Whoever gets no list does not know that there is no box."""
+    renter.account.canned = [Canned(reset=True), Canned(status=401, body="{}")]
+    with pytest.raises(NoAnswer, match=r"a box may live with the label .*, but the API key is refused"):
+        renter.create()
+
+
+def test_two_boxes_of_one_label_are_both_told(renter: Renter) -> None:
+    numbers = (renter.create(), renter.calls.create(2, renter.ask()))
+    renter.account.canned = [Canned(reset=True)]
+    with pytest.raises(CreatedButRefused) as caught:
+        renter.calls.create(3, renter.ask())
+    assert caught.value.ids == numbers
+
+
 @pytest.mark.parametrize(
     "body", ['{"success": true}', '{"success": true, "new_contract": null}', "[]", "{", '{"new_contract": true}']
 )
@@ -207,7 +222,7 @@ def test_the_end_is_waited_for(renter: Renter) -> None:
     ],
 )
 def test_a_box_that_lives_on_is_told_aloud(renter: Renter, canned: Canned, why: str) -> None:
-    """Whatever refuses the destroying. No answer but the list's is taken for its end: not the 404 of a wrong key or of a
+    """Whatever refuses the destroying. Only the list's answer is taken for its end: not the 404 of a wrong key or of a
     gateway, nor the 410 of an address that is served no more."""
     number = renter.create()
     renter.account.canned = [canned]
