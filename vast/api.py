@@ -210,10 +210,12 @@ class Api:
 
     def _read(self, path: str, by_hand: str, status: int, text: str) -> dict[str, Any]:
         """The object that a final answer has. Raises as `send`."""
+        body = _object(text)
         # A wrong key has been seen as 404 with `auth_error`; the documentation has 401.
         if status in (401, 403) or (status == 404 and "auth_error" in text):
-            raise KeyRefused(f"Vast.ai: the API key is refused ({status})")
-        body = _object(text)
+            # A host may rent their own machines alone, a key may be restricted: then the reason is not the key's form.
+            why = f": {_excerpt(str(body['msg']))}" if status == 403 and body.get("msg") else ""
+            raise KeyRefused(self._clean(f"Vast.ai: the API key is refused ({status}){why}"))
         excerpt = self._clean(_excerpt(text))
         if status != 200:
             raise Refused(f"Vast.ai: expected 200 from {path}, got {status} {excerpt}{by_hand}", status, body)
@@ -273,8 +275,9 @@ def _object(text: str) -> dict[str, Any]:
 
 def _not_sent(error: requests.RequestException) -> bool:
     """Whether the request never left: nobody was there to take it."""
-    inner = error.args[0] if error.args else None
-    refused = type(getattr(inner, "reason", None)).__name__ == "NewConnectionError"
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    # Of urllib3, which requests brings; a name that does not resolve is a kind of it.
+    refused = any(kind.__name__ == "NewConnectionError" for kind in type(reason).__mro__)
     return refused or isinstance(error, _NOT_SENT)
 
 

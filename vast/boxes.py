@@ -98,7 +98,9 @@ class Box:
 
         An on-demand box that is stopped was stopped by somebody or outbid; `status_msg` has what Docker said.
         """
-        if "error" in self.message.lower() or "failed" in self.message.lower():
+        if self.status == "running":
+            return None
+        if re.search("error|failed", self.message, re.IGNORECASE):
             return self.message
         return self.status if self.status in (*LIFELESS, "stopped") else None
 

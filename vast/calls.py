@@ -129,15 +129,18 @@ class Calls:
         raise error
 
     def _lost(self, label: str, reason: str) -> int:
-        """The instance with `label`, which was created although no answer said so. Raises `NoAnswer`, and
-        `CreatedButRefused` when there are two."""
+        """The instance with `label`, which was created although no answer said so. Raises `NoAnswer`, whatever keeps
+        the look from an answer, and `CreatedButRefused` when there are two."""
         self.api.say(f"{reason}; looking for a box with the label of this rental")
         for look in range(LOOKS_FOR_A_LOST_BOX):
             if look:
                 self.api.sleep(BETWEEN_LOOKS)
-            found = self.labelled(label)
+            try:
+                found = self.labelled(label)
+            except VastError as error:
+                raise NoAnswer(f"{reason}; a box may live with the label {label!r}, but {_reason(error)}") from None
             if len(found) > 1:
-                raise CreatedButRefused(f"Vast.ai: {len(found)} instances have the label {label!r}", found[-1])
+                raise CreatedButRefused(f"Vast.ai: {len(found)} instances have the label {label!r}", *found)
             if found:
                 return found[0]
         raise NoAnswer(f"{reason}; no box has the label {label!r}: look again in a minute: {LIST.by_hand}")

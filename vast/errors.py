@@ -29,7 +29,8 @@ class NotThere(VastError):
 
 
 class NoAnswer(VastError):
-    """The request may have taken effect, nobody knows: it was sent, and no answer came that says so."""
+    """The request may have taken effect, nobody knows: it was sent, and no answer came that says so. After a creation:
+    a box may come up with the label that was asked for."""
 
 
 class StillThere(VastError):
@@ -37,11 +38,12 @@ class StillThere(VastError):
 
 
 class CreatedButRefused(VastError):
-    """The answer is an error, but instance `id` exists and is billed: it has to be destroyed."""
+    """The answer is an error, but there are instances, `ids` (mostly one, `id`), which are billed: destroy them."""
 
-    def __init__(self, text: object, number: int) -> None:
+    def __init__(self, text: object, *ids: int) -> None:
         super().__init__(text)
-        self.id = number
+        self.ids = ids
+        self.id = ids[0]
 
 
 class Refused(VastError):

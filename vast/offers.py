@@ -35,6 +35,7 @@ class Offer:
     compute_cap: float
     cuda_max_good: float
     driver: str
+    cpu_arch: str
     gpu_hour: float
     storage_cost: float
     inet_down_cost: float
@@ -149,6 +150,7 @@ def read_offer(raw: object) -> Offer:
         compute_cap=fields.number("compute_cap"),
         cuda_max_good=fields.number("cuda_max_good"),
         driver=fields.text("driver_version"),
+        cpu_arch=fields.text("cpu_arch"),
         gpu_hour=base,
         storage_cost=fields.number("storage_cost"),
         inet_down_cost=fields.optional("inet_down_cost") or 0.0,
@@ -190,10 +192,11 @@ class _Numbers:
 
 def _breaks(offer: Offer, wanted: Filters) -> str | None:
     """The first of the conditions that `offer` breaks."""
-    has: dict[str, float | bool] = {
+    has: dict[str, float | bool | str] = {
         "verified": offer.verified,
         "reliability2": offer.reliability,
         "direct_port_count": offer.direct_port_count,
+        "cpu_arch": offer.cpu_arch,
         "cuda_max_good": offer.cuda_max_good,
         "compute_cap": offer.compute_cap,
         "gpu_ram": offer.gpu_ram,
@@ -216,6 +219,13 @@ class Market:
 
     offers: Sequence[Offer]
     left_out: Sequence[str]
+
+    def told(self) -> str | None:
+        """How many were left out, and why the first one was; nothing when none was."""
+        if not self.left_out:
+            return None
+        others = f" and {len(self.left_out) - 1} more" if len(self.left_out) > 1 else ""
+        return f"Vast.ai: left out: {self.left_out[0]}{others}"
 
 
 def market(found: Iterable[object], wanted: Need, tried: Collection[int] = ()) -> Market:

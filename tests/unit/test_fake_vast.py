@@ -10,6 +10,8 @@ import pytest
 
 from tests.fake_vast import FakeClock, SshdMachine
 from tests.unit.renting import rented
+from vast.calls import CREATE
+from vast.errors import NoAnswer
 
 
 def test_a_box_is_billed_by_the_second() -> None:
