@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.sync.rig import Box, tree, write
 from vast import side
+from vast.carrying import LEAST
 from vast.sync import SyncError
 
 ANSWERS = """#!/usr/bin/python3
@@ -122,6 +124,17 @@ def test_a_rsync_that_is_none_is_one_line(hostile: Any, rsync: str, said: str) -
         box.home()
     assert str(told.value).isprintable()
     assert not (box.here / "out").exists()
+
+
+def test_a_file_that_never_ends_fills_no_disk(rented: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than was listed is not written, whatever rsync makes of it."""
+    endless = 'test "$1" = --version && exec /usr/bin/rsync --version; exec head -c 30000000 /dev/zero >"$0.got"'
+    write(tmp_path / "bin/rsync", f"#!/bin/sh\n{endless}\n").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    write(rented.there / "out/a", "x")
+    with pytest.raises(SyncError, match="rsync ended with status"):
+        rented.home()
+    assert (tmp_path / "bin/rsync.got").stat().st_size == LEAST
 
 
 def test_a_folder_that_becomes_a_link_leads_nowhere(hostile: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.sync.rig import Box, CutLine, tree, write
-from vast import side
+from vast import side, sync
 from vast.sync import SyncError
 
 NAMES = ("-rf", "a b", "ü", "日本.mp4", "$(touch x)", "'q\"", "#c", ";d", "e:f", "*", "\\g", "~h")
@@ -34,6 +35,27 @@ def test_all_goes_there_and_home_again(rented: Box, tmp_path: Path) -> None:
     assert rented.home().carried == 0
     assert rented.bring().carried == 0
     assert not list(tmp_path.rglob(side.INCOMING))
+
+
+def test_sync_goes_both_ways(rented: Box) -> None:
+    """All of the box home, what a person brings there; what the program keeps is the box's while it runs."""
+    write(rented.here / "in/new", "ours")
+    write(rented.here / "state/app/a", "older", at=1e9)
+    write(rented.there / "state/app/a", "newer", at=2e9)
+    write(rented.there / "out/b", "theirs")
+    came, went = sync.sync(rented, rented.here, rented.said.append, at=rented.there, sleep=rented.paused.append)
+    assert (came.carried, went.carried) == (2, 1)
+    assert (rented.there / "in/new").read_text() == "ours"
+    assert (rented.there / "state/app/a").read_text() == (rented.here / "state/app/a").read_text() == "newer"
+
+
+def test_progress_is_told(rented: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vast.carrying.BETWEEN", 0)
+    write(rented.there / "out/a", bytes(3_000_000))
+    rented.home()
+    assert rented.said[0] == "1 files (3.0 MB) are not at home yet"
+    assert any(re.fullmatch(r"\d+ % brought, [\d.,]+[kMG]?B/s, [\d:]+ left", line) for line in rented.said), rented.said
+    assert rented.said[-1] == "1 files (3.0 MB) are at home now, 0 were there"
 
 
 def replaced(folder: Path) -> dict[str, bytes]:
