@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from visomaster_host.text import brief
 from visomaster_host.variables import plain
 
 from vast.errors import KeyRefused, NoAnswer, QuotaSpent, Refused, VastError
@@ -117,8 +118,8 @@ class Api:
         self._sleep(seconds)
 
     def say(self, line: str) -> None:
-        """Tell the one who made this, without the key."""
-        self._say(line.replace(self._key, "…"))
+        """Tell the one who made this, as one line without the key."""
+        self._say(brief(self._clean(line)))
 
     def send(
         self,

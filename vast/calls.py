@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 import requests
 
 from vast.api import TIMEOUT, Api, Call
+from vast.boxes import amount
 from vast.errors import CreatedButRefused, NoAnswer, NotThere, OfferGone, Refused, StillThere, VastError
 from vast.lease import LONGEST_LABEL
 
@@ -25,6 +26,12 @@ CHANGE = Call(method="PUT", path=INSTANCE, spacing=1.0, by_hand="vastai start|st
 DESTROY = Call(method="DELETE", path=INSTANCE, spacing=3.0, by_hand="vastai destroy instance {id}")
 ATTACH = Call(method="POST", path=f"{INSTANCE}ssh/", spacing=1.0, by_hand="vastai attach ssh {id} KEY")
 LOGS = Call(method="PUT", path="/api/v0/instances/request_logs/{id}", spacing=1.5, by_hand="vastai logs {id}")
+DEARER = Call(
+    method="GET",
+    path="/api/v0/instances/pending-price-increases/",
+    spacing=2.0,
+    by_hand="the instances' page of https://console.vast.ai",
+)
 
 PAGE = 25
 MOST_PAGES = 400
@@ -198,6 +205,18 @@ class Calls:
         if found is not None and not (isinstance(found, dict) and found.get("id", number) == number):
             raise VastError(f"Vast.ai: expected instance {number}, got {_brief(answer)}")
         return found or None
+
+    def price_increases(self) -> dict[int, float]:
+        """Instances whose hosts ask for a higher price, and the dollars an hour they ask for. They are to be shown;
+        nothing here ever agrees to one. Raises `VastError`."""
+        asked = self.api.send(DEARER).get("pending_price_increases")
+        prices: dict[int, float] = {}
+        for one in asked if isinstance(asked, list) else []:
+            number = one.get("contract_id") if isinstance(one, dict) else None
+            parts = [amount(one.get(f"new_{part}_costpersec")) for part in ("gpu", "disk_ram")] if number else []
+            if _is_number(number) and None not in parts:
+                prices[number] = sum(part * 3600 for part in parts if part is not None)
+        return prices
 
     def label(self, number: int, text: str) -> None:
         """Give instance `number` the label `text`. Raises `NotThere`, `VastError`."""

@@ -87,7 +87,6 @@ def test_a_machine_can_be_logged_into(tmp_path: Path, key: Path) -> None:
 def test_a_box_s_own_key_is_for_that_box_alone() -> None:
     """What the platform puts into a box ends it, and no other."""
     with rented() as renter:
-        api, clock = renter.calls.api, renter.clock
         mine, other = renter.create(), renter.calls.create(2, renter.ask())
         key = renter.account.books.contracts[mine].api_key
         calls = Calls(

@@ -387,3 +387,12 @@ def test_what_a_box_says_of_its_chances(
     box = renter.box(number, after)
     assert box is not None
     assert (box.status, box.hopeless) == (status, hopeless)
+
+
+def test_a_host_that_asks_for_more_is_shown(renter: Renter) -> None:
+    """In dollars an hour; nothing agrees to it. What makes no sense is left out."""
+    asks = {"contract_id": 7000, "new_gpu_costpersec": 0.0001, "new_disk_ram_costpersec": 0.00001}
+    nonsense = [None, {}, {**asks, "contract_id": "x"}, {**asks, "contract_id": 7001, "new_gpu_costpersec": "NaN"}]
+    renter.account.price_increases = [asks, *nonsense]  # type: ignore[list-item]
+    assert renter.calls.price_increases() == {7000: pytest.approx(0.396)}
+    assert {seen.method for seen in renter.account.books.seen} == {"GET"}
