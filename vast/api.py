@@ -135,7 +135,7 @@ class Api:
         good one, `KeyRefused`, `QuotaSpent`, and `VastError` when `TRIES` were all in vain.
         """
         path, by_hand = call.path.format(id=number), f"; by hand: {call.by_hand.format(id=number)}"
-        if body is not None and self._key in json.dumps(body):
+        if body is not None and json.dumps(self._key)[1:-1] in json.dumps(body):
             raise VastError(f"Vast.ai: the account's API key must not be sent to a box: it is in {sorted(body)}")
         reason = ""
         for attempt in range(TRIES):

@@ -188,7 +188,7 @@ class FakeVast:
             "public_ipaddr": None,
             "ssh_host": "127.0.0.1",
             "ssh_port": 9,
-            "start_date": now,
+            "start_date": self.now(),
             "disk_space": disk,
             "dph_base": base,
             "dph_total": base + storage,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_vast import FakeClock, SshdMachine
+from tests.fake_vast import FakeClock, Fault, SshdMachine
 from tests.unit.renting import rented
 from vast.api import Api
 from vast.calls import CREATE, Calls
@@ -82,6 +82,19 @@ def test_a_machine_can_be_logged_into(tmp_path: Path, key: Path) -> None:
         assert done.stdout == f"ready in {machine.folder}\n", done.stderr
         renter.calls.end(number)
         assert login(key, machine.port, "true").returncode == 255
+
+
+def test_a_machine_can_be_a_bad_one(tmp_path: Path, key: Path) -> None:
+    """One that runs and answers nobody, one whose host tests are told to fail."""
+    machines = [SshdMachine(tmp_path / name) for name in ("silent", "weak")]
+    left = iter(machines)
+    with rented(delay=0, machine=lambda: next(left), account_keys=[key.with_suffix(".pub").read_text()]) as renter:
+        numbers = [renter.create(Fault.NO_SSH), renter.create(Fault.HOST_TEST_FAILS)]
+        deadline = time.monotonic() + 10
+        while [renter.status(number) for number in numbers] != ["running", "running"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert [login(key, machine.port, "test -e $BOX/gpu-fails").returncode for machine in machines] == [255, 0]
 
 
 def test_a_box_s_own_key_is_for_that_box_alone() -> None:
