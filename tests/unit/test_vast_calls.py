@@ -348,11 +348,14 @@ def test_a_log_s_address_gets_no_key_and_may_be_late(renter: Renter) -> None:
 @every_kind
 def test_what_vast_says_to_a_creation(text: str) -> None:
     """A terminal acts on none of it."""
-    for status in (400, 404, 429, 502):
-        with rented() as renter, pytest.raises(VastError) as caught:
-            renter.account.canned = [Canned(status=status, body=text)] * 9
-            renter.create()
-        one_line(str(caught.value))
+    with rented() as renter:
+        for status in (400, 404, 502):
+            renter.account.canned = [Canned(status=status, body=text)]
+            with pytest.raises(VastError) as caught:
+                renter.create()
+            one_line(str(caught.value))
+        for line in renter.said:
+            one_line(line)
 
 
 def test_an_offer_sold_twice_creates_a_box_that_never_runs(renter: Renter) -> None:
