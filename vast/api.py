@@ -46,6 +46,9 @@ LARGEST_ANSWER = 32 * 1024 * 1024
 SKEW = 120.0
 """Seconds that the two clocks may differ before it is told: a lease ends by the clock."""
 
+_LONGEST_WORDS = 200
+"""Characters of Vast's own words that are shown."""
+
 _NOT_SENT = (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)
 
 
@@ -215,9 +218,9 @@ class Api:
         # A wrong key has been seen as 404 with `auth_error`; the documentation has 401.
         if status in (401, 403) or (status == 404 and "auth_error" in text):
             # A host may rent their own machines alone, a key may be restricted: then the reason is not the key's form.
-            why = f": {_excerpt(str(body['msg']))}" if status == 403 and body.get("msg") else ""
+            why = f": {told(body)}" if status == 403 and body.get("msg") else ""
             raise KeyRefused(self._clean(f"Vast.ai: the API key is refused ({status}){why}"))
-        excerpt = self._clean(_excerpt(text))
+        excerpt = self._clean(told(body) or _excerpt(text))
         if status != 200:
             raise Refused(f"Vast.ai: expected 200 from {path}, got {status} {excerpt}{by_hand}", status, body)
         if not body and text.strip() != "{}":
@@ -280,6 +283,12 @@ def _not_sent(error: requests.RequestException) -> bool:
     # Of urllib3, which requests brings; a name that does not resolve is a kind of it.
     refused = any(kind.__name__ == "NewConnectionError" for kind in type(reason).__mro__)
     return refused or isinstance(error, _NOT_SENT)
+
+
+def told(body: Mapping[str, Any]) -> str | None:
+    """What an answer says of itself in its `error`, `msg` or `message`, quoted; nothing when it does not."""
+    words = [str(body[field]) for field in ("error", "msg", "message") if body.get(field)]
+    return repr(" ".join(": ".join(words).split())[:_LONGEST_WORDS]) if words else None
 
 
 def _excerpt(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 
 import requests
 
-from vast.api import TIMEOUT, Api, Call
+from vast.api import TIMEOUT, Api, Call, told
 from vast.boxes import amount
 from vast.errors import CreatedButRefused, NoAnswer, NotThere, OfferGone, Refused, StillThere, VastError
 from vast.lease import LONGEST_LABEL
@@ -132,7 +132,9 @@ class Calls:
         if error.status >= 500 or (error.status == 200 and error.body.get("success") is not False):
             return self._lost(ask.label, str(error))
         if error.status == 410 or error.says("no_such_ask", "not available", "no longer available", "invalid_price"):
-            raise OfferGone(f"Vast.ai: offer {offer} is gone or has changed: {_told(error)}") from None
+            raise OfferGone(
+                f"Vast.ai: offer {offer} is gone or has changed: {told(error.body) or error.status}"
+            ) from None
         raise error
 
     def _lost(self, label: str, reason: str) -> int:
@@ -275,8 +277,8 @@ class Calls:
         except VastError as error:
             reason = reason or _reason(error)
         reason = reason or f"still there after {LOOKS_FOR_THE_END * BETWEEN_LOOKS_FOR_THE_END:.0f} s"
-        told = f"instance {number} lives on and is billed: {reason}"
-        raise StillThere(f"Vast.ai: {told}; end it by hand: {_by_hand(DESTROY, number)}")
+        lives = f"instance {number} lives on and is billed: {reason}"
+        raise StillThere(f"Vast.ai: {lives}; end it by hand: {_by_hand(DESTROY, number)}")
 
     def gone(self, number: int) -> bool:
         """Whether the whole list of instances is without `number`. Raises `VastError` when there is no whole list."""
@@ -332,11 +334,6 @@ def _by_hand(call: Call, number: int) -> str:
 def _reason(error: VastError) -> str:
     """The reason without what is said around it."""
     return str(error).removeprefix("Vast.ai: ").partition("; by hand")[0]
-
-
-def _told(error: Refused) -> str:
-    """The server's own words, in short."""
-    return repr(str(error.body.get("msg") or error.body.get("error") or error.status)[:120])
 
 
 def _brief(answer: object) -> str:

@@ -92,6 +92,18 @@ def test_a_creation_whose_answer_is_lost_is_found_by_its_label(renter: Renter, f
     renter.account.nobody_unknown()
 
 
+def test_vast_s_own_words_are_told(renter: Renter) -> None:
+    """An account without money is no offer that is gone: the next one would be refused, too."""
+    words = '{"success": false, "error": "insufficient_credit", "msg": "Your balance is $0.00.\\nAdd credit."}'
+    renter.account.canned = [Canned(status=400, body=words)]
+    with pytest.raises(Refused) as caught:
+        renter.create()
+    assert str(caught.value) == (
+        "Vast.ai: expected 200 from /api/v0/asks/1/, got 400 'insufficient_credit: Your balance is $0.00. Add credit.'"
+        "; by hand: vastai create instance 1"
+    )
+
+
 def test_a_creation_that_came_to_nothing_is_told(renter: Renter) -> None:
     """The look is bounded, and the line says with which command a person looks again."""
     with pytest.raises(NoAnswer, match=r"look again in a minute: vastai show instances$") as caught:
