@@ -196,7 +196,8 @@ class Api:
                 raise _Again(_cause(error)) from None
             raise NoAnswer(self._clean(f"Vast.ai: no answer to {call.method} {path}: {_cause(error)}")) from None
         except OSError as error:  # requests' own word for certificates that are not there
-            raise VastError(self._clean(f"Vast.ai: cannot connect to {url}: {error}")) from None
+            kind = VastError if call.again or "certificate" in str(error) else NoAnswer
+            raise kind(self._clean(f"Vast.ai: cannot connect to {url}: {error}")) from None
 
     def _busy(self, call: Call, by_hand: str, response: requests.Response, text: str) -> tuple[str, float]:
         """Why to try again, and the seconds that the answer asks for. Raises what `send` does when not to."""
