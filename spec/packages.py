@@ -23,6 +23,7 @@ SYSTEM = (
     "python3-jinja2",
     "python3-requests",
     "python3-venv",
+    "rsync",  # how a person's folder comes and goes, 0.8 MB
     "supervisor",
     "tzdata",  # the zones that TZ may name
 )
