@@ -14,7 +14,19 @@ from visomaster_host import paths
 from spec.here import ROOT, local
 
 HOST = local(paths.PACKAGE)
-PACKAGES = ("connectors", "controller", "fleet", "layers", "locks", "operations", "release", "sandbox", "spec", "tasks", "vast")
+PACKAGES = (
+    "connectors",
+    "controller",
+    "fleet",
+    "layers",
+    "locks",
+    "operations",
+    "release",
+    "sandbox",
+    "spec",
+    "tasks",
+    "vast",
+)
 
 ENTRIES = ("credentials", "ready", "run_service", "serve_pages", "start")
 """What the commands on the host run: nothing is above them."""
