@@ -94,7 +94,7 @@ class OnBox:
         self.ssh, self.host, self.folder = machine.ssh_command(), machine.host, folder
         self.user: Sequence[str] = ()
         words = f"id -u; id -u {users.DESKTOP} || echo; command -v {RSYNC} || echo; command -v python3 || echo"
-        me, theirs, rsync, python = self._run(words, "", ANSWERS_WITHIN).split("\n")[:4]
+        me, theirs, rsync, python, *_ = [*self._run(words, "", ANSWERS_WITHIN).split("\n"), *[""] * 4]
         for program, found in ((RSYNC, rsync), ("python3", python)):
             if not found:
                 raise SyncError(f"{program}: no such program on the box: `apt-get install {program}` there")

@@ -90,6 +90,12 @@ def test_an_odd_answer_is_one_line(hostile: Any, answers: dict[str, Any]) -> Non
     assert str(told.value).isprintable()
 
 
+def test_a_box_that_says_nothing_of_itself_is_one_line(rented: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vast.sides.OnBox._run", lambda *_: "0")
+    with pytest.raises(SyncError, match="no such program on the box"):
+        rented.home()
+
+
 @pytest.mark.parametrize("digests", [{}, {"out/a": 5}, {"out/a": ["x", 1, 1]}, {"out/a": [0, 1, 1]}, None])
 def test_an_odd_digest_proves_nothing(hostile: Any, digests: Any) -> None:
     box = hostile({"listing": listing(["out/a", 1, 10**18]), "digests": digests, "written": []})
