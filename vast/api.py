@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from visomaster_host.text import brief
 from visomaster_host.variables import plain
 
 from vast.errors import KeyRefused, NoAnswer, QuotaSpent, Refused, VastError
@@ -44,6 +45,9 @@ LARGEST_ANSWER = 32 * 1024 * 1024
 
 SKEW = 120.0
 """Seconds that the two clocks may differ before it is told: a lease ends by the clock."""
+
+_LONGEST_WORDS = 200
+"""Characters of Vast's own words that are shown."""
 
 _NOT_SENT = (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)
 
@@ -117,8 +121,8 @@ class Api:
         self._sleep(seconds)
 
     def say(self, line: str) -> None:
-        """Tell the one who made this, without the key."""
-        self._say(line.replace(self._key, "…"))
+        """Tell the one who made this, as one line without the key."""
+        self._say(brief(self._clean(line)))
 
     def send(
         self,
@@ -134,7 +138,7 @@ class Api:
         good one, `KeyRefused`, `QuotaSpent`, and `VastError` when `TRIES` were all in vain.
         """
         path, by_hand = call.path.format(id=number), f"; by hand: {call.by_hand.format(id=number)}"
-        if body is not None and self._key in json.dumps(body):
+        if body is not None and json.dumps(self._key)[1:-1] in json.dumps(body):
             raise VastError(f"Vast.ai: the account's API key must not be sent to a box: it is in {sorted(body)}")
         reason = ""
         for attempt in range(TRIES):
@@ -192,7 +196,8 @@ class Api:
                 raise _Again(_cause(error)) from None
             raise NoAnswer(self._clean(f"Vast.ai: no answer to {call.method} {path}: {_cause(error)}")) from None
         except OSError as error:  # requests' own word for certificates that are not there
-            raise VastError(self._clean(f"Vast.ai: cannot connect to {url}: {error}")) from None
+            kind = VastError if call.again or "certificate" in str(error) else NoAnswer
+            raise kind(self._clean(f"Vast.ai: cannot connect to {url}: {error}")) from None
 
     def _busy(self, call: Call, by_hand: str, response: requests.Response, text: str) -> tuple[str, float]:
         """Why to try again, and the seconds that the answer asks for. Raises what `send` does when not to."""
@@ -214,9 +219,9 @@ class Api:
         # A wrong key has been seen as 404 with `auth_error`; the documentation has 401.
         if status in (401, 403) or (status == 404 and "auth_error" in text):
             # A host may rent their own machines alone, a key may be restricted: then the reason is not the key's form.
-            why = f": {_excerpt(str(body['msg']))}" if status == 403 and body.get("msg") else ""
+            why = f": {told(body)}" if status == 403 and body.get("msg") else ""
             raise KeyRefused(self._clean(f"Vast.ai: the API key is refused ({status}){why}"))
-        excerpt = self._clean(_excerpt(text))
+        excerpt = self._clean(told(body) or _excerpt(text))
         if status != 200:
             raise Refused(f"Vast.ai: expected 200 from {path}, got {status} {excerpt}{by_hand}", status, body)
         if not body and text.strip() != "{}":
@@ -279,6 +284,12 @@ def _not_sent(error: requests.RequestException) -> bool:
     # Of urllib3, which requests brings; a name that does not resolve is a kind of it.
     refused = any(kind.__name__ == "NewConnectionError" for kind in type(reason).__mro__)
     return refused or isinstance(error, _NOT_SENT)
+
+
+def told(body: Mapping[str, Any]) -> str | None:
+    """What an answer says of itself in its `error`, `msg` or `message`, quoted; nothing when it does not."""
+    words = [str(body[field]) for field in ("error", "msg", "message") if body.get(field)]
+    return repr(" ".join(": ".join(words).split())[:_LONGEST_WORDS]) if words else None
 
 
 def _excerpt(text: str) -> str:

@@ -17,6 +17,9 @@ from vast.lease import Lease, read_label
 _LONGEST_TEXT = 300
 """Characters of a label, a status, an image's name: beyond that a line says nothing to anybody."""
 
+_LONGEST_NUMBER = 40
+"""Characters of a number that is written as text."""
+
 NO_VARIANT = "not named by label, template or image"
 
 HOURS_A_MONTH = 720
@@ -175,7 +178,9 @@ def read_box(raw: object) -> Box:
 
 def amount(value: object) -> float | None:
     """A finite number that is not negative, which may be written as text; nothing for everything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > 40:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, str) and len(value) > _LONGEST_NUMBER:
         return None
     try:
         number = float(value)

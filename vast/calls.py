@@ -12,7 +12,8 @@ from typing import Any, TypeGuard
 
 import requests
 
-from vast.api import TIMEOUT, Api, Call
+from vast.api import TIMEOUT, Api, Call, told
+from vast.boxes import amount
 from vast.errors import CreatedButRefused, NoAnswer, NotThere, OfferGone, Refused, StillThere, VastError
 from vast.lease import LONGEST_LABEL
 
@@ -25,6 +26,12 @@ CHANGE = Call(method="PUT", path=INSTANCE, spacing=1.0, by_hand="vastai start|st
 DESTROY = Call(method="DELETE", path=INSTANCE, spacing=3.0, by_hand="vastai destroy instance {id}")
 ATTACH = Call(method="POST", path=f"{INSTANCE}ssh/", spacing=1.0, by_hand="vastai attach ssh {id} KEY")
 LOGS = Call(method="PUT", path="/api/v0/instances/request_logs/{id}", spacing=1.5, by_hand="vastai logs {id}")
+DEARER = Call(
+    method="GET",
+    path="/api/v0/instances/pending-price-increases/",
+    spacing=2.0,
+    by_hand="the instances' page of https://console.vast.ai",
+)
 
 PAGE = 25
 MOST_PAGES = 400
@@ -125,7 +132,9 @@ class Calls:
         if error.status >= 500 or (error.status == 200 and error.body.get("success") is not False):
             return self._lost(ask.label, str(error))
         if error.status == 410 or error.says("no_such_ask", "not available", "no longer available", "invalid_price"):
-            raise OfferGone(f"Vast.ai: offer {offer} is gone or has changed: {_told(error)}") from None
+            raise OfferGone(
+                f"Vast.ai: offer {offer} is gone or has changed: {told(error.body) or error.status}"
+            ) from None
         raise error
 
     def _lost(self, label: str, reason: str) -> int:
@@ -199,6 +208,18 @@ class Calls:
             raise VastError(f"Vast.ai: expected instance {number}, got {_brief(answer)}")
         return found or None
 
+    def price_increases(self) -> dict[int, float]:
+        """Instances whose hosts ask for a higher price, and the dollars an hour they ask for. They are to be shown;
+        nothing here ever agrees to one. Raises `VastError`."""
+        asked = self.api.send(DEARER).get("pending_price_increases")
+        prices: dict[int, float] = {}
+        for one in asked if isinstance(asked, list) else []:
+            number = one.get("contract_id") if isinstance(one, dict) else None
+            parts = [amount(one.get(f"new_{part}_costpersec")) for part in ("gpu", "disk_ram")] if number else []
+            if _is_number(number) and None not in parts:
+                prices[number] = sum(part * 3600 for part in parts if part is not None)
+        return prices
+
     def label(self, number: int, text: str) -> None:
         """Give instance `number` the label `text`. Raises `NotThere`, `VastError`."""
         self._change(number, {"label": text})
@@ -256,8 +277,8 @@ class Calls:
         except VastError as error:
             reason = reason or _reason(error)
         reason = reason or f"still there after {LOOKS_FOR_THE_END * BETWEEN_LOOKS_FOR_THE_END:.0f} s"
-        told = f"instance {number} lives on and is billed: {reason}"
-        raise StillThere(f"Vast.ai: {told}; end it by hand: {_by_hand(DESTROY, number)}")
+        lives = f"instance {number} lives on and is billed: {reason}"
+        raise StillThere(f"Vast.ai: {lives}; end it by hand: {_by_hand(DESTROY, number)}")
 
     def gone(self, number: int) -> bool:
         """Whether the whole list of instances is without `number`. Raises `VastError` when there is no whole list."""
@@ -313,11 +334,6 @@ def _by_hand(call: Call, number: int) -> str:
 def _reason(error: VastError) -> str:
     """The reason without what is said around it."""
     return str(error).removeprefix("Vast.ai: ").partition("; by hand")[0]
-
-
-def _told(error: Refused) -> str:
-    """The server's own words, in short."""
-    return repr(str(error.body.get("msg") or error.body.get("error") or error.status)[:120])
 
 
 def _brief(answer: object) -> str:

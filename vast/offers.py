@@ -135,11 +135,6 @@ def read_offer(raw: object) -> Offer:
     if not isinstance(raw, dict) or isinstance(raw.get("id"), bool) or not isinstance(raw.get("id"), int):
         raise VastError("Vast.ai: an offer without a numeric 'id'")
     fields = _Numbers(raw)
-    total, base = fields.optional("dph_total"), fields.optional("dph_base")
-    if base is None:
-        base = fields.number("dph_total") - (fields.optional("storage_total_cost") or 0.0)
-    if base <= 0 or (total is not None and total < base / SLACK):
-        raise VastError(f"Vast.ai: offer {raw['id']}: prices that make no sense: {total!r:.20} with {base!r:.20}")
     duration = fields.optional("duration")
     return Offer(
         id=raw["id"],
@@ -151,7 +146,7 @@ def read_offer(raw: object) -> Offer:
         cuda_max_good=fields.number("cuda_max_good"),
         driver=fields.text("driver_version"),
         cpu_arch=fields.text("cpu_arch"),
-        gpu_hour=base,
+        gpu_hour=_gpu_hour(fields),
         storage_cost=fields.number("storage_cost"),
         inet_down_cost=fields.optional("inet_down_cost") or 0.0,
         inet_up_cost=fields.optional("inet_up_cost") or 0.0,
@@ -171,14 +166,13 @@ class _Numbers:
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self._raw = raw
+        self.id = raw["id"]
 
     def number(self, name: str) -> float:
         """The amount under `name`."""
         value = amount(self._raw.get(name))
         if value is None:
-            raise VastError(
-                f"Vast.ai: offer {self._raw['id']}: {name!r}: expected a number, got {self._raw.get(name)!r:.40}"
-            )
+            raise VastError(f"Vast.ai: offer {self.id}: {name!r}: expected a number, got {self._raw.get(name)!r:.40}")
         return value
 
     def optional(self, name: str) -> float | None:
@@ -188,6 +182,16 @@ class _Numbers:
     def text(self, name: str) -> str:
         """What is under `name`, as it may be shown."""
         return brief(str(self._raw.get(name) or "").strip(), _LONGEST_TEXT)
+
+
+def _gpu_hour(fields: _Numbers) -> float:
+    """Dollars an hour without storage: `dph_base`, else what is left of `dph_total`."""
+    total, base = fields.optional("dph_total"), fields.optional("dph_base")
+    if base is None:
+        base = fields.number("dph_total") - (fields.optional("storage_total_cost") or 0.0)
+    if base <= 0 or (total is not None and total < base / SLACK):
+        raise VastError(f"Vast.ai: offer {fields.id}: prices that make no sense: {total!r:.20} with {base!r:.20}")
+    return base
 
 
 def _breaks(offer: Offer, wanted: Filters) -> str | None:

@@ -45,6 +45,7 @@ class FakeVast:
     clock: Callable[[], float] = time.time
     delay: float = 5.0
     machine: Callable[[], Machine] = NoMachine
+    price_increases: list[dict[str, Any]] = field(default_factory=list)
     account_keys: list[str] = field(default_factory=list)
     books: Books = field(default_factory=Books)
     faults: Faults = field(default_factory=Faults)
@@ -121,6 +122,8 @@ class FakeVast:
             return Canned(status=410, body='{"error": "gone"}')
         if where.path == "/api/v1/instances/":
             return self._list(parse_qs(where.query))
+        if where.path == "/api/v0/instances/pending-price-increases/":
+            return _good(count=len(self.price_increases), pending_price_increases=self.price_increases)
         if where.path == "/api/v0/bundles/" and request.method == "POST":
             return self._search(request.json())
         about: tuple[tuple[str, str, Callable[[int, Request], Canned]], ...] = (
@@ -185,7 +188,7 @@ class FakeVast:
             "public_ipaddr": None,
             "ssh_host": "127.0.0.1",
             "ssh_port": 9,
-            "start_date": now,
+            "start_date": self.now(),
             "disk_space": disk,
             "dph_base": base,
             "dph_total": base + storage,

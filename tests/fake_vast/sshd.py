@@ -37,7 +37,7 @@ class SshdMachine:
     for the host's commands there), `home/` is its HOME, `$BOX` the folder. There is `$BOX/gpu-fails` where the host
     tests are to fail.
 
-    `binds` are folders below `folder` that stand at other places for this box alone; that needs root.
+    `binds` are places where folders below `folder` stand for this box alone, if root runs the tests.
     """
 
     address = "127.0.0.1"
@@ -60,7 +60,7 @@ class SshdMachine:
         command = [SSHD, "-D", "-e", "-f", str(config)]
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
-        if self._binds:
+        if self._binds and os.geteuid() == 0:
             mounts = " && ".join(f"mount --bind {self.folder / part} {place}" for place, part in self._binds.items())
             command = [
                 "unshare",

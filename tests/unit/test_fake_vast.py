@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.fake_vast import FakeClock, SshdMachine
+from tests.fake_vast import FakeClock, Fault, SshdMachine
 from tests.unit.renting import rented
-from vast.calls import CREATE
-from vast.errors import NoAnswer
+from vast.api import Api
+from vast.calls import CREATE, Calls
+from vast.errors import KeyRefused, NoAnswer
 
 
 def test_a_box_is_billed_by_the_second() -> None:
@@ -80,3 +82,50 @@ def test_a_machine_can_be_logged_into(tmp_path: Path, key: Path) -> None:
         assert done.stdout == f"ready in {machine.folder}\n", done.stderr
         renter.calls.end(number)
         assert login(key, machine.port, "true").returncode == 255
+
+
+def test_a_machine_can_be_a_bad_one(tmp_path: Path, key: Path) -> None:
+    """One that runs and answers nobody, one whose host tests are told to fail."""
+    machines = [SshdMachine(tmp_path / name) for name in ("silent", "weak")]
+    left = iter(machines)
+    with rented(delay=0, machine=lambda: next(left), account_keys=[key.with_suffix(".pub").read_text()]) as renter:
+        numbers = [renter.create(Fault.NO_SSH), renter.create(Fault.HOST_TEST_FAILS)]
+        deadline = time.monotonic() + 10
+        while [renter.status(number) for number in numbers] != ["running", "running"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert [login(key, machine.port, "test -e $BOX/gpu-fails").returncode for machine in machines] == [255, 0]
+
+
+def test_a_box_s_own_key_is_for_that_box_alone() -> None:
+    """What the platform puts into a box ends it, and no other."""
+    with rented() as renter:
+        mine, other = renter.create(), renter.calls.create(2, renter.ask())
+        key = renter.account.books.contracts[mine].api_key
+        calls = Calls(
+            Api(renter.account.url, key, say=renter.said.append, sleep=renter.clock.sleep, clock=renter.clock)
+        )
+        for forbidden in (lambda: calls.destroy(other), calls.instances, lambda: calls.search({})):
+            with pytest.raises(KeyRefused):
+                forbidden()
+        calls.set_state(mine, "stopped")
+        calls.destroy(mine)
+        renter.account.nobody_unknown([other])
+
+
+def test_a_machine_may_have_a_folder_at_another_place(tmp_path: Path, key: Path) -> None:
+    """For this box alone: the machine that runs the tests keeps its own. Without root, where it is."""
+    place = "/mnt" if os.geteuid() == 0 else str(tmp_path / "box/mnt")
+    machine = SshdMachine(tmp_path / "box", {place: "mnt"})
+    machine.attach(key.with_suffix(".pub").read_text())
+    machine.start(1, {}, "")
+    try:
+        deadline = time.monotonic() + 10
+        while machine.ports() is None:
+            assert time.monotonic() < deadline, (machine.folder / "sshd.log").read_text()
+            time.sleep(0.02)
+        assert login(key, machine.port, f"echo here > {place}/of-the-box").returncode == 0
+        assert (machine.folder / "mnt/of-the-box").read_text() == "here\n"
+        assert not Path("/mnt/of-the-box").exists()
+    finally:
+        machine.destroy()

@@ -99,3 +99,18 @@ def test_a_name_that_is_not_found_sends_nothing(
     with rented() as renter, pytest.raises(VastError, match="given up after 6 tries") as caught:
         renter.calls.create(1, renter.ask())
     assert not isinstance(caught.value, NoAnswer)
+
+
+@pytest.mark.parametrize(("error", "lost"), [(OSError("broken"), True), (OSError("no certificate bundle"), False)])
+def test_a_system_s_error_may_come_after_the_request(
+    error: OSError, lost: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for missing certificates, which are looked for before."""
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise error
+
+    with rented() as renter, pytest.raises(VastError) as caught:
+        monkeypatch.setattr(requests, "request", fail)
+        renter.calls.api.send(CREATION_LIKE, 1, body={})
+    assert isinstance(caught.value, NoAnswer) is lost

@@ -92,6 +92,18 @@ def test_a_creation_whose_answer_is_lost_is_found_by_its_label(renter: Renter, f
     renter.account.nobody_unknown()
 
 
+def test_vast_s_own_words_are_told(renter: Renter) -> None:
+    """An account without money is no offer that is gone: the next one would be refused, too."""
+    words = '{"success": false, "error": "insufficient_credit", "msg": "Your balance is $0.00.\\nAdd credit."}'
+    renter.account.canned = [Canned(status=400, body=words)]
+    with pytest.raises(Refused) as caught:
+        renter.create()
+    assert str(caught.value) == (
+        "Vast.ai: expected 200 from /api/v0/asks/1/, got 400 'insufficient_credit: Your balance is $0.00. Add credit.'"
+        "; by hand: vastai create instance 1"
+    )
+
+
 def test_a_creation_that_came_to_nothing_is_told(renter: Renter) -> None:
     """The look is bounded, and the line says with which command a person looks again."""
     with pytest.raises(NoAnswer, match=r"look again in a minute: vastai show instances$") as caught:
@@ -348,11 +360,14 @@ def test_a_log_s_address_gets_no_key_and_may_be_late(renter: Renter) -> None:
 @every_kind
 def test_what_vast_says_to_a_creation(text: str) -> None:
     """A terminal acts on none of it."""
-    for status in (400, 404, 429, 502):
-        with rented() as renter, pytest.raises(VastError) as caught:
-            renter.account.canned = [Canned(status=status, body=text)] * 9
-            renter.create()
-        one_line(str(caught.value))
+    with rented() as renter:
+        for status in (400, 404, 502):
+            renter.account.canned = [Canned(status=status, body=text)]
+            with pytest.raises(VastError) as caught:
+                renter.create()
+            one_line(str(caught.value))
+        for line in renter.said:
+            one_line(line)
 
 
 def test_an_offer_sold_twice_creates_a_box_that_never_runs(renter: Renter) -> None:
@@ -387,3 +402,12 @@ def test_what_a_box_says_of_its_chances(
     box = renter.box(number, after)
     assert box is not None
     assert (box.status, box.hopeless) == (status, hopeless)
+
+
+def test_a_host_that_asks_for_more_is_shown(renter: Renter) -> None:
+    """In dollars an hour; nothing agrees to it. What makes no sense is left out."""
+    asks = {"contract_id": 7000, "new_gpu_costpersec": 0.0001, "new_disk_ram_costpersec": 0.00001}
+    nonsense = [None, {}, {**asks, "contract_id": "x"}, {**asks, "contract_id": 7001, "new_gpu_costpersec": "NaN"}]
+    renter.account.price_increases = [asks, *nonsense]  # type: ignore[list-item]
+    assert renter.calls.price_increases() == {7000: pytest.approx(0.396)}
+    assert {seen.method for seen in renter.account.books.seen} == {"GET"}
