@@ -13,7 +13,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs shell password bake image dockerfile layers verify verify-image push publish cache login logout runner template \
-	vast-page test drills lint format lock pin manifest bench-desktop bench-fetch bench-files bench-start bench-apply clean
+	fleet vast-page test drills lint format lock pin manifest bench-desktop bench-fetch bench-files bench-start bench-apply clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ runner: ## On GitHub's runner alone: read REPOSITORY, free disk (DISK=45 GB or m
 template: .venv/.installed ## The JSON of a template for Vast's API (VARIANT=, REPOSITORY=NAME/visomaster)
 	@$(BIN)/python -m vast.template "$(VARIANT)" "$$REPOSITORY"
 
+fleet: .venv/.installed ## Render the files in fleet/; VARIANT= REPOSITORY=NAME/visomaster ENGINE=kubernetes, dstack or skypilot: print one
+	@$(BIN)/python -m fleet $(if $(ENGINE),"$(VARIANT)" "$$REPOSITORY" "$(ENGINE)")
+
 vast-page: .venv/.installed ## Render docs/vast.md from templates/vast.md.j2 and the tables in spec/ and vast/
 	$(BIN)/python -m vast.template >docs/vast.md.new && mv docs/vast.md.new docs/vast.md
 
@@ -117,6 +120,8 @@ format: .venv/.installed ## Let ruff put the code in order
 
 COMPILE := env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(BIN)/uv pip compile --no-config \
 	--python-version 3.10 --universal --generate-hashes --only-binary :all: --no-header --quiet
+# SkyPilot's and dstack's parsers, for the tests of fleet/.
+ENGINES := sandbox/engines/engines
 SELKIES := files/usr/local/lib/visomaster/stream/selkies
 # What Selkies runs without: a faster loop, figures about NVIDIA's cards, a parser for building.
 SELKIES_WITHOUT := uvloop nvidia-ml-py pycparser
@@ -128,6 +133,7 @@ ifeq ($(APP)$(SETS),)
 	sed -n '/^uv==/,/^    #/{/^    #/!p;}' requirements-dev.txt >operations/remote/uv.txt
 	printf '%s\n' $(SELKIES_WITHOUT) | $(COMPILE) $(SELKIES).in --fork-strategy fewest --no-annotate --excludes /dev/stdin \
 		--output-file $(SELKIES).txt
+	$(COMPILE) $(ENGINES).in --no-annotate --excludes sandbox/engines/without.txt --output-file $(ENGINES).txt
 endif
 	@$(BIN)/python -m locks $(APP) --sets "$(SETS)" --mirrors "$(MIRRORS)"
 

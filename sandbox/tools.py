@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import shutil
+import sys
 import tarfile
 import tempfile
 import urllib.error
@@ -14,13 +15,15 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.shell import CACHE, SandboxError, apt_install, as_root, lock, run, step
+from sandbox.shell import CACHE, REPOSITORY, SandboxError, apt_install, as_root, fingerprint, lock, run, step
 
 PROGRAMS = {
     "Xtigervnc": "tigervnc-standalone-server",
     "Xvfb": "xvfb",
     "chromium": "chromium",
     "openssl": "openssl",
+    "rsync": "rsync",
+    "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "strace": "strace",
     "tigervncpasswd": "tigervnc-tools",
@@ -41,8 +44,13 @@ DISTRIBUTION = Path("/usr/lib/python3/dist-packages")
 
 UNPACKED = CACHE / "tools"
 NGINX = CACHE / "nginx"
+ENGINES = CACHE / "engines"
+ENGINES_LOCK = REPOSITORY / "sandbox/engines/engines.txt"
 UNPACKED_PACKAGES = ("caddy", "haproxy", "novnc", "python3-websockify")
 """Unpacked, not installed: the first two packages start a server, the others bring nodejs and numpy."""
+
+SSHD = Path("/usr/sbin/sshd")
+"""Not on everybody's PATH. Tests run one of their own, on loopback."""
 
 HAPROXY_LIBRARIES = ("liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1")
 
@@ -63,6 +71,8 @@ def provide() -> None:
         if not all((UNPACKED / program).is_file() for program in ("usr/bin/caddy", "usr/sbin/haproxy")):
             missing.update(HAPROXY_LIBRARIES)
             _unpack(UNPACKED_PACKAGES, UNPACKED)
+        if not SSHD.is_file():
+            missing.add("openssh-server")
         if missing:
             apt_install(sorted(missing))
         if not TUS_JS.is_file():
@@ -98,6 +108,32 @@ def _fetch_tus_js() -> None:
         new = TUS_JS.with_suffix(".new")
         new.write_bytes(taken_out(archive, "package/dist/tus.min.js", TUS_JS_INTEGRITY))
         new.rename(TUS_JS)
+
+
+def engines() -> Path:
+    """The Python that has the parsers of SkyPilot, dstack and Kubernetes, apart from the project's own packages."""
+    made_of = ENGINES / fingerprint(ENGINES_LOCK, sys.version)
+    with lock("engines"):
+        if not made_of.exists():
+            shutil.rmtree(ENGINES, ignore_errors=True)
+            _install_engines()
+            made_of.touch()
+    return ENGINES / "bin/python"
+
+
+def _install_engines() -> None:
+    uv: list[str | Path] = [Path(sys.executable).with_name("uv"), "--no-config", "--quiet"]
+    index = {"UV_DEFAULT_INDEX": os.environ["PIP_INDEX_URL"]} if os.environ.get("PIP_INDEX_URL") else {}
+    with step("installing the parsers of SkyPilot, dstack and Kubernetes"):
+        run([*uv, "venv", "--python", sys.executable, ENGINES], timeout=60)
+        # Without what they need for other things: no dependency is looked for.
+        only_these = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--requirement", ENGINES_LOCK)
+        run(
+            [*uv, "pip", "install", "--python", ENGINES / "bin/python", *only_these],
+            timeout=600,
+            environment=index,
+            log=CACHE / "engines.log",
+        )
 
 
 def nginx() -> Path:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import re
+import resource
 import shlex
 import shutil
 import subprocess
@@ -26,6 +28,8 @@ OLDEST = (3, 1)
 
 SILENCE = 60
 """Seconds without a byte after which a line counts as broken."""
+LEAST = 1024 * 1024
+"""Bytes that ssh, too, may write to a file: it keeps host keys."""
 BETWEEN = 5.0
 """Seconds between two lines of progress."""
 
@@ -102,9 +106,8 @@ def carry(
         names.write(b"".join(b"./" + path.encode() + b"\0" for path in paths))
         names.flush()
         command = [RSYNC, *OPTIONS, f"--max-size={largest}", f"--files-from={names.name}", "-e", shlex.join(way.ssh)]
-        with _running(
-            [*command, f"--rsync-path={shlex.join([*way.user, RSYNC])}", "--", way.source, way.target]
-        ) as process:
+        command += [f"--rsync-path={shlex.join([*way.user, RSYNC])}", "--", way.source, way.target]
+        with _running(command, max(largest, LEAST)) as process:
             said = _said(process, say, clock)
     if process.returncode in BROKEN:
         raise LineBroken(f"the line to the box broke: {said}")
@@ -113,10 +116,13 @@ def carry(
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that does not outlive what happens here."""
+def _running(command: Sequence[str], largest: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that does not outlive what happens here, and writes no file above `largest` bytes: a box may send more
+    than it said.
+    """
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (largest, largest))
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=limit
     ) as process:
         try:
             yield process

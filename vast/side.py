@@ -61,6 +61,8 @@ def listing(root: str, without: Iterable[str] = ()) -> dict[str, Any]:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
         for entry in found:
+            if not below and entry.name == INCOMING:
+                continue
             path, status = below + entry.name, entry.stat(follow_symlinks=False)
             if why := refused(path) or _odd(status):
                 left.append((path, why))

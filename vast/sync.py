@@ -131,7 +131,7 @@ def _sides(machine: Reached, folder: Path, at: Path, say: Say, sleep: Callable[[
     """Both sides. Raises `SyncError`."""
     require_rsync()
     try:
-        (folder / side.INCOMING).mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SyncError(f"{error.filename}: {error.strerror}") from None
     return Here(folder), _over_a_line(lambda: OnBox(machine, at), say, sleep)

@@ -75,7 +75,8 @@ def services(described: Host) -> tuple[Service, ...]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--no-gpu`: what does not work without a GPU is not expected to."""
+    """`--no-gpu`: what does not work without a GPU is not expected to. `--gpu`: what needs one is not left out."""
+    parser.addoption("--gpu", action="store_true", help="the host has a GPU: one that has none fails")
     parser.addoption("--no-gpu", action="store_true", help="the host has no GPU, and its program needs one")
 
 

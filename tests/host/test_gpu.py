@@ -13,9 +13,11 @@ REMOTE = Path(__file__).parent / "remote"
 
 
 @pytest.fixture(scope="module")
-def gpu(host: Any) -> None:
-    """Skips where the host has no GPU, which is no fault of the host."""
+def gpu(host: Any, request: pytest.FixtureRequest) -> None:
+    """Skips where the host has no GPU, which is no fault of the host; of one that must have one, it is."""
     if host.run("ls -d /dev/nvidia[0-9]* /dev/dxg").stdout == "":
+        if request.config.getoption("--gpu"):
+            pytest.fail("no GPU: there is neither /dev/nvidia0 nor /dev/dxg")
         pytest.skip("no GPU")
 
 
@@ -30,7 +32,7 @@ def answer(host: Any, script: str) -> str:
 
 @pytest.mark.usefixtures("gpu")
 def test_the_driver_gives_a_gpu(host: Any) -> None:
-    """The graphics card answers through its driver.
+    """The graphics card answers through its driver, and keeps what it is given.
 
     If not: the driver is the machine's, not the image's. Rent another machine; or, on one of your own, install NVIDIA's
     container toolkit and start the container with `--gpus all`.
@@ -40,7 +42,7 @@ def test_the_driver_gives_a_gpu(host: Any) -> None:
 
 @pytest.mark.usefixtures("gpu")
 def test_onnxruntime_computes_on_the_gpu(host: Any) -> None:
-    """Models are computed on the graphics card.
+    """Models are computed on the graphics card, with the processor's numbers.
 
     onnxruntime goes on with the processor when CUDA's libraries do not load, and everything is a hundred times slower.
 
@@ -50,6 +52,19 @@ def test_onnxruntime_computes_on_the_gpu(host: Any) -> None:
     if said == "not installed":
         pytest.skip("the program has no onnxruntime")
     assert "CUDAExecutionProvider" in said
+
+
+@pytest.mark.usefixtures("gpu")
+def test_pytorch_computes_on_the_gpu(host: Any) -> None:
+    """PyTorch computes on the graphics card, with the processor's numbers.
+
+    If not: the accelerator does not suit the card or its driver: a newer card needs a newer CUDA (`--data
+    accelerator=`, or the application `fusion`), an older driver an older one.
+    """
+    said = answer(host, "torch_cuda.py")
+    if said == "not installed":
+        pytest.skip("the program has no PyTorch for CUDA")
+    assert "PyTorch" in said
 
 
 @pytest.mark.usefixtures("gpu")

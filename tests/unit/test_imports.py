@@ -14,7 +14,19 @@ from visomaster_host import paths
 from spec.here import ROOT, local
 
 HOST = local(paths.PACKAGE)
-PACKAGES = ("connectors", "controller", "layers", "locks", "operations", "release", "sandbox", "spec", "tasks", "vast")
+PACKAGES = (
+    "connectors",
+    "controller",
+    "fleet",
+    "layers",
+    "locks",
+    "operations",
+    "release",
+    "sandbox",
+    "spec",
+    "tasks",
+    "vast",
+)
 
 ENTRIES = ("credentials", "ready", "run_service", "serve_pages", "start")
 """What the commands on the host run: nothing is above them."""
@@ -93,6 +105,7 @@ def test_no_circle() -> None:
         ("controller", ()),
         ("connectors", ("spec",)),
         ("vast", ("spec",)),
+        ("fleet", ("spec", "vast")),
         ("layers", ("spec", "tasks")),
         ("locks", ("operations", "spec")),
     ],

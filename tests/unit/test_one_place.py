@@ -19,6 +19,7 @@ PRODUCT = (
     "bench",
     "connectors",
     "controller",
+    "fleet",
     "inventories",
     "layers",
     "locks",

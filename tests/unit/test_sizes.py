@@ -21,6 +21,7 @@ SOURCES = (".cfg", ".j2", ".js", ".py", ".sh")
 PRODUCT = (
     "connectors/",
     "controller/",
+    "fleet/",
     "layers/",
     "locks/",
     "operations/",

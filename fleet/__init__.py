@@ -1,0 +1,1 @@
+"""Files for engines that rent or run many machines (Kubernetes, dstack, SkyPilot), rendered from the variants."""
