@@ -29,7 +29,7 @@ kernel's own answers are a quarter of an hour and two hours."""
 _SPARE = 100  # descriptors for all else
 _BACKLOG = 4096
 _LISTENS = "0A"  # the state in /proc/net/tcp, see proc(5)
-_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_TABLES = paths.TCP_CONNECTIONS
 
 
 def command(program: str, configuration: Path) -> tuple[str, ...]:
