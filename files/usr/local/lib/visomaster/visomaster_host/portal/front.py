@@ -14,6 +14,7 @@ import resource
 import socket
 from pathlib import Path
 
+from visomaster_host import paths
 from visomaster_host.files import Owner
 from visomaster_host.problems import NotReady, Problem
 from visomaster_host.refusals import refusal
