@@ -45,15 +45,19 @@ class Process:
 def processes(folder: Path | None = None) -> dict[int, Process]:
     """All that run, by number."""
     folder = folder or paths.PROCESSES
-    found = {}
-    for name in os.listdir(folder):
-        if name.isdigit() and (text := _text(folder / name / "stat")):
-            before, _, after = text.rpartition(")")
-            fields = after.split()
-            ticks = sum(map(int, fields[11:15]))
-            called = before.partition("(")[2]
-            found[int(name)] = Process(parent=int(fields[1]), name=called, state=fields[0], ticks=ticks)
-    return found
+    texts = {int(name): _text(folder / name / "stat") for name in os.listdir(folder) if name.isdigit()}
+    return {number: process for number, text in texts.items() if (process := _process(text)) is not None}
+
+
+def _process(stat: str) -> Process | None:
+    """What `stat` of proc(5) says; None where it says nothing: it has ended meanwhile."""
+    before, _, after = stat.rpartition(")")
+    fields = after.split()
+    try:
+        ticks = sum(map(int, fields[11:15]))
+        return Process(parent=int(fields[1]), name=before.partition("(")[2], state=fields[0], ticks=ticks)
+    except (ValueError, IndexError):
+        return None
 
 
 def tree(all_of_them: dict[int, Process], top: int) -> Iterator[Process]:

@@ -102,11 +102,12 @@ class Vast:
     def _refused(self, error: urllib.error.HTTPError) -> Failed:
         try:
             with _at_most(WITHIN):
-                content = _content(error.read(_MOST))
+                body = error.read(_MOST)
         except (OSError, HTTPException, ValueError):
-            content = {}
+            body = b""
+        content = _content(body)
         status, at = error.code, _time(error.headers.get("Date"))
-        said = self._hidden(_said(content))
+        said = self._hidden(_said(content or {"msg": body[:400].decode("utf-8", "replace").strip()}))
         if status == 401 or "auth_error" in (content.get("error"), content.get("msg")):
             text = f"Vast does not take this machine's own key (HTTP {status}: {said})"
         elif status == 404:
