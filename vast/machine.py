@@ -139,7 +139,9 @@ def find_key(given: str, environment: Mapping[str, str]) -> Key:
     if re.search(r'["\n]', str(path)):
         raise VastError(f"SSH_KEY: expected a path without quotes, got {str(path)!r}")
     public = _public(path)
-    if _ask("ssh-keygen", "-y", "-P", "", "-f", str(path)) is None and public.split()[1] not in (_ask("ssh-add", "-L") or ""):
+    if _ask("ssh-keygen", "-y", "-P", "", "-f", str(path)) is None and public.split()[1] not in (
+        _ask("ssh-add", "-L") or ""
+    ):
         raise VastError(f"SSH_KEY: {path} has a passphrase and no agent has the key: run ssh-add {path}")
     return Key(path=path, public=public)
 
@@ -147,7 +149,11 @@ def find_key(given: str, environment: Mapping[str, str]) -> Key:
 def _public(path: Path) -> str:
     beside = path.with_name(f"{path.name}.pub")
     try:
-        text = beside.read_text(encoding="utf-8") if beside.is_file() else _ask("ssh-keygen", "-y", "-P", "", "-f", str(path))
+        text = (
+            beside.read_text(encoding="utf-8")
+            if beside.is_file()
+            else _ask("ssh-keygen", "-y", "-P", "", "-f", str(path))
+        )
     except OSError as error:
         raise VastError(f"SSH_KEY: {beside}: {error.strerror}") from None
     found = re.match(r"(?:ssh|ecdsa|sk)-\S+ [A-Za-z0-9+/=]+", (text or "").strip())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -53,7 +53,7 @@ class Patience:
         return check
 
 
-def until_running(account: Looks, number: int, agreed: float, patience: Patience) -> Iterator[str]:
+def until_running(account: Looks, number: int, agreed: float, patience: Patience) -> Generator[str, None, Box]:
     """Tell what Vast says of box `number` until it runs and can be reached; the return value is the box.
 
     Raises `Unfit` for one that will not, is gone, or costs more than `agreed` dollars an hour; `VastError`.
@@ -102,8 +102,8 @@ def until_ssh(machine: Machine, denied: Callable[[], None], patience: Patience) 
         yield f"running: waiting for SSH: {last}"
 
 
-def until_done(starting: AbstractContextManager[Job], what: str, patience: Patience) -> Iterator[str]:
-    """Tell the last line of what runs until it ends; the return value is the job. Raises `Unfit` when it takes too long."""
+def until_done(starting: AbstractContextManager[Job], what: str, patience: Patience) -> Generator[str, None, Job]:
+    """Tell the last line of what runs until it ends; the return value is the job. Raises `Unfit` when it takes long."""
     check = patience.begin()
     with starting as job:
         while job.status() is None:
