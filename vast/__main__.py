@@ -175,9 +175,7 @@ def rent(options: argparse.Namespace, calls: Calls, owned: Owned, screen: Screen
     steps = Preparing(calls, wanted, key, screen.say, tuple(options.env))
     limits = Limits(count=options.count, tries=options.tries, up=options.limit * 60, disk=needed.disk)
     rental = Rental(calls, owned.books, steps, screen, limits, key=str(key.path), wall=calls.api.now)
-    for attempt in rental.run(found.offers):
-        told = f"make open BOX={attempt.number}, make end BOX={attempt.number}"
-        screen.say(f"{attempt.name} has computed and is yours, ${attempt.hourly:.3f}/h, {attempt.label}: {told}")
+    rental.run(found.offers)
 
 
 def _agree(question: str) -> None:

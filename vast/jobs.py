@@ -1,4 +1,4 @@
-"""Programs that a rental waits for while it can be interrupted: each in a session of its own, so that none outlives it."""
+"""Programs that a rental waits for and may have to end: each in a session of its own."""
 
 from __future__ import annotations
 

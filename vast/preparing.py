@@ -1,4 +1,4 @@
-"""What makes a box that runs a desktop, and proves it: SSH, this playbook where it has no image of it, readiness, tests."""
+"""What makes a box that runs a desktop, and proves it: SSH, this playbook where it has no image, readiness, tests."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class Preparing:
         return new_lease(self._wanted.variant.name, self._wanted.hours, self._wanted.by, self._calls.api.now())
 
     def ask(self, lease: Lease) -> Ask:
-        """What is to be created. No port is published and no secret is sent: all goes over SSH, and the box makes its own
-        token."""
+        """What is to be created. No port is published and no secret is sent: all goes over SSH, and the box makes a
+        token of its own."""
         wanted = self._wanted
         until = f"{lease.until:%Y-%m-%dT%H:%MZ}" if lease.until else ""
         variables = {"LEASE_UNTIL": until, "ON_END": wanted.on_end, "IDLE": str(wanted.idle)}

@@ -1,4 +1,4 @@
-"""From offers to boxes that have computed, and no box that nobody knows of: the order of things, with nothing of its own.
+"""From offers to boxes that have computed, and no box that nobody knows of: the order of things.
 
 Each wanted box is a generator that tells what happens; `Rental.run` lets them take turns. Whatever ends that (a signal,
 a broken line, a mistake here) ends in `_end_all`: a box that was not handed over is destroyed, or a line says that it
@@ -118,8 +118,8 @@ class Rental:
         self._tried: set[int] = set()
 
     def run(self, offers: Sequence[Offer]) -> list[Attempt]:
-        """The boxes that were handed over, of `offers`, the best first. Raises `RentError` when there are fewer than
-        were wanted, after those that there are were told."""
+        """The boxes that were handed over, of `offers`, the best first; each is told when it is. Raises `RentError` when
+        there are fewer than were wanted."""
         self._offers = list(offers)
         slots = [Slot(turns=self._one(), begun=self._clock()) for _ in range(self._limits.count)]
         try:
@@ -163,16 +163,15 @@ class Rental:
                 continue
             attempt.hand_over()
             self._alive.remove(attempt)
+            self._screen.say(is_yours(attempt))
             yield from self._steps.finish(box, attempt)
             attempt.release()
             return attempt
         raise RentError(f"none of {self._limits.tries} machines was good; TRIES= allows more")
 
     def _prepared(self, attempt: Attempt) -> Generator[str, None, Box]:
-        number = attempt.number
-        assert number is not None
         patience = Patience(what="its start", seconds=self._limits.up, clock=self._clock)
-        box = yield from until_running(self._account, number, attempt.hourly, patience)
+        box = yield from until_running(self._account, attempt.number or 0, attempt.hourly, patience)
         yield from self._steps.prepare(box, attempt)
         return box
 
@@ -225,8 +224,7 @@ class Rental:
 
     def _end(self, attempt: Attempt) -> None:
         """Destroy its box. Raises `StillThere`."""
-        assert attempt.number is not None
-        self._account.end(attempt.number)
+        self._account.end(attempt.number or 0)
         self._drop(attempt)
 
     def _end_refused(self, attempt: Attempt, numbers: Sequence[int]) -> None:
@@ -236,7 +234,7 @@ class Rental:
         self._drop(attempt)
 
     def _end_all(self, slots: Sequence[Slot]) -> None:
-        """Destroy all that was not handed over, or say that it lives; name what was, where the run did not get that far.
+        """Destroy all that was not handed over, or say that it lives; name what could not be.
 
         Whoever interrupts this wants to be gone: then what is left is named and not waited for.
         """
@@ -270,6 +268,12 @@ class Rental:
 
     def _cost(self, attempt: Attempt) -> float:
         return attempt.hourly * max(0.0, self._wall() - attempt.begun) / 3600
+
+
+def is_yours(attempt: Attempt) -> str:
+    """The line about a box that was handed over. From here on an interruption leaves it."""
+    cost = f"${attempt.hourly:.3f}/h, {attempt.label}"
+    return f"{attempt.name} has computed and is yours, {cost}: make open BOX={attempt.number}, make end BOX={attempt.number}"
 
 
 def lives(attempt: Attempt, reason: str) -> str:

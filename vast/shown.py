@@ -41,13 +41,12 @@ class Screen:
             width = max(20, shutil.get_terminal_size().columns - 1)
             self._write(f"{self._wipe()}{brief(f'{since}  {what}', width)}")
             self._changing = True
-        elif what != self._shown[0] or self._clock() - self._shown[1] >= 2 * CALM:
-            if self._clock() - self._shown[1] >= CALM or not self._same_step(what):
-                self._shown = (what, self._clock())
-                self._write(f"{printable(f'{since}  {what}')}\n")
+        elif self._clock() - self._shown[1] >= (2 * CALM if what == self._shown[0] else CALM) or not self._same(what):
+            self._shown = (what, self._clock())
+            self._write(f"{printable(f'{since}  {what}')}\n")
 
-    def _same_step(self, what: str) -> bool:
-        return what.split(":")[:2] == self._shown[0].split(":")[:2]
+    def _same(self, what: str) -> bool:
+        return what.split(":")[0] == self._shown[0].split(":")[0]
 
     def _wipe(self) -> str:
         wiped, self._changing = ("\r\x1b[K" if self._changing else ""), False

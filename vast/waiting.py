@@ -1,4 +1,4 @@
-"""Waiting for a box, a step at a time: what happens is told with each step, and whoever drives it may stop between two."""
+"""Waiting for a box, a step at a time: what happens is told with each, and whoever drives it may stop between two."""
 
 from __future__ import annotations
 
