@@ -1,4 +1,8 @@
-"""The layers a host is made of, in the order they are applied: the part that changes least comes first."""
+"""The layers a host is made of, in the order they are applied.
+
+What fetches the models comes first, so that they are on their way; then the environment, which needs no package but
+those that are there by then, so that these are installed beside it (`spec.beside`).
+"""
 
 from visomaster_host.enums import StrEnum
 
@@ -9,12 +13,12 @@ class Layer(StrEnum):
     `start` is never part of an image.
     """
 
-    SYSTEM = "system"
+    PROGRAMS = "programs"
     ENVIRONMENT = "environment"
+    SYSTEM = "system"
     DESKTOP = "desktop"
     ACCESS = "access"
     APPLICATION = "application"
-    PROGRAMS = "programs"
     MODELS = "models"
     SERVICES = "services"
     START = "start"

@@ -10,6 +10,9 @@ from visomaster_host.choices import Screen
 
 from spec.distribution import Release
 
+FIRST = ("ca-certificates", "python3", "python3-requests")
+"""Of the next ones, what installs the environment and fetches models: these need nothing else of the system."""
+
 SYSTEM = (
     "bash",
     "bzip2",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from pyinfra.api import deploy
@@ -21,9 +21,11 @@ def environment(
     conda_environment: CondaEnvironment,
     accelerator: Accelerator,
     mirrors: Mapping[str, str],
+    before_loader: Callable[[], None] | None = None,
 ) -> None:
     """The environment in the folder `prefix` from its channels, by a lock that is kept as `host_lock`, then
     `accelerator`'s requirement sets and CUDA libraries. A committed lock of others is refused before a host is touched.
+    `before_loader` waits for whoever else may be at the loader's configuration, as packages are.
     """
     if lock := conda_environment.lock:
         try:
@@ -47,6 +49,8 @@ def environment(
         mirrors=mirrors,
         index=accelerator.index,
     )
+    if before_loader:
+        before_loader()
     cuda.on_loader_path(
         name="Put CUDA libraries on the loader path",
         environment=prefix,
