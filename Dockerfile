@@ -40,7 +40,21 @@ WORKDIR /sources
 RUN PYTHONPATH=files/usr/local/lib/visomaster /playbook/venv/bin/python -B -m layers.stages /stages \
     --data application=visomaster ${DATA}
 
-FROM base AS environment
+FROM base AS environment-cuda
+RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
+    --mount=type=bind,from=stages,source=/stages/environment-cuda,target=/dev/shm/environment-cuda \
+    cd /dev/shm/environment-cuda && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
+
+
+FROM environment-cuda AS environment-torch
+RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
+    --mount=type=bind,from=stages,source=/stages/environment-torch,target=/dev/shm/environment-torch \
+    cd /dev/shm/environment-torch && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
+
+
+FROM environment-torch AS environment
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
     --mount=type=bind,from=stages,source=/stages/environment,target=/dev/shm/environment \
     cd /dev/shm/environment && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \

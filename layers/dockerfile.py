@@ -17,6 +17,8 @@ from spec import pins
 from spec.application import PROFILES, Application, load_application
 from spec.here import ROOT, TEMPLATES
 from spec.image import ImageConfig
+from spec.layer import Part
+from spec.parts import parts_of
 from spec.program import FolderSource
 from spec.published import image_config
 from spec.settings import DEFAULT_REPOSITORY
@@ -53,6 +55,11 @@ class Build:
     def hosts(self) -> tuple[Variant, ...]:
         """The variants that are hosts of their own, in order."""
         return tuple(variant for variant in self.variants if variant.host is variant)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of the environment that are layers of their own: those that the application has something of."""
+        return parts_of(self.application.accelerators)
 
     @property
     def accesses(self) -> tuple[Access, ...]:
