@@ -15,6 +15,7 @@ from visomaster_host.text import brief
 
 from spec import pins
 from spec.application import PROFILES, Application, load_application
+from spec.closure import REMOTE, closure
 from spec.here import ROOT, TEMPLATES
 from spec.image import ImageConfig
 from spec.layer import Part
@@ -45,6 +46,13 @@ class Build:
         program = _relative(source.path) if isinstance(source, FolderSource) else _SOURCES[0]
         inside = any(Path(program).is_relative_to(path) for path in _SOURCES)
         return _SOURCES if inside else (*_SOURCES, program)
+
+    @property
+    def playbook_programs(self) -> tuple[str, ...]:
+        """The modules that get pyinfra for the build, relative to the repository. Computed, as those of the layers."""
+        needed = closure(REMOTE / "uv_venv.py") - {REMOTE / "uv_venv.py"}
+        modules = (path for path in needed if path.parent == REMOTE and path.name != "__init__.py")
+        return tuple(sorted(path.relative_to(ROOT).as_posix() for path in modules))
 
     @property
     def variants(self) -> tuple[Variant, ...]:
