@@ -174,9 +174,9 @@ def report(pulls: Sequence[Pull], sizes: dict[tuple[str, str], list[int]]) -> st
     rounds = sum(_key(one) == _key(pulls[0]) for one in pulls)
     lines = [
         "# Pulling the environment, as one layer and as three\n",
-        f"- `python -m bench.pull fill`, `pull`, `write`, {time.strftime('%Y-%m-%d')}; {os.cpu_count()} cores, which others"
-        f" used too: load {min(loads):.1f} to {max(loads):.1f} before a pull. Medians of {rounds} interleaved rounds, the"
-        f" least and the most in brackets.\n{HOW}",
+        f"- `python -m bench.pull fill`, `pull`, `write`, {time.strftime('%Y-%m-%d')}; {os.cpu_count()} cores,"
+        f" which others used too: load {min(loads):.1f} to {max(loads):.1f} before a pull. Medians of {rounds}"
+        f" interleaved rounds, the least and the most in brackets.\n{HOW}",
         "| environment | packed | MB | of which its layers |\n| --- | --- | --- | --- |",
     ]
     for (layout, packed), found in sizes.items():

@@ -171,6 +171,27 @@ def test_what_a_build_needs_for_itself_is_made_alike_each_time(
     assert uv_venv.make(folder, tmp_path / "set.txt", "") == "thing: its index has no such package"
 
 
+def test_a_part_touches_nothing_of_the_one_below(python: str, ours: Index) -> None:
+    """Each part of an environment is an image layer: a file that a later one writes again would be there twice."""
+    locked = {name: f"{name}==1.0 --hash={ours.add(name, wheel(name, '1.0', name))}" for name in ("cuda", "small")}
+    text = requirements.Text(name="set.txt", text="\n".join(locked.values()), index=ours.url)
+    assert install(python, ours.url, locked["cuda"]) == 0
+    prefix = Path(python).parent.parent
+
+    def files() -> dict[Path, tuple[int, ...]]:
+        found = {path: path.lstat() for path in prefix.rglob("*") if path.is_symlink() or not path.is_dir()}
+        return {path: (one.st_ino, one.st_mtime_ns, one.st_ctime_ns) for path, one in found.items()}
+
+    below = files()
+    assert said(python, "cuda") == "cuda" and any("cuda" in path.name and path.suffix == ".pyc" for path in below)
+    wanted = requirements.merge([text])
+    missing = [one for one in wanted if one.name == "small"]
+    batches = [asdict(batch) for batch in requirements.batches(wanted, missing)]
+    assert uv_requirements.run({"python": python, "batches": batches, "uv": "", "index": "default"}) == 0
+    assert said(python, "small") == "small"
+    assert {path: found for path, found in files().items() if path in below} == below
+
+
 def test_each_set_asks_its_own_index(python: str, ours: Index, other: Index) -> None:
     digests = ours.add("thing", wheel("thing", "1.0", "ours")), other.add("torch", wheel("torch", "2.0", "theirs"))
     sets = [
