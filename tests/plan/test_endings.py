@@ -147,7 +147,7 @@ def test_one_refusal_keeps_no_other_host_from_being_finished(fleet: subprocess.C
         "@fake/asks could not be looked at: cat: not today",
         "@fake/ubuntu was refused: ubuntu is not root: log in as root, or run this with --sudo; what checks the host"
         " needs it too: make verify HOST=paramiko://ubuntu@HOST:PORT?sudo=True",
-        '@fake/breaks failed at "System | Install packages", see above',
+        '@fake/breaks failed at "Beside | Install what comes first", see above',
         "127.0.0.1 was not reached: Could not connect (Unable to connect to port 1 on 127.0.0.1)",
     ]
     assert len(endings(fleet)) == 7
