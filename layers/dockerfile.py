@@ -17,6 +17,7 @@ from spec import pins
 from spec.application import PROFILES, Application, load_application
 from spec.here import ROOT, TEMPLATES
 from spec.image import ImageConfig
+from spec.packages import FIRST
 from spec.program import FolderSource
 from spec.published import image_config
 from spec.settings import DEFAULT_REPOSITORY
@@ -35,6 +36,7 @@ class Build:
 
     application: Application
     base: str = BASE
+    first: tuple[str, ...] = FIRST
 
     @property
     def sources(self) -> tuple[str, ...]:
