@@ -24,7 +24,18 @@ class Layer(StrEnum):
     START = "start"
 
 
-BUILD_ORDER = (
+class Part(StrEnum):
+    """What of the environment is an image layer of its own, below the rest of it: the lowest first.
+
+    Conda's packages are in the lowest that an application has something of; see `spec.parts`.
+    """
+
+    CUDA = "cuda"
+    TORCH = "torch"
+
+
+BUILD_ORDER: tuple[str, ...] = (
+    *(f"{Layer.ENVIRONMENT}-{part}" for part in Part),
     Layer.ENVIRONMENT,
     Layer.SYSTEM,
     Layer.DESKTOP,
