@@ -1,14 +1,16 @@
 # git_checkout.sh URL COMMIT FOLDER USER: bring FOLDER to COMMIT; files that git does not track stay.
 set -eu
-url=$1 commit=$2 folder=$3 user=$4
-git=$(command -v git)
+url=$1 commit=$2 folder=$3 user=$4 root='' libraries=''
 
 # git runs what a repository's configuration says, as that user: it gets no variable but those that lead to a server.
 # shellcheck disable=SC2013 # each line is one word
 for name in $(awk 'BEGIN { for (name in ENVIRON) if (name ~ /^[A-Za-z_][A-Za-z0-9_]*$/) print name }'); do
     case "$name" in PATH | *_proxy | *_PROXY | SSL_CERT_FILE | SSL_CERT_DIR | GIT_SSL_CAINFO) ;; *) unset "$name" ;; esac
 done
-become() { setsid --wait setpriv --reuid "$user" --regid "$user" --init-groups env HOME="$folder" GIT_TERMINAL_PROMPT=0 "$@"; }
+become() {
+    setsid --wait setpriv --reuid "$user" --regid "$user" --init-groups env HOME="$folder" GIT_TERMINAL_PROMPT=0 \
+        ${root:+"LD_LIBRARY_PATH=$libraries" "GIT_EXEC_PATH=$root/usr/lib/git-core" "GIT_TEMPLATE_DIR=$root/usr/share/git-core/templates"} "$@"
+}
 as_user() { become "$git" -C "$folder" "$@"; }
 fail() { echo "source: $1" >&2; exit 1; }
 # Why git has ended, of what it $said, as one line: whichever program has the reason (git, ssh, the server), less advice.
@@ -33,6 +35,7 @@ whole() { as_user rev-list --quiet --objects --no-walk "$commit^{commit}" 2>/dev
 enter "$(dirname "$folder")"
 install -d -o "$user" -g "$user" -m 755 "$folder"
 cd /
+git=$(command -v git) || bring_git "$(dirname "$folder")/.visomaster-git"
 said=$(as_user init -q 2>&1) || fail "$folder: $(reason)"
 if ! whole; then
     echo "source: fetching $commit from $url"
