@@ -51,7 +51,8 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
     built = variant.models is ModelsAt.BUILD
     match layer:
         case Layer.SYSTEM:
-            names = ["Install packages", "Set the locale", f"Create user {users.DESKTOP}", "Create folders"]
+            names = ["Install packages", "Install ffmpeg", "Set the locale", f"Create user {users.DESKTOP}"]
+            names += ["Create folders"]
         case Layer.ENVIRONMENT:
             names = [
                 f"Install Conda environment {paths.ENVIRONMENT}",
@@ -59,7 +60,7 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
                 "Put CUDA libraries on the loader path",
             ]
         case Layer.DESKTOP:
-            names = ["Install packages", "Configure Fluxbox"]
+            names = ["Install packages", "Unpack Fluxbox", "Configure Fluxbox"]
         case Layer.ACCESS:
             portal = ["Create user visomaster-portal", "Unpack novnc, python3-websockify, pulseaudio"]
             programs = portal if variant.access is Access.PORTAL else ["Remove the portal's programs"]
