@@ -19,6 +19,7 @@ from spec.closure import REMOTE, closure
 from spec.here import ROOT, TEMPLATES
 from spec.image import ImageConfig
 from spec.layer import Part
+from spec.packages import FIRST
 from spec.parts import parts_of
 from spec.program import FolderSource
 from spec.published import image_config
@@ -38,6 +39,7 @@ class Build:
 
     application: Application
     base: str = BASE
+    first: tuple[str, ...] = FIRST
 
     @property
     def sources(self) -> tuple[str, ...]:

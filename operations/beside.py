@@ -72,10 +72,11 @@ def waited(name_of: str) -> Generator[FunctionCommand]:
     Nothing where nothing was. Where it was cut off the operations after this one find out what is left.
     """
     folder = FOLDER.format(name_of)
-    if not host.get_fact(Started, folder=folder):
+    started = host.get_fact(Started, folder=folder)
+    host.connector_data.get(GOES_ON, set()).discard(name_of)
+    if not started:
         host.noop(f"nothing is at work on {name_of}")
         return
-    host.connector_data.get(GOES_ON, set()).discard(name_of)
     yield remote.job("beside", {"folder": folder})
 
 

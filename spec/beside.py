@@ -30,7 +30,7 @@ class Beside:
 
 def beside(settings: Settings, release: Release) -> Beside:
     """What a run over the layers of `settings` begins early on a host that runs `release`."""
-    layers = settings.layers
+    layers, needy = settings.layers, {Layer.PROGRAMS, Layer.ENVIRONMENT}
     slices = {layer: slice_of(layer, settings, release) for layer in (Layer.SYSTEM, Layer.DESKTOP, Layer.ACCESS)}
     access = slices[Layer.ACCESS]
     begun = [layer for layer in slices if layer in layers and Layer.ENVIRONMENT in layers]
@@ -38,7 +38,7 @@ def beside(settings: Settings, release: Release) -> Beside:
         begun.remove(Layer.ACCESS)  # its packages are not known before it is
     unpacked = {"packages": access["unpacked"], "paths": access["unpacked_paths"], "dest": str(paths.UNPACKED)}
     return Beside(
-        first=package_names(FIRST, release) if Layer.SYSTEM in layers else (),
+        first=package_names(FIRST, release) if Layer.SYSTEM in layers and needy.intersection(layers) else (),
         packages=tuple(dict.fromkeys(name for layer in begun for name in slices[layer]["packages"])),
         unpacked=unpacked if Layer.ACCESS in begun and access["unpacked"] else None,
         models={Layer.PROGRAMS, Layer.MODELS} <= set(layers) and settings.variant.models is ModelsAt.BUILD,

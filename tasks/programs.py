@@ -28,7 +28,7 @@ def programs(manifest: Path) -> None:
     write_manifest(manifest)
     file.written(
         name="Put the environment on PATH of login shells",
-        text=f'PATH="{paths.CONDA_BIN}:$PATH"\n',
+        text=f'PATH="{paths.CONDA_BIN}:$PATH:{paths.FFMPEG}"\n',
         dest=str(paths.LOGIN_PATH),
         user="root",
         group="root",

@@ -33,12 +33,12 @@ class Refused(Exception):
 
 
 def run(request: Mapping[str, Any]) -> int:
-    """Start commands, or wait for them; their status, or 1 after one line on stderr.
+    """Start commands, or wait for them and return their status. What keeps it from that is said, and is no failure: it
+    is an early start, and what was not done is done later.
 
-    Keys to start: folder (where it is noted), commands (of the shell, one after the
-    other as long as they succeed), key (what
-    identifies them), replaces (whether others that were started there are ended; else they go on, and are waited for).
-    Keys to wait: folder.
+    Keys to start: folder (where it is noted), commands (of the shell, one after the other as long as they succeed), key
+    (what identifies them), replaces (whether others that were started there are ended; else they go on, and are waited
+    for). Keys to wait: folder.
     """
     folder = Path(request["folder"])
     try:
@@ -47,13 +47,13 @@ def run(request: Mapping[str, Any]) -> int:
             return 0
         return follow(folder, (sys.stdout.buffer, sys.stderr.buffer))
     except BrokenPipeError:
-        return 1  # the controller is gone: nobody is left to tell
+        os._exit(1)  # the controller is gone: nobody is left to tell
     except Refused as error:
         reason = str(error)
     except OSError as error:
         reason = f"{error.filename or folder}: {error.strerror}"
-    print(f"beside: {reason}", file=sys.stderr, flush=True)
-    return 1
+    print(f"beside: {reason}; it is done later", flush=True)
+    return 0
 
 
 def start(folder: Path, commands: Sequence[str], key: str, *, replaces: bool) -> None:

@@ -254,7 +254,7 @@ def test_a_package_more_is_seen_by_its_layer_alone(copied: Path, stages: Path, t
     packages = copied / "spec/packages.py"
     before = packages.read_text()
     try:
-        packages.write_text(before.replace('"fluxbox",', '"fluxbox",\n    "xterm",'))
+        packages.write_text(before.replace('"fontconfig",', '"fontconfig",\n    "xterm",'))
         assert differing(copied, tmp_path / "stages", stages) == {"desktop"}
     finally:
         packages.write_text(before)
