@@ -194,6 +194,8 @@ def _key(one: Pull) -> tuple[str, str, str]:
 
 
 def _seconds(values: Sequence[float]) -> str:
+    if not values:
+        return "not measured"
     return f"{statistics.median(values):.0f} ({min(values):.0f} to {max(values):.0f})"
 
 
