@@ -92,7 +92,8 @@ def copy_command(layout: str, packed: str) -> str:
     options = (
         f"--format=oci --dest-compress-format={packed} --dest-tls-verify=false --src-daemon-host=unix:///outer.sock"
     )
-    copy = f"skopeo copy --quiet {options} docker-daemon:{IMAGE}:{layout} docker://{target}"
+    source = f"--src-daemon-host=unix:///outer.sock docker-daemon:{IMAGE}:{layout}"
+    copy = f"skopeo copy --quiet {options} {source} docker://{target}"
     return f"cd /var/lib/docker-registry && TMPDIR=$PWD {copy} && touch {layout}-{packed}.done"
 
 
