@@ -89,9 +89,7 @@ def fill() -> None:
 def copy_command(layout: str, packed: str) -> str:
     """How an image of this machine's engine comes to the registry, packed with `packed`."""
     target = REPOSITORY.format(port=LINES["near"], layout=layout, packed=packed)
-    options = (
-        f"--format=oci --dest-compress-format={packed} --dest-tls-verify=false --src-daemon-host=unix:///outer.sock"
-    )
+    options = f"--format=oci --dest-compress-format={packed} --dest-force-compress-format --dest-tls-verify=false"
     source = f"--src-daemon-host=unix:///outer.sock docker-daemon:{IMAGE}:{layout}"
     copy = f"skopeo copy --quiet {options} {source} docker://{target}"
     return f"cd /var/lib/docker-registry && TMPDIR=$PWD {copy} && touch {layout}-{packed}.done"
