@@ -14,16 +14,16 @@ USER root
 RUN export DEBIAN_FRONTEND=noninteractive \
     && (apt-get update -qq || echo "going on with the sources of packages that can be read") \
     && apt-get install -qq -y --no-install-recommends \
-       ca-certificates python3 python3-requests python3-venv >/dev/null \
+       ca-certificates python3 python3-requests >/dev/null \
     && apt-get clean \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache \
        /var/log/apt/* /var/log/*.log
 
 FROM base AS playbook
-COPY requirements.txt operations/remote/pip_environment.py /playbook/
-RUN /usr/bin/python3 -I -m venv /playbook/venv \
-    && /usr/bin/python3 -I /playbook/pip_environment.py /playbook/venv/bin/python install --quiet --no-cache-dir \
-       --disable-pip-version-check --require-hashes --only-binary :all: -r /playbook/requirements.txt
+COPY operations/remote/uv_venv.py /playbook/__main__.py
+COPY operations/remote/pinned_wheel.py operations/remote/uv_environment.py operations/remote/uv_program.py operations/remote/uv_said.py operations/remote/uv_settings.py /playbook/operations/remote/
+COPY requirements.txt operations/remote/uv.txt /playbook/
+RUN /usr/bin/python3 -I -B /playbook /playbook/venv /playbook/requirements.txt /playbook/uv.txt
 
 FROM playbook AS stages
 COPY VisoMaster /sources/VisoMaster
@@ -40,7 +40,21 @@ WORKDIR /sources
 RUN PYTHONPATH=files/usr/local/lib/visomaster /playbook/venv/bin/python -B -m layers.stages /stages \
     --data application=visomaster ${DATA}
 
-FROM base AS environment
+FROM base AS environment-cuda
+RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
+    --mount=type=bind,from=stages,source=/stages/environment-cuda,target=/dev/shm/environment-cuda \
+    cd /dev/shm/environment-cuda && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
+
+
+FROM environment-cuda AS environment-torch
+RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
+    --mount=type=bind,from=stages,source=/stages/environment-torch,target=/dev/shm/environment-torch \
+    cd /dev/shm/environment-torch && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \
+    ../venv/bin/python ../venv/bin/pyinfra @local layer.py -y
+
+
+FROM environment-torch AS environment
 RUN --mount=type=bind,from=playbook,source=/playbook/venv,target=/dev/shm/venv \
     --mount=type=bind,from=stages,source=/stages/environment,target=/dev/shm/environment \
     cd /dev/shm/environment && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=files/usr/local/lib/visomaster PYINFRA_PROGRESS=off \

@@ -43,9 +43,9 @@ bake: .venv/.installed ## A finished image by pyinfra alone (BASE=, VARIANT=, AP
 
 RELEASE := $(BIN)/python -m release --variant "$(VARIANT)" --repository "$$REPOSITORY"
 
-BUILD := --application "$(APPLICATION)" --base "$(BASE)" --options "$(BUILD_OPTIONS)"
+BUILD := --application "$(APPLICATION)" --base "$(BASE)" --options "$(BUILD_OPTIONS)" --compression "$(COMPRESSION)"
 
-image: .venv/.installed ## A finished image by the Dockerfile (BASE=, VARIANT=, APPLICATION=, REPOSITORY=, CACHE=registry, ATTEST=yes)
+image: .venv/.installed ## A finished image by the Dockerfile (BASE=, VARIANT=, APPLICATION=, REPOSITORY=, CACHE=registry, ATTEST=yes, COMPRESSION=zstd)
 	@$(RELEASE) image $(BUILD) --cache "$(CACHE)" --attest "$(ATTEST)" --scanner "$(SCANNER)"
 
 verify-image: .venv/.installed ## Run the host tests on what `make image` made (GPU=all: with GPUs, GPU=none: without)
@@ -58,7 +58,7 @@ cache: .venv/.installed ## Keep the cache of `make image`, called with the same 
 	@$(RELEASE) cache $(BUILD)
 
 publish: .venv/.installed ## image, verify-image and push in one go, of what is committed
-	@$(RELEASE) check --base "$(BASE)"
+	@$(RELEASE) check --base "$(BASE)" --compression "$(COMPRESSION)"
 	@$(MAKE) --no-print-directory image
 	@$(MAKE) --no-print-directory verify-image
 	@$(MAKE) --no-print-directory push

@@ -15,6 +15,7 @@ from visomaster_host.text import brief
 from connectors import ahead, bake, shell, stock_docker
 from controller import terminal, way_in
 from controller.host_data import project_data
+from spec.beside import beside
 from spec.distribution import Release
 from spec.layer import IMAGE_LAYERS, Layer
 from spec.published import published_image
@@ -22,6 +23,7 @@ from spec.settings import read_settings
 from spec.slices import slice_of
 from tasks.access import access
 from tasks.application import application
+from tasks.beside import first, models_begun, models_waited, packages_begun, packages_waited
 from tasks.desktop import desktop
 from tasks.environment import environment
 from tasks.models import models
@@ -31,12 +33,12 @@ from tasks.start import has_systemd, refuse_neighbours, require_root, start
 from tasks.system import refuse_strangers, system
 
 TASKS = {
-    Layer.SYSTEM: system,
+    Layer.PROGRAMS: programs,
     Layer.ENVIRONMENT: environment,
+    Layer.SYSTEM: system,
     Layer.DESKTOP: desktop,
     Layer.ACCESS: access,
     Layer.APPLICATION: application,
-    Layer.PROGRAMS: programs,
     Layer.MODELS: models,
     Layer.SERVICES: services,
     Layer.START: start,
@@ -74,6 +76,16 @@ bake.describe(host, image)
 if Layer.START in settings.layers:
     way_in.attend(host)
 
+early = beside(settings, release)
+if early.first:
+    first(early.first)
+if early.packages:
+    packages_begun(early.packages, early.unpacked)
 for layer, task in host.loop(TASKS.items()):  # all of them: a layer has the same place on each host of a run
+    if layer is Layer.MODELS and early.models:
+        models_waited()
     if layer in settings.layers:
-        task(**slice_of(layer, settings, release))
+        waiting = layer is Layer.ENVIRONMENT and early.packages
+        task(**slice_of(layer, settings, release), **({"before_loader": packages_waited} if waiting else {}))
+    if layer is Layer.PROGRAMS and early.models:
+        models_begun(settings.application.manifest, settings.mirrors)

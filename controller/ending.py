@@ -25,6 +25,7 @@ from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
 from visomaster_host.text import brief
 
 _OUTCOME, _LAST_WORD = "run_outcome", "run_last_word"
+_GOES_ON = "goes_on"  # `operations.beside` writes there what a host does beside
 _NOBODY = "No hosts remaining!"  # as pyinfra says it
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _UNREACHED = "was not reached"
@@ -45,7 +46,8 @@ class Outcomes(BaseStateCallback):
     ) -> None:
         """A host on which an operation failed, and may not."""
         if not state.get_op_data_for_host(host, op_hash).global_arguments["_ignore_errors"]:
-            note(host, f'failed at "{_operation(state, op_hash)}", see above')
+            also = f"; {going_on}" if (going_on := _going_on(host)) else ""
+            note(host, f'failed at "{_operation(state, op_hash)}", see above{also}')
 
 
 def note(host: Host, outcome: str) -> None:
@@ -80,8 +82,15 @@ def _left(state: State, host: Host) -> str:
     if state.current_stage is not StateStage.Execute:
         return "was interrupted before anything was changed"
     if running is None:
-        return f"was interrupted, nothing is running there: {_AGAIN}"
-    return f'was interrupted at "{_operation(state, running)}", which may go on there for a while: {_AGAIN}'
+        return f"was interrupted, {_going_on(host) or 'nothing is running there'}: {_AGAIN}"
+    also = f"; {going_on}" if (going_on := _going_on(host)) else ""
+    return f'was interrupted at "{_operation(state, running)}", which may go on there for a while{also}: {_AGAIN}'
+
+
+def _going_on(host: Host) -> str:
+    """What was begun on `host` and not waited for yet; "" where nothing was."""
+    begun = sorted(host.connector_data.get(_GOES_ON, ()))
+    return f"what it has begun goes on there ({', '.join(begun)})" if begun else ""
 
 
 def _operation(state: State, op_hash: str) -> str:

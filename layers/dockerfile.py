@@ -15,8 +15,12 @@ from visomaster_host.text import brief
 
 from spec import pins
 from spec.application import PROFILES, Application, load_application
+from spec.closure import REMOTE, closure
 from spec.here import ROOT, TEMPLATES
 from spec.image import ImageConfig
+from spec.layer import Part
+from spec.packages import FIRST
+from spec.parts import parts_of
 from spec.program import FolderSource
 from spec.published import image_config
 from spec.settings import DEFAULT_REPOSITORY
@@ -35,6 +39,7 @@ class Build:
 
     application: Application
     base: str = BASE
+    first: tuple[str, ...] = FIRST
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -45,6 +50,13 @@ class Build:
         return _SOURCES if inside else (*_SOURCES, program)
 
     @property
+    def playbook_programs(self) -> tuple[str, ...]:
+        """The modules that get pyinfra for the build, relative to the repository. Computed, as those of the layers."""
+        needed = closure(REMOTE / "uv_venv.py") - {REMOTE / "uv_venv.py"}
+        modules = (path for path in needed if path.parent == REMOTE and path.name != "__init__.py")
+        return tuple(sorted(path.relative_to(ROOT).as_posix() for path in modules))
+
+    @property
     def variants(self) -> tuple[Variant, ...]:
         """Every published name."""
         return tuple(VARIANTS.values())
@@ -53,6 +65,11 @@ class Build:
     def hosts(self) -> tuple[Variant, ...]:
         """The variants that are hosts of their own, in order."""
         return tuple(variant for variant in self.variants if variant.host is variant)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of the environment that are layers of their own: those that the application has something of."""
+        return parts_of(self.application.accelerators)
 
     @property
     def accesses(self) -> tuple[Access, ...]:

@@ -12,7 +12,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 
 from visomaster_host.text import brief, without_login
@@ -21,7 +21,8 @@ from layers.source import call, module_of
 from spec.closure import closure
 from spec.distribution import Release
 from spec.here import ROOT
-from spec.layer import IMAGE_LAYERS, Layer
+from spec.layer import IMAGE_LAYERS, Layer, Part
+from spec.parts import up_to
 from spec.program import LEFTOVERS, FolderSource
 from spec.settings import read_settings
 from spec.slices import Slice, slice_of
@@ -37,23 +38,34 @@ class Stage:
     name: str
     layer: Layer
     variant: Variant
+    part: Part | None = None
+
+    @property
+    def step(self) -> str:
+        """What it is called in the order of the build."""
+        return f"{self.layer}-{self.part}" if self.part else self.layer
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The tasks that are called. Models stand beside the programs, so what fetches them comes with them."""
+        """The tasks that are called, the layer's own last. Models stand beside the programs, so what fetches them comes
+        with them."""
+        if self.part:
+            return ("packages",)
         return ("fetcher", "models") if self.layer is Layer.MODELS else (self.layer.value,)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Read:
-    """A file or folder to be copied, without the entries at its top that `exclude` names."""
+    """A file or folder to be copied, without the entries at its top that `exclude` names; with `text` instead of its
+    own, if there is one."""
 
     path: Path
     exclude: frozenset[str] = frozenset()
+    text: str | None = None
 
 
 def all_stages() -> tuple[Stage, ...]:
-    """The folders of an application's Dockerfile: variants share what does not differ."""
+    """The folders of a Dockerfile: variants share what does not differ."""
     return tuple(stage for layer in IMAGE_LAYERS for stage in _stages(layer))
 
 
@@ -66,6 +78,10 @@ def _stages(layer: Layer) -> Iterator[Stage]:
             for variant in VARIANTS.values():
                 if variant.host is variant:
                     yield Stage(name=f"{layer}-{variant.name}", layer=layer, variant=variant)
+        case Layer.ENVIRONMENT:
+            for part in (*Part, None):
+                stage = Stage(name=layer, layer=layer, variant=VARIANTS["default"], part=part)
+                yield replace(stage, name=stage.step)
         case _:
             yield Stage(name=layer, layer=layer, variant=VARIANTS["default"])
 
@@ -80,14 +96,23 @@ def write(folder: Path, data: Mapping[str, str], release: Release) -> None:
             raise ValueError(f"{key}: expected none, the target of the build decides")
     settings = [(stage, read_settings({**data, "variant": stage.variant.name}, IMAGE_LAYERS)) for stage in all_stages()]
     for stage, its in settings:
-        _write(folder / stage.name, stage, slice_of(stage.layer, its, release))
+        _write(folder / stage.name, stage, *_given(stage, slice_of(stage.layer, its, release)))
 
 
-def _write(folder: Path, stage: Stage, given: Slice) -> None:
+def _given(stage: Stage, whole: Slice) -> tuple[Slice, Mapping[Path, str]]:
+    """What of the layer's slice `whole` a stage is given, and the text of the files of which it gets but a part."""
+    if stage.part is None:
+        return whole, {}
+    accelerator, texts = up_to(stage.part, whole["accelerator"])
+    return {**whole, "accelerator": accelerator}, texts
+
+
+def _write(folder: Path, stage: Stage, given: Slice, texts: Mapping[Path, str]) -> None:
     folder.mkdir(parents=True)
     deploy = folder / DEPLOY
     deploy.write_text(_deploy(stage, given), encoding="utf-8")
     reads = [*_reads(given), *(_Read(path=path) for name in stage.tasks for path in _stated(name))]
+    reads = [replace(read, text=texts.get(read.path)) for read in reads]
     programs = (read.path for read in reads if read.path.is_file())
     for path in closure(deploy, *programs) - {deploy}:
         _copy(_Read(path=path), folder)
@@ -98,7 +123,8 @@ def _write(folder: Path, stage: Stage, given: Slice) -> None:
 def _deploy(stage: Stage, given: Slice) -> str:
     """The layer's deploy: what it prints is guarded, as everywhere, and so is what its commands are given."""
     calls = [call("controller.terminal", "guard", {}), call("connectors.shell", "attend", {})]
-    calls += [call(f"tasks.{name}", name, given if name == stage.layer else {}) for name in stage.tasks]
+    *before, own = stage.tasks
+    calls += [*(call(f"tasks.{name}", name, {}) for name in before), call(f"tasks.{own}", own, given)]
     return module_of(calls)
 
 
@@ -132,7 +158,9 @@ def _copy(read: _Read, folder: Path) -> None:
         raise ValueError(f"{path} is outside of the repository, which is all a build can see")
     target = folder / path.relative_to(ROOT)
     target.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
+    if read.text is not None:
+        target.write_text(read.text, encoding="utf-8")
+    elif path.is_dir():
         shutil.copytree(path, target, ignore=_ignored(path, read.exclude), dirs_exist_ok=True)
     else:
         shutil.copy2(path, target)

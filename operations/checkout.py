@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Generator, Mapping, Sequence
-from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, StringCommand, operation
 
+from operations import apt
 from operations.as_user import as_user
-from operations.facts.checkout import PRIVATE, CheckoutCommit, CheckoutIgnores, PrivateFiles
+from operations.facts.checkout import CheckoutCommit, CheckoutIgnores, PrivateFiles, private_command
 from operations.remote.mirrors import swap_prefix
 from operations.stream import streamed
 
-_REMOTE = Path(__file__).parent / "remote"
-_CHECKOUT = "".join((_REMOTE / name).read_text(encoding="utf-8") for name in ("enter.sh", "git_checkout.sh"))
+_CHECKOUT = apt.script("apt_debs.sh", "enter.sh", "git_beside.sh", "git_checkout.sh")
 
 
 @operation()
@@ -64,4 +63,4 @@ def readable(dest: str, user: str) -> Generator[StringCommand]:
     if not private:
         host.noop(f"{dest} can be read")
         return
-    yield StringCommand(as_user(user, PRIVATE, dest, "heal"))
+    yield StringCommand(as_user(user, *private_command(dest, "heal")))

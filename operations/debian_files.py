@@ -20,7 +20,7 @@ from operations import apt
 from operations.facts.unpacked import UnpackedFiles
 from operations.stream import streamed
 
-_UNPACK = apt.script("apt_unpack.sh")
+_UNPACK = apt.script("apt_debs.sh", "apt_unpack.sh")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+")
 _PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from visomaster_host.text import brief, printable
 
 from release import image
-from release.image import Release, ReleaseError
+from release.image import Compression, Release, ReleaseError
 from spec.image import repository
 from spec.published import state
 from spec.variant import VARIANTS
@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     )
     for command in (check, build, cache):
         command.add_argument("--base", required=True, help="the base image")
+        command.add_argument("--compression", choices=["", *Compression], default="", help="of its layers (gzip)")
     for command in (build, cache):
         command.add_argument("--application", required=True)
         command.add_argument("--options", default="", type=shlex.split, help="more options of `docker build`")
@@ -57,18 +58,19 @@ def run(options: argparse.Namespace) -> None:
     """Run the command of `options`. Raises `ReleaseError` or `ValueError`."""
     repository(options.repository)  # before git is asked: a wrong name is wrong in any checkout
     commit, changed = state()
+    compression = Compression(getattr(options, "compression", "") or Compression.GZIP)
     release = Release(variant=VARIANTS[options.variant], repository=options.repository, commit=commit, changed=changed)
     match options.command:
         case "check":
-            image.check(release, options.base)
+            image.check(release, options.base, compression)
         case "cache":
-            image.export_cache(release, options.application, options.base, options.options)
+            image.export_cache(release, options.application, options.base, options.options, compression)
         case "image":
             more = (
                 *(release.cache_sources if options.cache else ()),
                 *(image.attest_options(options.scanner) if options.attest else ()),
             )
-            image.build(release, options.application, options.base, (*more, *options.options))
+            image.build(release, options.application, options.base, (*more, *options.options), compression)
         case "verify":
             image.verify(release, options.gpu)
         case "push":

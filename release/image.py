@@ -16,9 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from visomaster_host.enums import StrEnum
 from visomaster_host.text import Told, lines
 
 from layers import dockerfile, stages
+from release.runner import STORE
 from spec import pins
 from spec.here import ROOT
 from spec.image import repository as checked_repository
@@ -76,15 +78,29 @@ class Release:
         return f"--cache-to=type=registry,ref={self.repository}:cache-{self.variant.host.name},mode=max"
 
 
+class Compression(StrEnum):
+    """How an image's layers are packed."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
+    """Unpacked in a fraction of the time; Docker 20.10 and older refuse it."""
+
+    @property
+    def attributes(self) -> str:
+        """What is added to an output of BuildKit's. Layers that are there already, the base's, are packed anew."""
+        return ",compression=zstd,force-compression=true,oci-mediatypes=true" if self is Compression.ZSTD else ""
+
+
 def attest_options(scanner: str) -> tuple[str, ...]:
     """The options that add SBOM and provenance. Raises `ValueError` when the image `scanner`, which sees every file of
     the build, is not named by digest."""
     return (f"--sbom=generator={pins.pinned(scanner, 'scanner')}", "--provenance=mode=max")
 
 
-def check(release: Release, base: str) -> None:
-    """Raise `ReleaseError` or `ValueError` for what a push would refuse hours later."""
+def check(release: Release, base: str, compression: Compression = Compression.GZIP) -> None:
+    """Raise `ReleaseError` or `ValueError` for what a build or a push would refuse hours later."""
     _account(release)
+    _require_store(compression)
     pins.pinned(base, "base")
     if release.changed:
         raise ReleaseError(
@@ -92,20 +108,44 @@ def check(release: Release, base: str) -> None:
         )
 
 
-def build(release: Release, application: str, base: str, options: Sequence[str]) -> None:
+def build(
+    release: Release,
+    application: str,
+    base: str,
+    options: Sequence[str],
+    compression: Compression = Compression.GZIP,
+) -> None:
     """Build the image of `release` from the Dockerfile of `application` on `base`, with more `options` of the builder.
 
     Raises `ReleaseError`, and `ValueError` when the application is refused.
     """
-    _build(release, application, base, [*(f"--tag={reference}" for reference in release.references), *options])
+    _require_store(compression)
+    output = [f"--output=type=image{compression.attributes}"] if compression is Compression.ZSTD else []
+    tags = [f"--tag={reference}" for reference in release.references]
+    _build(release, application, base, [*tags, *output, *options])
 
 
-def export_cache(release: Release, application: str, base: str, options: Sequence[str]) -> None:
+def export_cache(
+    release: Release,
+    application: str,
+    base: str,
+    options: Sequence[str],
+    compression: Compression = Compression.GZIP,
+) -> None:
     """Write the cache of what `build` built, called alike: each step is in this machine's cache, so none runs again.
 
     Raises as `build` does.
     """
-    _build(release, application, base, [release.cache_target, "--output=type=cacheonly", *options])
+    target = f"{release.cache_target}{compression.attributes}"
+    _build(release, application, base, [target, "--output=type=cacheonly", *options])
+
+
+def _require_store(compression: Compression) -> None:
+    """Raise `ReleaseError` where the engine keeps no packed layers: it packs what it pushes, and with gzip."""
+    if compression is Compression.ZSTD and STORE not in _output(["info", "--format={{json .DriverStatus}}"]):
+        raise ReleaseError(
+            "compression: expected an engine with Docker's containerd image store for zstd: turn it on, or leave gzip"
+        )
 
 
 def _build(release: Release, application: str, base: str, options: Sequence[str]) -> None:

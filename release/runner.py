@@ -35,6 +35,7 @@ An application of one's own may take more or less."""
 
 ANSWERS_WITHIN = 60
 STORE = "io.containerd.snapshotter.v1"
+"""What `docker info` says of an engine that keeps images as they were built."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -32,7 +32,9 @@ class Release(StrEnum):
             raise ValueError(f"distribution release: {found!r} is not supported, expected {one_of(cls)}") from None
 
 
-_TIME64: Mapping[str, str] = MappingProxyType({"libglib2.0-0": "libglib2.0-0t64", "liborc-0.4-0": "liborc-0.4-0t64"})
+_TIME64: Mapping[str, str] = MappingProxyType(
+    {name: f"{name}t64" for name in ("libglib2.0-0", "libimlib2", "liborc-0.4-0")}
+)
 # The 64-bit time_t transition renamed libraries. The old names resolve through Provides, so apt would take them,
 # but dpkg never lists them as installed and every run would install again.
 

@@ -1,4 +1,8 @@
-"""The layers a host is made of, in the order they are applied: the part that changes least comes first."""
+"""The layers a host is made of, in the order they are applied.
+
+What fetches the models comes first, so that they are on their way; then the environment, which needs no package but
+those that are there by then, so that these are installed beside it (`spec.beside`).
+"""
 
 from visomaster_host.enums import StrEnum
 
@@ -9,18 +13,29 @@ class Layer(StrEnum):
     `start` is never part of an image.
     """
 
-    SYSTEM = "system"
+    PROGRAMS = "programs"
     ENVIRONMENT = "environment"
+    SYSTEM = "system"
     DESKTOP = "desktop"
     ACCESS = "access"
     APPLICATION = "application"
-    PROGRAMS = "programs"
     MODELS = "models"
     SERVICES = "services"
     START = "start"
 
 
-BUILD_ORDER = (
+class Part(StrEnum):
+    """What of the environment is an image layer of its own, below the rest of it: the lowest first.
+
+    Conda's packages are in the lowest that an application has something of; see `spec.parts`.
+    """
+
+    CUDA = "cuda"
+    TORCH = "torch"
+
+
+BUILD_ORDER: tuple[str, ...] = (
+    *(f"{Layer.ENVIRONMENT}-{part}" for part in Part),
     Layer.ENVIRONMENT,
     Layer.SYSTEM,
     Layer.DESKTOP,

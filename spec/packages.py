@@ -10,30 +10,42 @@ from visomaster_host.choices import Screen
 
 from spec.distribution import Release
 
+FIRST = ("ca-certificates", "python3", "python3-requests")
+"""Of the next ones, what installs the environment and fetches models: these need nothing else of the system."""
+
 SYSTEM = (
     "bash",
     "bzip2",
     "ca-certificates",
     "curl",  # Vast's own launch scripts want bash, curl and certificates
-    "ffmpeg",  # the programs record through ffmpeg and play through ffplay
-    "git",
     "iproute2",  # ss: who listens where
+    *("libva-drm2", "libva2"),  # what `operations.ffmpeg` leaves to the distribution
     "procps",
     "python3",
     "python3-jinja2",
     "python3-requests",
-    "python3-venv",
     "supervisor",
     "tzdata",  # the zones that TZ may name
 )
 
+FFMPEG = "ffmpeg"
+"""With what it is linked to, speech and LLVM's neighbours among it, 172 MB: a profile names it whose program plays
+through its `ffplay`. Others have `operations.ffmpeg`."""
+
 DESKTOP = (
-    "fluxbox",
+    "fontconfig",
     "fonts-dejavu-core",
     "fonts-noto-color-emoji",  # 11 MB
     "fonts-wqy-microhei",  # Chinese, Japanese and Korean in 5 MB; the finer fonts-noto-cjk has 91
+    *("libfreetype6", "libfribidi0", "libx11-xcb1", "libxcb-shm0", "libxext6"),  # what Fluxbox and its Imlib2 are
+    *("libxft2", "libxinerama1", "libxpm4", "libxrandr2", "libxrender1"),  # linked to
     "x11-utils",  # xdpyinfo, xprop, xwininfo: how readiness is asked
 )
+
+DESKTOP_UNPACKED = ("fluxbox", "libimlib2")
+DESKTOP_UNPACKED_PATHS = ("usr/bin/fluxbox", "usr/lib")
+"""Installed, Fluxbox brings what Imlib2 reads every kind of picture with, Ghostscript and its fonts among it: 125 MB,
+for a desktop without one. `operations.debian_files` says what else that means."""
 
 SCREEN: Mapping[Screen, tuple[str, ...]] = MappingProxyType(
     {

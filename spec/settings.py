@@ -17,9 +17,10 @@ from visomaster_host.text import without_login
 
 from spec import fields, requirements
 from spec.application import Application, load_application, read_source
-from spec.environment import DEFAULT_INDEX, Accelerator, RequirementSet
+from spec.environment import DEFAULT_INDEX, Accelerator
 from spec.image import repository
 from spec.layer import Layer
+from spec.parts import read_set
 from spec.program import FolderSource, Source
 from spec.variant import VARIANTS, Variant
 
@@ -153,7 +154,8 @@ def _read_files(
     if Layer.ENVIRONMENT in layers:
         if lock := application.environment.lock:
             _read(application, "lock", lock, lambda: given.read(lock, lock.name))
-        texts = [_read(application, "requirements", one.file, partial(_text, one)) for one in accelerator.requirements]
+        sets = accelerator.requirements
+        texts = [_read(application, "requirements", one.file, partial(read_set, one)) for one in sets]
         with _told(application, "requirements"):
             requirements.merge(texts)
         if not unhashed:
@@ -166,11 +168,6 @@ def _read_files(
             raise ValueError(f"{application.name}: source names {source.path}, which is no folder")
         with _told(application, "source"):
             source.require_readable()
-
-
-def _text(one: RequirementSet) -> requirements.Text:
-    text = given.read(one.file, one.file.name)
-    return requirements.Text(name=one.file.name, text=text, index=one.index, build=one.build)
 
 
 def _read(application: Application, field: str, path: Path, reading: Callable[[], Read]) -> Read:

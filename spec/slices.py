@@ -16,6 +16,9 @@ from spec.layer import Layer
 from spec.packages import (
     CADDY,
     DESKTOP,
+    DESKTOP_UNPACKED,
+    DESKTOP_UNPACKED_PATHS,
+    FFMPEG,
     LACKS_CADDY,
     PORTAL,
     PORTAL_UNPACKED,
@@ -41,7 +44,12 @@ def slice_of(layer: Layer, settings: Settings, release: Release) -> Slice:
 
 
 def _system(settings: Settings, release: Release) -> Slice:
-    return {"packages": package_names((*SYSTEM, *settings.application.system), release)}
+    return {
+        "packages": package_names((*SYSTEM, *settings.application.system), release),
+        "small_ffmpeg": FFMPEG not in settings.application.system,
+        "index": settings.accelerator.index,
+        "mirrors": settings.mirrors,
+    }
 
 
 def _environment(settings: Settings, release: Release) -> Slice:
@@ -55,7 +63,11 @@ def _environment(settings: Settings, release: Release) -> Slice:
 
 
 def _desktop(settings: Settings, release: Release) -> Slice:
-    return {"packages": package_names((*DESKTOP, *SCREEN[settings.screen]), release)}
+    return {
+        "packages": package_names((*DESKTOP, *SCREEN[settings.screen]), release),
+        "unpacked": package_names(DESKTOP_UNPACKED, release),
+        "unpacked_paths": DESKTOP_UNPACKED_PATHS,
+    }
 
 
 def _access(settings: Settings, release: Release) -> Slice:

@@ -19,7 +19,7 @@ READS = (PACKAGE, COMMANDS, PAGES, FRONT)
 def programs(manifest: Path) -> None:
     """The on-host package and its commands, the portal's pages, the application's model `manifest`, and the
     environment on PATH of login shells."""
-    folders = {str(path): "root" for path in (paths.PACKAGES, paths.SHARE)}
+    folders = {str(path): "root" for path in (paths.ETC, paths.PACKAGES, paths.SHARE)}
     file.folders(name="Make room for the programs", owners=folders, mode="755")
     install_programs()
     tree.copied(name="Install the portal's pages", source=PAGES, dest=str(paths.PORTAL_SHARE), own=True)
@@ -28,7 +28,7 @@ def programs(manifest: Path) -> None:
     write_manifest(manifest)
     file.written(
         name="Put the environment on PATH of login shells",
-        text=f'PATH="{paths.CONDA_BIN}:$PATH"\n',
+        text=f'PATH="{paths.CONDA_BIN}:$PATH:{paths.FFMPEG}"\n',
         dest=str(paths.LOGIN_PATH),
         user="root",
         group="root",

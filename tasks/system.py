@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyinfra.api import deploy
+from pyinfra.operations import files
 from visomaster_host import paths, users
 
-from operations import account, file
+from operations import account, ffmpeg, file
 from operations import packages as distribution
 
 _ROOTS = (
@@ -17,10 +20,15 @@ FOLDERS = {**{str(path): "root" for path in _ROOTS}, str(paths.WORKSPACE): users
 
 
 @deploy("System")
-def system(packages: tuple[str, ...]) -> None:
-    """The distribution's `packages`, with the libraries an application needs; user, folders, locale."""
+def system(packages: tuple[str, ...], small_ffmpeg: bool, index: str, mirrors: Mapping[str, str]) -> None:
+    """The distribution's `packages`, with the libraries an application needs; user, folders, locale. A `small_ffmpeg`
+    of `index` where the distribution's is not among them."""
     refuse_strangers()
     distribution.installed(name="Install packages", names=packages)
+    if small_ffmpeg:
+        ffmpeg.installed(name="Install ffmpeg", dest=str(paths.FFMPEG), index=index, mirrors=mirrors)
+    else:
+        files.directory(name="Leave ffmpeg to the distribution", path=str(paths.FFMPEG), present=False)
     file.written(
         name="Set the locale",
         text="LANG=C.UTF-8\n",

@@ -6,10 +6,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pyinfra.api import FactBase, StringCommand
+from visomaster_host import paths
 
 from operations.as_user import as_user_if_there
 
-PRIVATE = (Path(__file__).parent.parent / "remote" / "checkout_private.sh").read_text(encoding="utf-8")
+_REMOTE = Path(__file__).parent.parent / "remote"
+_COMMIT = (_REMOTE / "checkout_commit.sh").read_text(encoding="utf-8")
+_PRIVATE = (_REMOTE / "checkout_private.py").read_text(encoding="utf-8")
+
+
+def private_command(folder: str, *options: str) -> tuple[str, ...]:
+    """What a shell runs, and its words, to see what is private in the checkout in `folder`; with `heal` it is not."""
+    return ('exec "$@"', str(paths.SYSTEM_PYTHON), "-I", "-c", _PRIVATE, folder, *options)
 
 
 class CheckoutCommit(FactBase[str]):
@@ -20,10 +28,7 @@ class CheckoutCommit(FactBase[str]):
         return ""
 
     def command(self, path: str, user: str) -> StringCommand:
-        # `safe.directory`: parts of the checkout may be others'. One that git cannot read (128) is at no commit,
-        # and the operation tells why.
-        git = 'git -c safe.directory="*" -C "$1" rev-parse --verify -q HEAD 2>/dev/null || test $? -eq 1 -o $? -eq 128'
-        return StringCommand(as_user_if_there(user, f'if test -d "$1/.git"; then {git}; fi', path))
+        return StringCommand(as_user_if_there(user, _COMMIT, path))
 
     def process(self, output: Iterable[str]) -> str:
         return next(iter(output), "").strip()
@@ -51,7 +56,7 @@ class PrivateFiles(FactBase[list[str]]):
     default = list
 
     def command(self, path: str, user: str) -> StringCommand:
-        return StringCommand(as_user_if_there(user, f'test -d "$1" || exit 0\n{PRIVATE}', path))
+        return StringCommand(as_user_if_there(user, *private_command(path)))
 
     def process(self, output: Iterable[str]) -> list[str]:
         return list(output)

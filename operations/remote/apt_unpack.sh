@@ -1,7 +1,6 @@
 # Unpack some files of packages without installing them: apt-unpack DEST PACKAGE... -- PATH...
 # PATHs are relative to the root the packages were made for. DEST is replaced as a whole, with a record in DEST/.unpacked.
 set -eu
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
 dest=$1
 shift
@@ -12,31 +11,14 @@ while [ "$1" != -- ]; do
 done
 shift
 
-scratch=$(mktemp -d)
-had_lists=no
-if ls /var/lib/apt/lists/*Packages* >/dev/null 2>&1; then had_lists=yes; fi
-
-leave_as_found() {
-    unset APT_CONFIG
-    rm -rf "$scratch" "$dest.new"
-    if [ "$had_lists" = no ]; then
-        apt-get clean
-        rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/lib/apt/periodic/update-success-stamp
-    fi
-}
-trap leave_as_found EXIT
-
+begin_debs
+trap 'rm -rf "$dest.new"; end_debs' EXIT
 read_lists
-mkdir "$scratch/debs" "$scratch/root"
-chmod 755 "$scratch"
-chown _apt "$scratch/debs"
-cd "$scratch/debs"
-# apt checks each file against the sha256 in the distribution's signed index.
 # shellcheck disable=SC2086 # the names are words of [a-z0-9.+-]
-run apt-get -q download $packages
+fetch_debs $packages
 
 rm -rf "$dest.new"
-mkdir -p "$dest.new"
+mkdir -p "${scratch:?}/root" "$dest.new"
 for deb in "$scratch"/debs/*.deb; do
     run dpkg-deb -x "$deb" "$scratch/root"
     # shellcheck disable=SC2016 # dpkg-deb fills these in, not the shell

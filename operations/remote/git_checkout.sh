@@ -1,18 +1,20 @@
 # git_checkout.sh URL COMMIT FOLDER USER: bring FOLDER to COMMIT; files that git does not track stay.
 set -eu
-url=$1 commit=$2 folder=$3 user=$4
-git=$(command -v git)
+url=$1 commit=$2 folder=$3 user=$4 root='' libraries=''
 
 # git runs what a repository's configuration says, as that user: it gets no variable but those that lead to a server.
 # shellcheck disable=SC2013 # each line is one word
 for name in $(awk 'BEGIN { for (name in ENVIRON) if (name ~ /^[A-Za-z_][A-Za-z0-9_]*$/) print name }'); do
     case "$name" in PATH | *_proxy | *_PROXY | SSL_CERT_FILE | SSL_CERT_DIR | GIT_SSL_CAINFO) ;; *) unset "$name" ;; esac
 done
-become() { setsid --wait setpriv --reuid "$user" --regid "$user" --init-groups env HOME="$folder" GIT_TERMINAL_PROMPT=0 "$@"; }
+become() {
+    setsid --wait setpriv --reuid "$user" --regid "$user" --init-groups env HOME="$folder" GIT_TERMINAL_PROMPT=0 \
+        ${root:+"LD_LIBRARY_PATH=$libraries" "GIT_EXEC_PATH=$root/usr/lib/git-core" "GIT_TEMPLATE_DIR=$root/usr/share/git-core/templates"} "$@"
+}
 as_user() { become "$git" -C "$folder" "$@"; }
 fail() { echo "source: $1" >&2; exit 1; }
 # Why git has ended, of what it $said, as one line: whichever program has the reason (git, ssh, the server), less advice.
-reason() {
+of_git() {
     status=$?
     found=$(printf '%s\n' "$said" | tr -d '\r' | sed -E '
         s/^(remote: )?(fatal: |error: |remote: )//; s/[[:space:]]+$//; /^$/d; /^Another git process/,$d
@@ -33,13 +35,14 @@ whole() { as_user rev-list --quiet --objects --no-walk "$commit^{commit}" 2>/dev
 enter "$(dirname "$folder")"
 install -d -o "$user" -g "$user" -m 755 "$folder"
 cd /
-said=$(as_user init -q 2>&1) || fail "$folder: $(reason)"
+git=$(command -v git) || bring_git "$(dirname "$folder")/.visomaster-git"
+said=$(as_user init -q 2>&1) || fail "$folder: $(of_git)"
 if ! whole; then
     echo "source: fetching $commit from $url"
     # A server that speaks the smart protocol sends the one commit; an older or plain one needs the branches whole.
     as_user fetch -q --depth 1 "$url" "$commit" 2>/dev/null ||
         said=$(as_user fetch -q --tags "$url" '+refs/heads/*:refs/remotes/origin/*' 2>&1) ||
-        fail "cannot fetch from $url: $(reason)"
+        fail "cannot fetch from $url: $(of_git)"
     whole || fail "commit $commit not found in $url"
 fi
 # What the program keeps is linked to elsewhere (visomaster_host/kept): where this commit or the next has files of its own,
@@ -58,11 +61,11 @@ said=$(become sh -ec 'cd -- "$1"
         rm -- "$path"
         if "$2" ls-tree HEAD -- "$path" | grep -q .; then "$2" checkout -q HEAD -- "$path"; fi
     done <.visomaster/returns
-    rm .visomaster/returns' unlink "$folder" "$git" "$commit" 2>&1) || fail "$folder cannot be brought to $commit: $(reason)"
+    rm .visomaster/returns' unlink "$folder" "$git" "$commit" 2>&1) || fail "$folder cannot be brought to $commit: $(of_git)"
 said=$(as_user -c advice.detachedHead=false checkout -q --detach "$commit" 2>&1) || {
     case "$said" in
         *'would be overwritten'*) fail "$folder has local changes that $commit would overwrite: move them aside and run again" ;;
-        *) fail "$folder cannot be brought to $commit: $(reason)" ;;
+        *) fail "$folder cannot be brought to $commit: $(of_git)" ;;
     esac
 }
 echo "source: at $commit"

@@ -32,7 +32,7 @@ TRIES = 3
 _LARGEST = 200 * 1024 * 1024
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
 _DIGEST = re.compile(r"--hash=sha256:([0-9a-f]{64})")
-_PLATFORM = {"darwin": r"macosx_\d+_\d+"}.get(sys.platform, r"manylinux_\d+_\d+")
+_PLATFORM = {"darwin": r"macosx_\d+_\d+"}.get(sys.platform, r"manylinux(?:_\d+_|20)\d+")
 
 
 class NotFetched(Exception):

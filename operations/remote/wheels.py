@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ from operations.remote.uv_environment import uv_environment
 from operations.remote.uv_program import bring_uv
 from operations.remote.uv_said import follow, reason
 from operations.remote.uv_settings import configured
-from operations.remote.wheels_state import RECORD, listing, python_version
+from operations.remote.whole_folder import clear, note, replace
 
 
 class Unexpected(Exception):
@@ -50,15 +49,6 @@ def run(request: Mapping[str, Any]) -> int:
             shutil.rmtree(folder, ignore_errors=True)
         print(f"packages: {reason(output)}", file=sys.stderr, flush=True)
     return 1 if status else 0
-
-
-def clear(*folders: Path) -> None:
-    """Remove what an earlier run that was killed has left."""
-    for folder in folders:
-        if folder.is_dir() and not folder.is_symlink():
-            shutil.rmtree(folder)
-        else:
-            folder.unlink(missing_ok=True)
 
 
 def install(request: Mapping[str, Any], new: Path, work: Path) -> tuple[int, list[str]]:
@@ -97,13 +87,4 @@ def finish(new: Path, request: Mapping[str, Any]) -> None:
     # As it will be called, for tracebacks. What cannot be compiled cannot be imported, and says so then.
     whole = [sys.executable, "-I", "-m", "compileall", "-q", "-s", str(new), "-p", request["dest"], str(new)]
     subprocess.run(whole, capture_output=True, check=False)
-    record = {"made_from": request["made_from"], "python": python_version(), "files": listing(new)}
-    (new / RECORD).write_text(json.dumps(record) + "\n", encoding="utf-8")
-
-
-def replace(dest: Path, new: Path, old: Path) -> None:
-    """Put `new` in the place of `dest`. A program that runs from the old one keeps the files that it has open."""
-    if dest.exists() or dest.is_symlink():
-        dest.rename(old)
-    new.rename(dest)
-    clear(old)
+    note(new, request["made_from"])

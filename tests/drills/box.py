@@ -8,8 +8,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from visomaster_host import paths
+from visomaster_host import paths, users
 
+from operations.facts.checkout import CheckoutCommit
 from tests.e2e.machine import BIN, ROOT, Container, pyinfra
 
 RUN_WITHIN = 240
@@ -45,7 +46,7 @@ class Box(Container):
     def good(self) -> tuple[str, ...]:
         """What must outlive a failed run: a program at its commit and an environment with its lock, which work."""
         return (
-            self.output("git", "-c", "safe.directory=*", "-C", str(paths.PROGRAM), "rev-parse", "HEAD"),
+            self.output("sh", "-c", CheckoutCommit().command(str(paths.PROGRAM), users.DESKTOP).get_raw_value()),
             self.output("sha256sum", str(paths.ENVIRONMENT_LOCK)),
             self.output(str(paths.PYTHON), "-c", "import PySide6; print(PySide6.__version__)"),
         )

@@ -65,6 +65,7 @@ class Runner(Container):
         """What the workflow runs to publish `variant`."""
         values = {
             "inputs.variant": variant,
+            "inputs.compression": "gzip",
             "secrets.DOCKERHUB_USERNAME": ACCOUNT,
             "secrets.DOCKERHUB_TOKEN": self.token,
         }

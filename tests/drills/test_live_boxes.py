@@ -349,9 +349,9 @@ def kill_in(box: LiveBox, arguments: list[str], log: Path, begun: Callable[[], b
 
 UNPACKED_IN_PART = """
 mkdir /tmp/broken; cd /tmp/broken
-apt-get -qq update; apt-get -qq download fluxbox tigervnc-tools caddy 2>/dev/null
-dpkg --unpack caddy_*.deb fluxbox_*.deb
-sed -i '/^Package: fluxbox$/,/^Status:/s/^Status:.*/Status: install reinstreq unpacked/' /var/lib/dpkg/status
+apt-get -qq update; apt-get -qq download x11-utils tigervnc-tools caddy 2>/dev/null
+dpkg --unpack caddy_*.deb x11-utils_*.deb
+sed -i '/^Package: x11-utils$/,/^Status:/s/^Status:.*/Status: install reinstreq unpacked/' /var/lib/dpkg/status
 mv /usr/bin/dpkg-deb dpkg-deb
 cat >/usr/bin/dpkg-deb <<'END'
 #!/bin/sh
@@ -361,7 +361,7 @@ END
 chmod 755 /usr/bin/dpkg-deb
 dpkg --unpack tigervnc-tools_*.deb || true
 mv dpkg-deb /usr/bin/dpkg-deb; rm -r /tmp/broken
-dpkg-query -W -f '${db:Status-Abbrev} ${Package}\\n' caddy fluxbox tigervnc-tools
+dpkg-query -W -f '${db:Status-Abbrev} ${Package}\\n' caddy x11-utils tigervnc-tools
 """
 """What a killed dpkg can leave, by dpkg itself: a package that lacks what it needs, and one killed at half its files.
 
@@ -385,7 +385,7 @@ def test_a_half_provisioned_box_is_completed(changing: LiveBox, asset_server: st
     changing.output("sh", "-c", "command -v pkill || { apt-get -qq update && apt-get -qq install -y procps; }")
     kill_in(changing, arguments, tmp_path / "first", unpacking, "dpkg|apt-get")
     states = changing.output("sh", "-euc", UNPACKED_IN_PART).splitlines()[-3:]
-    assert [state.split() for state in states] == [["iU", "caddy"], ["iUR", "fluxbox"], ["iHR", "tigervnc-tools"]]
+    assert [state.split() for state in states] == [["iU", "caddy"], ["iUR", "x11-utils"], ["iHR", "tigervnc-tools"]]
     kill_in(changing, arguments, tmp_path / "second", linking, "conda|rattler|python")
     completed = pyinfra(*arguments, timeout=APPLY_WITHIN)
     assert completed.returncode == 0, completed.stderr

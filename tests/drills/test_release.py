@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -99,6 +99,25 @@ def test_the_token_is_written_nowhere(published: Publication) -> None:
     checkout = published.runner.bash('grep -rlF -e "$TOKEN" . ~ || test $? = 1', {"TOKEN": published.runner.token})
     assert checkout == ""
     assert [text for text in (*published.printed.values(), history, provenance) if published.runner.token in text] == []
+
+
+def test_zstd_is_another_packing_of_the_same_layers(published: Publication) -> None:
+    """Built again it comes from the cache, so what it holds is what was tested; its ID is what is pushed."""
+    runner, name = published.runner, published.release.references[0]
+    layers = f"docker image inspect {name} --format '{{{{json .RootFS.Layers}}}}'"
+    tested = runner.bash(layers)
+    steps = {step.command.split()[1]: step for step in runner.steps(VARIANT)}
+    with_zstd = {**steps["image"].environment, "COMPRESSION": "zstd"}
+    runner.does(replace(steps["image"], environment=with_zstd))
+    assert runner.bash(layers) == tested
+    runner.bash(f"docker images --quiet --no-trunc {name} >.state/verified/{VARIANT}")  # the tests, once more, are slow
+    for step in ("login", "push", "logout"):
+        runner.does(steps[step])
+    found = published.at_hub(name, "Manifest")
+    assert found["digest"] == runner.bash(f"cat .state/verified/{VARIANT}").strip()
+    raw = f"docker buildx imagetools inspect --raw {published.release.repository}@{found['manifests'][0]['digest']}"
+    kinds = {layer["mediaType"] for layer in json.loads(runner.bash(raw))["layers"]}
+    assert kinds == {"application/vnd.oci.image.layer.v1.tar+zstd"}
 
 
 def test_the_next_commit_is_built_from_the_cache(published: Publication) -> None:

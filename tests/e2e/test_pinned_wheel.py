@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import io
 import os
 import platform
+import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.remote import pip_environment, uv_settings
+from operations.remote import uv_settings
 from operations.remote.pinned_wheel import NotFetched, fetch_wheel
 from operations.remote.uv_program import bring_uv
 from tests.e2e.fake_index import Index, index, wheel
@@ -92,6 +94,19 @@ PIP_CONF = {
 }
 
 
+def listed_by_pip() -> dict[str, str]:
+    """What the box says to pip, as pip itself lists it: option -> value, the strongest."""
+    command = [sys.executable, "-I", "-m", "pip", "--disable-pip-version-check", "config", "list"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found: dict[str, dict[str, str]] = {section: {} for section in ("global", "install", ":env:")}
+    for line in listed.splitlines():
+        key, _, value = line.partition("=")
+        section, _, name = key.rpartition(".")
+        if section in found:
+            found[section][name] = ast.literal_eval(value)
+    return {name: value for section in found.values() for name, value in section.items()}
+
+
 @pytest.mark.parametrize("named", [None, "named.conf", "gone.conf", os.devnull])
 def test_a_box_is_read_as_pip_reads_it(named: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """pip itself is asked what it makes of the same files and variables."""
@@ -106,8 +121,7 @@ def test_a_box_is_read_as_pip_reads_it(named: str | None, tmp_path: Path, monkey
     if named:
         monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / named))
     found = uv_settings.configured(Path(sys.prefix))
-    listed = pip_environment.configured(sys.executable)
-    assert found == {name: value for name, value in listed.items() if name in uv_settings.OPTIONS and value}
+    assert found == {name: value for name, value in listed_by_pip().items() if name in uv_settings.OPTIONS and value}
     assert found["cert"] == "/variable.pem"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -16,7 +17,7 @@ from locks import __main__ as lock
 from locks import requirement_sets
 from locks.requirement_sets import LockError, SetToLock
 from operations import remote
-from operations.remote import conda_environment, uv_environment, uv_requirements, uv_settings
+from operations.remote import conda_environment, uv_environment, uv_requirements, uv_settings, uv_venv
 from operations.remote.conda_rattler import provide_rattler
 from operations.remote.conda_request import Request
 from spec import requirements
@@ -145,6 +146,50 @@ def test_a_box_says_its_index_and_nothing_else(
     assert said(python) == "ours"
     new = {path.name for path in tmp_path.iterdir()} - {path.name for path in before}
     assert new <= {"modules", "home"}, "nothing else was made"
+
+
+def test_what_a_build_needs_for_itself_is_made_alike_each_time(
+    python: str, ours: Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Image layers are made with it: another byte would have all of them made again. No pip is in it, and what the base
+    image says of one is not heard."""
+    monkeypatch.setattr(uv_venv, "bring_uv", lambda *_: BIN / "uv")
+    monkeypatch.setenv("PIP_INDEX_URL", ours.url)
+    monkeypatch.setenv("UV_DRY_RUN", "1")
+    (tmp_path / "set.txt").write_text(f"thing==1.0 --hash={ours.add('thing', wheel('thing', '1.0', 'ours'))}\n")
+    folder, made = tmp_path / "playbook/venv", []
+    for _ in range(2):
+        folder.parent.mkdir()
+        assert uv_venv.make(folder, tmp_path / "set.txt", "") == ""
+        assert [path.name for path in folder.parent.iterdir()] == ["venv"]
+        assert said(f"{folder}/bin/python") == "ours"
+        made.append({path: path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+        shutil.rmtree(folder.parent)
+    assert made[0] == made[1] and any(path.suffix == ".pyc" for path in made[0])
+    ours.packages.clear()
+    folder.parent.mkdir()
+    assert uv_venv.make(folder, tmp_path / "set.txt", "") == "thing: its index has no such package"
+
+
+def test_a_part_touches_nothing_of_the_one_below(python: str, ours: Index) -> None:
+    """Each part of an environment is an image layer: a file that a later one writes again would be there twice."""
+    locked = {name: f"{name}==1.0 --hash={ours.add(name, wheel(name, '1.0', name))}" for name in ("cuda", "small")}
+    text = requirements.Text(name="set.txt", text="\n".join(locked.values()), index=ours.url)
+    assert install(python, ours.url, locked["cuda"]) == 0
+    prefix = Path(python).parent.parent
+
+    def files() -> dict[Path, tuple[int, ...]]:
+        found = {path: path.lstat() for path in prefix.rglob("*") if path.is_symlink() or not path.is_dir()}
+        return {path: (one.st_ino, one.st_mtime_ns, one.st_ctime_ns) for path, one in found.items()}
+
+    below = files()
+    assert said(python, "cuda") == "cuda" and any("cuda" in path.name and path.suffix == ".pyc" for path in below)
+    wanted = requirements.merge([text])
+    missing = [one for one in wanted if one.name == "small"]
+    batches = [asdict(batch) for batch in requirements.batches(wanted, missing)]
+    assert uv_requirements.run({"python": python, "batches": batches, "uv": "", "index": "default"}) == 0
+    assert said(python, "small") == "small"
+    assert {path: found for path, found in files().items() if path in below} == below
 
 
 def test_each_set_asks_its_own_index(python: str, ours: Index, other: Index) -> None:

@@ -11,6 +11,8 @@ import pytest
 from visomaster_host import paths, users
 
 from operations.as_user import as_user
+from operations.checkout import pattern_of
+from operations.facts.checkout import CheckoutIgnores
 
 # Models that are fetched at first start are there when the desktop is ready.
 pytestmark = pytest.mark.usefixtures("running")
@@ -56,10 +58,10 @@ def test_the_guide_is_there_and_no_change_of_the_program(host: Any) -> None:
 
     Whoever updates the program by git is not stopped by it, and `git status` shows their own changes alone.
     """
-    look = 'readlink "$1"; if test -d "$2/.git"; then git --no-optional-locks -C "$2" status --porcelain "$1"; fi'
-    assert host.check_output(as_user(users.DESKTOP, look, str(paths.GUIDE_LINK), str(paths.PROGRAM))) == str(
-        paths.GUIDE
-    )
+    assert host.check_output(as_user(users.DESKTOP, 'readlink "$1"', str(paths.GUIDE_LINK))) == str(paths.GUIDE)
+    hidden = (pattern_of(paths.GUIDE_LINK.name),)
+    question = CheckoutIgnores().command(path=str(paths.PROGRAM), patterns=hidden, user=users.DESKTOP)
+    assert host.check_output(question.get_raw_value()) == "\n".join(hidden)
 
 
 def test_the_guide_is_nobodys_but_roots(host: Any) -> None:
@@ -89,15 +91,26 @@ def test_the_program_has_its_models(host: Any) -> None:
             assert found.stdout.split()[0] == entry["sha256"], entry["path"]
 
 
-def test_ffmpeg_runs(host: Any) -> None:
-    """Videos can be read and recorded.
+def test_ffmpeg_records(host: Any) -> None:
+    """Videos can be recorded with sound, read again, and encoded by a graphics card that can.
 
-    The program calls ffmpeg and ffplay by their names; the Windows programs among the assets are of no use here.
+    The program calls ffmpeg by its name, and ffplay where the distribution's is installed for it; the Windows programs
+    among the assets are of no use here.
 
-    If not: apt-get install --reinstall ffmpeg
+    If not: deploy.py once more, or apt-get install --reinstall ffmpeg where /usr/local/lib/visomaster/ffmpeg is missing
     """
-    for program in ("ffmpeg", "ffplay"):
-        assert host.run(f"env PATH={paths.DEPENDENCIES}:/usr/bin:/bin {program} -version").rc == 0, program
+    path = f"PATH={paths.DEPENDENCIES}:{paths.FFMPEG}:/usr/bin:/bin"
+    encoders = host.check_output(f"env {path} ffmpeg -hide_banner -encoders")
+    for encoder in ("libx264", "libx265", "h264_nvenc", "hevc_nvenc", "aac"):
+        assert f" {encoder} " in encoders
+    source = "ffmpeg -v error -f lavfi -i testsrc=d=1:s=320x240 -f lavfi -i sine=d=1"
+    record = f"{source} -vf format=yuvj420p -c:v libx264 -crf 18 -c:a aac -f matroska -"
+    read = "ffmpeg -v error -i - -map 0:v -map 0:a -f framecrc -"
+    lines = host.check_output(as_user(users.DESKTOP, f"export {path}\n{record} | {read}")).splitlines()
+    frames = {stream: sum(line.startswith(f"{stream},") for line in lines) for stream in (0, 1)}
+    assert frames[0] == 25 and frames[1] > 40, frames
+    if not host.file(str(paths.FFMPEG)).exists:
+        assert host.run("/usr/bin/ffplay -version").rc == 0
 
 
 def test_letters_of_all_the_world_are_drawn(host: Any) -> None:

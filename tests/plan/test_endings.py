@@ -128,6 +128,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProce
         fake("asks", {"os-release": {"success": False, "stderr": "cat: not today"}}),
         fake("ubuntu", {"id -un": "ubuntu"}),
         fake("breaks", {"apt-install": {"success": False, "stderr": "E: no"}}),
+        fake("begins", {"useradd": {"success": False, "stderr": "no"}}),
     ]
     folder = tmp_path_factory.mktemp("fleet")
     (folder / "inventory.py").write_text("")
@@ -147,10 +148,11 @@ def test_one_refusal_keeps_no_other_host_from_being_finished(fleet: subprocess.C
         "@fake/asks could not be looked at: cat: not today",
         "@fake/ubuntu was refused: ubuntu is not root: log in as root, or run this with --sudo; what checks the host"
         " needs it too: make verify HOST=paramiko://ubuntu@HOST:PORT?sudo=True",
-        '@fake/breaks failed at "System | Install packages", see above',
+        '@fake/breaks failed at "Beside | Install what comes first", see above',
+        '@fake/begins failed at "System | Create user visomaster", see above; what it has begun goes on there (models)',
         "127.0.0.1 was not reached: Could not connect (Unable to connect to port 1 on 127.0.0.1)",
     ]
-    assert len(endings(fleet)) == 7
+    assert len(endings(fleet)) == 8
     assert "[@fake/good]" in fleet.stderr.partition("Start the services")[2]
 
 

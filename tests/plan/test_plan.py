@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import pytest
 from visomaster_host import paths, users
@@ -22,6 +23,7 @@ from tests.plan.fake import CANARY, Operation, on, plan
 SANDBOX = load_application("sandbox")
 ROTATED = "rotated"
 AGAIN = "default-again"
+BESIDE = re.compile(r"^Beside \| | \| Wait for the packages$")
 
 Plans = Mapping[str, list[Operation]]
 
@@ -49,7 +51,8 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
     built = variant.models is ModelsAt.BUILD
     match layer:
         case Layer.SYSTEM:
-            names = ["Install packages", "Set the locale", f"Create user {users.DESKTOP}", "Create folders"]
+            names = ["Install packages", "Install ffmpeg", "Set the locale", f"Create user {users.DESKTOP}"]
+            names += ["Create folders"]
         case Layer.ENVIRONMENT:
             names = [
                 f"Install Conda environment {paths.ENVIRONMENT}",
@@ -57,7 +60,7 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
                 "Put CUDA libraries on the loader path",
             ]
         case Layer.DESKTOP:
-            names = ["Install packages", "Configure Fluxbox"]
+            names = ["Install packages", "Unpack Fluxbox", "Configure Fluxbox"]
         case Layer.ACCESS:
             portal = ["Create user visomaster-portal", "Unpack novnc, python3-websockify, pulseaudio"]
             programs = portal if variant.access is Access.PORTAL else ["Remove the portal's programs"]
@@ -96,6 +99,19 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
     return [f"{layer.title()} | {name}" for name in names]
 
 
+def expected_whole(variant: Variant, release: Release) -> list[str]:
+    """The names of all operations of a host: the layers', and what begins and waits for what runs beside them."""
+    names = ["Beside | Install what comes first", "Beside | Begin with the packages"]
+    built = variant.models is ModelsAt.BUILD
+    for layer in Layer:
+        names += ["Beside | Wait for the models"] if built and layer is Layer.MODELS else []
+        names += expected(layer, variant, release)
+        names += ["Beside | Begin with the models"] if built and layer is Layer.PROGRAMS else []
+        if layer is Layer.ENVIRONMENT:
+            names.insert(-1, f"{layer.title()} | Wait for the packages")  # who may be at the loader's files too
+    return names
+
+
 def names_of(planned: Iterable[Operation]) -> list[str]:
     """What a person sees of `planned` while it runs."""
     return [operation.name for operation in planned]
@@ -103,9 +119,8 @@ def names_of(planned: Iterable[Operation]) -> list[str]:
 
 @pytest.mark.parametrize("release", Release, ids=lambda release: release.name.lower())
 def test_a_whole_host_is_planned_in_order(plans: Plans, variant: Variant, release: Release) -> None:
-    """System first, start last, every operation of every part, on each distribution release."""
-    planned = plans[release.name]
-    assert names_of(planned) == [name for layer in Layer for name in expected(layer, variant, release)]
+    """Start last, every operation of every part, on each distribution release."""
+    assert names_of(plans[release.name]) == expected_whole(variant, release)
 
 
 @pytest.mark.parametrize("layer", Layer)
@@ -123,8 +138,8 @@ def test_layers_are_applied_in_their_own_order(plans: Plans, variant: Variant) -
 
 
 def test_a_layer_alone_is_the_same_as_in_the_whole(plans: Plans, variant: Variant) -> None:
-    """The image of a Dockerfile and a host that was set up at once do not differ."""
-    whole = plans[Release.BOOKWORM.name]
+    """The image of a Dockerfile and a host that was set up at once do not differ, but for what is begun early."""
+    whole = [one for one in plans[Release.BOOKWORM.name] if not BESIDE.search(one.name)]
     layered = [operation for layer in Layer for operation in plans[layer]]
     # A name of a temporary file is of this run alone, and arguments that are objects show where they are in memory.
     assert [(one.name, one.function, set(one.arguments)) for one in whole] == [
@@ -235,3 +250,33 @@ def test_folders_of_the_programs_user_are_left_to_them(plans: Plans, variant: Va
                 continue
             assert not theirs.search(text), one.name
     assert named >= 3
+
+
+def test_what_is_begun_early_is_what_comes_later_anyway(plans: Plans, variant: Variant) -> None:
+    """The packages of all layers, but those of a repository that is added later; and the models by the same command."""
+    for release in Release:
+        begun = {one.name.rpartition("| ")[2]: one for one in plans[release.name] if BESIDE.search(one.name)}
+        later = [one for one in plans[release.name] if one.name.endswith(" | Install packages")]
+        if variant.access is Access.PORTAL and release is Release.JAMMY:
+            later.pop()
+        packages = begun["Begin with the packages"]
+        assert set(packages.arguments["names"]) == {name for one in later for name in one.arguments["names"]}
+        assert set(begun["Install what comes first"].arguments["names"]) <= set(packages.arguments["names"])
+        if variant.models is ModelsAt.BUILD:
+            (fetch,) = (one for one in plans[release.name] if one.function == "models.fetched" and "Fetch" in one.name)
+            (command,) = json.loads(begun["Begin with the models"].commands[1])["request"]["commands"]
+            assert command in fetch.commands
+
+
+@pytest.mark.parametrize("layers", ["environment", "system,desktop", "desktop,environment,models"])
+def test_few_layers_begin_what_they_have(tmp_path: Path, layers: str) -> None:
+    """Nothing early where there is nothing to be beside; never what was not asked for."""
+    planned = plan(tmp_path, [on(Release.BOOKWORM, "few", layers=layers)])["few"]
+    begun = [one for one in planned if BESIDE.search(one.name)]
+    if "desktop,environment" not in layers:
+        assert not begun
+        return
+    assert names_of(begun) == ["Beside | Begin with the packages", "Environment | Wait for the packages"]
+    assert set(begun[0].arguments["names"]) == set(
+        package_names((*DESKTOP, *SCREEN[Screen.TIGERVNC]), Release.BOOKWORM)
+    )

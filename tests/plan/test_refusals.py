@@ -60,7 +60,7 @@ MISTAKES = {
     ),
     "port": Mistake(arguments=data("port=70000"), said="port: expected a number from 1 to 65535, got 70000"),
     "layer": Mistake(
-        arguments=data("layers=system,dekstop"), said="layers: 'dekstop' is unknown, expected one of: system, .*start"
+        arguments=data("layers=system,dekstop"), said="layers: 'dekstop' is unknown, expected one of: programs, .*start"
     ),
     "application": Mistake(
         arguments=data("application=viso"),

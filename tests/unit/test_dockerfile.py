@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,12 +59,23 @@ def test_each_layer_mounts_a_folder_that_is_made() -> None:
     assert set(mounted) == {stage.name for stage in all_stages()}
 
 
-def test_no_pip_is_told_what_the_base_image_says() -> None:
+def test_no_installer_is_told_what_the_base_image_says() -> None:
     """A base with PIP_TARGET or PIP_CONSTRAINT: they are for whoever uses it, not for what is made in it."""
-    said = re.sub(r"\\\n *", "", render("visomaster"))
-    installs = [line for line in said.splitlines() if "--require-hashes" in line]
-    assert installs and all("pip_environment.py /playbook/venv/bin/python install" in line for line in installs)
-    assert "bin/pip " not in said and "-m pip" not in said
+    said = render("visomaster")
+    assert "RUN /usr/bin/python3 -I -B /playbook /playbook/venv /playbook/requirements.txt /playbook/uv.txt\n" in said
+    assert "pip" not in re.sub(r"# .*", "", said)
+
+
+def test_what_gets_pyinfra_has_all_that_it_imports(tmp_path: Path) -> None:
+    """In a folder of its own, as the build has it."""
+    shutil.copy(ROOT / "operations/remote/uv_venv.py", tmp_path / "__main__.py")
+    (tmp_path / "operations/remote").mkdir(parents=True)
+    for path in Build(application=load_application("sandbox")).playbook_programs:
+        shutil.copy(ROOT / path, tmp_path / path)
+    words = [sys.executable, "-I", "-B", tmp_path, tmp_path / "no/venv", tmp_path / "none", tmp_path / "uv.txt"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("packages: ") and str(tmp_path / "uv.txt") in done.stderr
 
 
 def test_a_profile_that_no_build_sees_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from layers.stages import all_stages, main, write
 from spec.closure import closure
 from spec.distribution import Release
 from spec.here import ROOT
-from spec.layer import BUILD_ORDER, Layer
+from spec.layer import BUILD_ORDER, Layer, Part
 
 DATA = {"application": "sandbox", "mirrors": "http://assets.sandbox.invalid=http://127.0.0.1:1"}
 
@@ -53,23 +54,57 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
 SEEN = cache(readers)
 
 
-def seen_by(layer: Layer) -> set[str]:
+def seen_by(layer: str) -> set[str]:
     """The files that `layer` of the default application sees."""
-    return {file for file, layers in SEEN("visomaster").items() if layer in layers}
+    return {file for file, seen in SEEN("visomaster").items() if layer in seen.by}
+
+
+SET = "VisoMaster/requirements/visomaster-cu124.txt"
+LOWER = tuple(f"{Layer.ENVIRONMENT}-{part}" for part in Part)
 
 
 def test_the_environment_sees_what_makes_it_and_nothing_else() -> None:
-    """It is the largest layer, and each that stands on it is built anew with it."""
+    """It is the largest layers, and each that stands on them is built anew with them."""
     seen = seen_by(Layer.ENVIRONMENT)
     remote = {name for name in seen if name.startswith("operations/remote/") and Path(name).name not in EVERY}
     kinds = ("conda_", "cuda_", "uv", "pinned_wheel", "mirrors", "rattler")
     assert remote and all(Path(name).name.startswith(kinds) for name in remote)
     assert {name for name in seen - remote if Path(name).name not in EVERY} == {
-        "VisoMaster/requirements/visomaster-cu124.txt",
+        SET,
         *(f"operations/{name}.py" for name in ("conda", "cuda", "uv")),
         *(f"operations/facts/{name}.py" for name in ("conda", "cuda", "uv")),
-        *("spec/environment.py", "spec/requirements.py", "tasks/environment.py"),
+        *("spec/environment.py", "spec/requirements.py", "tasks/environment.py", "tasks/packages.py"),
     }
+
+
+@pytest.mark.parametrize("layer", LOWER)
+def test_what_is_below_sees_nothing_of_the_loader_and_its_own_lines(layer: str) -> None:
+    """An edit of what puts libraries on the loader path is no reason to install them again."""
+    of_the_rest = {SET, "tasks/environment.py"}
+    of_the_rest |= {f"operations/{name}.py" for name in ("cuda", "facts/cuda", "remote/cuda_libraries")}
+    assert seen_by(Layer.ENVIRONMENT) - seen_by(layer) == of_the_rest
+    assert SEEN("visomaster")[SET].in_part_by == set(LOWER)
+    assert f"{SET} " in table("visomaster") and f"({' '.join(LOWER)} {VALUES})\n" in table("visomaster")
+
+
+def names(stages: Path, stage: str) -> list[str]:
+    """The packages of the requirement set that a stage has."""
+    return re.findall(r"^([\w.-]+)==", (stages / stage / SET).read_text(), re.MULTILINE)
+
+
+def test_each_part_has_its_lines_and_those_below(tmp_path: Path) -> None:
+    write(tmp_path / "stages", {"application": "visomaster"}, Release.BOOKWORM)
+    cuda, torch, every = (names(tmp_path / "stages", stage) for stage in (*LOWER, Layer.ENVIRONMENT))
+    assert cuda and all(name.startswith("nvidia-") for name in cuda)
+    above = {"onnxruntime-gpu", "torch", "torchaudio", "torchvision", "triton"}
+    assert set(torch) == {*cuda, *above} and set(every) > set(torch)
+    lines = (tmp_path / "stages" / LOWER[1] / SET).read_text().splitlines()
+    assert len(lines) == len(torch) and all(" --hash=sha256:" in line for line in lines)
+
+
+def test_an_application_without_parts_has_one_layer() -> None:
+    """Nothing of the sandbox's is large: empty layers would cost a start of pyinfra each."""
+    assert not {layer for seen in SEEN("sandbox").values() for layer in (*seen.by, *seen.in_part_by)} & set(LOWER)
 
 
 def test_the_models_see_the_fetcher_its_manifest_and_operation() -> None:
@@ -94,7 +129,7 @@ def test_only_the_services_see_templates_the_guide_and_supervisor() -> None:
         "operations/supervisor.py",
         "templates/etc/supervisor/conf.d/program.conf.j2",
     ):
-        assert seen[file] == {Layer.SERVICES}
+        assert seen[file].by == {Layer.SERVICES}
 
 
 def test_nothing_that_reads_settings_is_in_a_layer() -> None:
@@ -106,7 +141,8 @@ def test_nothing_that_reads_settings_is_in_a_layer() -> None:
 
 
 def test_layers_on_a_rebuilt_one_are_rebuilt() -> None:
-    assert rebuilt([Layer.ENVIRONMENT]) == BUILD_ORDER
+    assert rebuilt([LOWER[0]]) == BUILD_ORDER
+    assert rebuilt([Layer.ENVIRONMENT]) == BUILD_ORDER[len(LOWER) :]
     assert rebuilt([Layer.MODELS]) == (Layer.MODELS,)
     assert rebuilt([Layer.PROGRAMS, Layer.MODELS]) == (Layer.PROGRAMS, Layer.SERVICES, Layer.MODELS)
 
@@ -196,7 +232,8 @@ EDITS: Mapping[str, set[str]] = {
     "spec/settings.py": set(),
     "spec/packages.py": set(),
     "VisoMaster/sandbox.toml": set(),
-    "operations/conda.py": {"environment"},
+    "operations/conda.py": {*LOWER, "environment"},
+    "operations/cuda.py": {"environment"},
     "operations/supervisor.py": {"services-default", "services-alt", "services-s-def"},
     "tasks/models.py": {"models"},
 }
@@ -217,7 +254,7 @@ def test_a_package_more_is_seen_by_its_layer_alone(copied: Path, stages: Path, t
     packages = copied / "spec/packages.py"
     before = packages.read_text()
     try:
-        packages.write_text(before.replace('"fluxbox",', '"fluxbox",\n    "xterm",'))
+        packages.write_text(before.replace('"fontconfig",', '"fontconfig",\n    "xterm",'))
         assert differing(copied, tmp_path / "stages", stages) == {"desktop"}
     finally:
         packages.write_text(before)

@@ -14,7 +14,7 @@ import pytest
 
 from release import image, pin, runner
 from release.__main__ import main
-from release.image import Release, ReleaseError
+from release.image import Compression, Release, ReleaseError
 from spec import pins, published
 from spec.here import ROOT
 from spec.variant import VARIANTS
@@ -36,6 +36,7 @@ class Engine:
         self.base = BASE
         self.digests = [DIGEST, DIGEST]
         self.tests = 0
+        self.store = f'[["driver-type","{runner.STORE}"]]'
 
     def docker(self, command: Sequence[str], **options: object) -> str:
         self.did.append(list(command))
@@ -46,6 +47,8 @@ class Engine:
                 return f"{self.base if 'base.name' in label else self.revision}\n"
             case ["run", *_]:
                 return "container\n"
+            case ["info", *_]:
+                return f"{self.store}\n"
             case ["push", _]:
                 return f"latest: digest: {self.digests.pop(0)} size: 1\n"
         return ""
@@ -153,6 +156,31 @@ def test_the_cache_is_of_the_very_build_and_makes_no_image(engine: Engine) -> No
     names = {word for word in built if word.startswith("--tag=")}
     assert set(kept) - set(built) == {ALT.cache_target, "--output=type=cacheonly"}
     assert set(built) - set(kept) == names
+
+
+ZSTD = "compression=zstd,force-compression=true,oci-mediatypes=true"
+
+
+def test_zstd_is_of_the_image_that_is_tested_and_of_its_cache(engine: Engine) -> None:
+    """Every layer, the base's as well: what is pushed is what the engine keeps, and that is what was tested."""
+    image.build(ALT, "sandbox", BASE, [], Compression.ZSTD)
+    image.export_cache(ALT, "sandbox", BASE, [], Compression.ZSTD)
+    built, kept = engine.words("build")
+    assert f"--output=type=image,{ZSTD}" in built
+    assert f"{ALT.cache_target},{ZSTD}" in kept and "--output=type=cacheonly" in kept
+    image.build(ALT, "sandbox", BASE, [])
+    assert [word for word in engine.words("build")[-1] if "--output" in word] == []
+
+
+@pytest.mark.parametrize("command", ["check", "build"])
+def test_zstd_is_refused_where_an_engine_packs_what_it_pushes(engine: Engine, command: str) -> None:
+    engine.store = '[["Backing Filesystem","extfs"]]'
+    with pytest.raises(ReleaseError, match="compression: expected an engine with Docker's containerd image store"):
+        if command == "check":
+            image.check(ALT, BASE, Compression.ZSTD)
+        else:
+            image.build(ALT, "sandbox", BASE, [], Compression.ZSTD)
+    assert engine.words("build") == []
 
 
 MOVING = "expected an image by its digest, NAME@sha256:…, got 'debian:bookworm-slim', which can move"

@@ -10,7 +10,7 @@ import pytest
 
 from operations import remote
 
-PROGRAMS = ("conda_environment", "uv_requirements", "wheels")
+PROGRAMS = ("beside", "conda_environment", "uv_requirements", "wheels")
 
 
 def imported(source: str) -> list[str]:

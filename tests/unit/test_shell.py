@@ -115,6 +115,8 @@ def questions(folder: Path) -> Iterator[tuple[FactBase[Any], dict[str, Any]]]:
         "OtherUser": {},
         "RunningConfiguration": {"folder": tree, "prefix": "visomaster-"},
         "UnpackedFiles": {"folder": tree},
+        "Started": {"folder": tree},
+        "FetchedManifest": {},
         "WheelsMadeFrom": {"folder": tree},
     }
     for fact in known_facts():

@@ -66,6 +66,7 @@ def test_the_images_go_to_the_accounts_repository() -> None:
     job = workflow("image")["jobs"]["image"]
     assert job["env"] == {
         "VARIANT": "${{ inputs.variant }}",
+        "COMPRESSION": "${{ inputs.compression }}",
         "REPOSITORY": "${{ secrets.DOCKERHUB_USERNAME }}/visomaster",
     }
 

@@ -33,7 +33,10 @@ may have the first rule at once, which keeps dialogs away that are called as the
 def launch(host: Host) -> Launch:
     """Fluxbox with the host's configuration instead of the user's. Raises OSError where its rules cannot be written."""
     write_atomic(paths.WINDOWS, rules(host.window_title).encode(), mode=0o644, owner=ROOT)
-    return Launch(argv=("fluxbox", "-rc", str(paths.FLUXBOX / "init")), variables=display.variables(host))
+    return Launch(
+        argv=(str(paths.FLUXBOX_PROGRAM), "-rc", str(paths.FLUXBOX / "init")),
+        variables={**display.variables(host), "LD_LIBRARY_PATH": str(paths.DESKTOP_LIBRARIES)},
+    )
 
 
 def rules(title: str) -> str:

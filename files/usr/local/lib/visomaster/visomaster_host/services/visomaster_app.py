@@ -37,7 +37,7 @@ def launch(host: Host) -> Launch:
             **limits.variables(),
             **display.variables(host),
             **sound.variables(host),
-            "PATH": f"{paths.CONDA_BIN}:{paths.DEPENDENCIES}:{paths.SYSTEM_PATH}",
+            "PATH": f"{paths.CONDA_BIN}:{paths.DEPENDENCIES}:{paths.FFMPEG}:{paths.SYSTEM_PATH}",
             "PYTHONUNBUFFERED": "1",  # its log is followed live
             "XDG_RUNTIME_DIR": str(paths.DESKTOP),
         },
