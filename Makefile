@@ -13,7 +13,8 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs shell password bake image dockerfile layers verify verify-image push publish cache login logout runner template \
-	fleet vast-page offers rent boxes open sync end test drills lint format lock pin manifest bench-desktop bench-fetch bench-files bench-start bench-apply clean
+	fleet vast-page offers rent boxes open sync end test drills lint format lock pin manifest bench-desktop bench-fetch bench-files bench-start \
+	bench-apply bench-from-bare bench-same-environment clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -183,6 +184,12 @@ bench-start: .venv/.installed ## From `docker run` to ready, beside the same pro
 
 bench-apply: .venv/.installed ## This playbook over SSH to 1, 5 and 10 boxes, beside Ansible with pipelining and with Mitogen
 	$(BIN)/python -m bench.apply
+
+bench-from-bare: .venv/.installed ## From a bare box to the program's window, and to an image, by stage, beside the state before uv
+	$(BIN)/python -m bench.from_bare
+
+bench-same-environment: .venv/.installed ## The environment that uv makes beside pip's of the same set, file by file
+	$(BIN)/python -m bench.same_environment
 
 clean: ## Remove the images and containers that the sandbox made, and .venv
 	$(PYTHON) -m sandbox clean
