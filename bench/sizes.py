@@ -68,15 +68,15 @@ def table(base: Image, images: Sequence[Image]) -> list[str]:
     rows.append(("**all layers on the base**", [one.layers - base.layers for one in images]))
     names = [re.sub(r".*/", "", one.name) for one in images]
     lines = [f"| MB | {' | '.join(names)} |", f"| --- |{' --- |' * len(images)}"]
-    return lines + [
-        f"| {name} | {' | '.join(f'{size:.1f}' if size else '' for size in sizes)} |" for name, sizes in rows
-    ]
+    cells = {name: " | ".join(f"{size:.1f}" if size else "" for size in sizes) for name, sizes in rows}
+    return lines + [f"| {name} | {figures} |" for name, figures in cells.items()]
 
 
 def page(base: Image, images: Sequence[Image]) -> str:
     """The page of results."""
     sums = [sum(size for name, size in one.packages.items() if name not in base.packages) for one in images]
-    met = ", ".join(f"{one.name}: {'yes' if total <= GOAL else '**no**'}" for one, total in zip(images, sums))
+    answers = ["yes" if total <= GOAL else "**no**" for total in sums]
+    met = ", ".join(f"{one.name}: {answer}" for one, answer in zip(images, answers, strict=True))
     return "\n".join(
         [
             "# What the images hold beside their base",
