@@ -165,8 +165,7 @@ def test_nobody_there_is_told(rented: Box) -> None:
 
 def test_a_full_disk_at_home_leaves_all_on_the_box(rented: Box, tmp_path: Path) -> None:
     """Known before a byte is carried."""
-    if os.geteuid():
-        pytest.fail("needs root, to mount a small disk")
+    assert os.geteuid() == 0, "needs root, to mount a small disk"
     rented.here.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", rented.here], check=True)
     try:
