@@ -13,7 +13,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs shell password bake image dockerfile layers verify verify-image push publish cache login logout runner template \
-	fleet vast-page test drills lint format lock pin manifest bench-desktop bench-fetch bench-files bench-start bench-apply clean
+	fleet vast-page offers rent boxes open sync end test drills lint format lock pin manifest bench-desktop bench-fetch bench-files bench-start bench-apply clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,31 @@ template: .venv/.installed ## The JSON of a template for Vast's API (VARIANT=, R
 
 fleet: .venv/.installed ## Render the files in fleet/; VARIANT= REPOSITORY=NAME/visomaster ENGINE=kubernetes, dstack or skypilot: print one
 	@$(BIN)/python -m fleet $(if $(ENGINE),"$(VARIANT)" "$$REPOSITORY" "$(ENGINE)")
+
+VAST := $(BIN)/python -m vast
+MARKET = --variant "$(VARIANT)" --application "$(APPLICATION)" --image "$(IMAGE)" $(if $(MAX_PRICE),--max-price "$(MAX_PRICE)") \
+	$(if $(HOURS),--hours "$(HOURS)") $(if $(ACCELERATOR),--accelerator "$(ACCELERATOR)")
+OF_BOX = --box "$(BOX)" $(if $(SSH_KEY),--ssh-key "$(SSH_KEY)")
+
+offers: .venv/.installed ## What can be rented at Vast.ai, the cheapest lease first (VARIANT=, HOURS=, MAX_PRICE=, IMAGE=)
+	@$(VAST) offers $(MARKET)
+
+rent: .venv/.installed ## Rent a box that has computed: VARIANT= MAX_PRICE=0.40 HOURS=4 (IMAGE=, COUNT=, TRIES=, ON_END=, IDLE=, YES=yes)
+	@$(VAST) rent $(MARKET) $(if $(COUNT),--count "$(COUNT)") $(if $(TRIES),--tries "$(TRIES)") $(if $(LIMIT),--limit "$(LIMIT)") \
+		$(if $(ON_END),--on-end "$(ON_END)") $(if $(IDLE),--idle "$(IDLE)") $(if $(SSH_KEY),--ssh-key "$(SSH_KEY)") \
+		$(foreach pair,$(DATA),--data "$(pair)") $(if $(filter yes,$(YES)),--yes)
+
+boxes: .venv/.installed ## The rented boxes: state, $ an hour, spent so far, lease left, address
+	@$(VAST) boxes
+
+open: .venv/.installed ## The desktop of BOX= in the browser, through an SSH tunnel
+	@$(VAST) open $(OF_BOX)
+
+sync: .venv/.installed ## workspace/ home from BOX= and there
+	@$(VAST) sync $(OF_BOX)
+
+end: .venv/.installed ## Bring workspace/ home from BOX=, destroy it, say what it cost (KEEP=no: without bringing it home)
+	@$(VAST) end $(OF_BOX) $(if $(filter no,$(KEEP)),--without-home)
 
 vast-page: .venv/.installed ## Render docs/vast.md from templates/vast.md.j2 and the tables in spec/ and vast/
 	$(BIN)/python -m vast.template >docs/vast.md.new && mv docs/vast.md.new docs/vast.md

@@ -15,7 +15,7 @@ from typing import Any
 
 import paramiko
 from pyinfra import logger
-from pyinfra.connectors.sshuserclient.client import AcceptNewPolicy, SSHClient
+from pyinfra.connectors.sshuserclient.client import AcceptNewPolicy, SSHClient, get_ssh_config
 from typing_extensions import override
 from visomaster_host.text import brief, lines
 
@@ -204,7 +204,7 @@ class Client(SSHClient):
         if arguments:  # paramiko's second one
             options["port"] = arguments[0]
         said = {name: value for name, value in options.items() if value is not None}
-        wanted = {**_defaults(), **_SHARED.get(), **said}
+        wanted = {**_defaults(), **_SHARED.get(), **_of_config(hostname, said), **said}
         handed_down = _SHARED.set({name: wanted[name] for name in (_KNOWN_HOSTS, _CHECKING)})
         try:
             super().connect(hostname, **wanted)  # type: ignore[no-untyped-call]
@@ -220,6 +220,14 @@ class Client(SSHClient):
         port = int(self._ssh_config.get("port", paramiko.config.SSH_PORT))
         bare = port == paramiko.config.SSH_PORT or hostname.startswith("[")
         return hostname if bare else f"[{hostname}]:{port}"
+
+
+def _of_config(hostname: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """The file of host keys that an ssh config names for `hostname`, where one was named itself: a rented box's."""
+    named = said.get("_pyinfra_ssh_config_file")
+    config = get_ssh_config(named) if named else None
+    known = config.lookup(hostname).get("userknownhostsfile") if config else None
+    return {_KNOWN_HOSTS: known.strip('"')} if known else {}
 
 
 def _defaults() -> dict[str, Any]:

@@ -276,6 +276,7 @@ def running(
             fetch=folder / "fetch.json",
             description=folder / "portal.json",
             host=folder / "host.json",
+            lease=folder / "lease.json",
             folders={"": folder / "log", "supervisor": folder / "supervisor"},
             ends=lambda: list(ends),
         )
@@ -290,6 +291,7 @@ def running(
             sessions=sessions,
             cookie=login.cookie,
             stream=sockets(folder) / "selkies.sock",
+            lease=sockets(folder) / "lease.sock",
         )
         server = stack.enter_context(pages.Server(site, sockets(folder) / "pages.sock"))
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()

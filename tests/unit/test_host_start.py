@@ -91,7 +91,7 @@ class Running:
 
 
 def test_running_services_are_left_alone(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (run / "prepared").write_text(f"vnc 5901 0 tigervnc :1 4 {container.identity()}\n")
+    (run / "prepared").write_text(f"vnc 5901 0 tigervnc :1 5 {container.identity()}\n")
     running = Running(monkeypatch, [*host().services, "theirs"], [])
     assert "already running under supervisord (process 42)" in start.join_running(host(), Environment())
     assert running.did == []
@@ -108,7 +108,7 @@ def test_what_an_older_version_has_prepared_is_prepared_anew(run: Path, monkeypa
 def test_a_copy_of_a_container_is_prepared_anew(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """/run is in the copy, too: its services wait until its own secrets are there."""
     monkeypatch.setattr(container, "identity", lambda: "the first")
-    (run / "prepared").write_text("vnc 5901 0 tigervnc :1 4 the first\n")
+    (run / "prepared").write_text("vnc 5901 0 tigervnc :1 5 the first\n")
     assert is_prepared(host())
     monkeypatch.setattr(container, "identity", lambda: "its copy")
     running = Running(monkeypatch, list(host().services), [])
@@ -137,7 +137,7 @@ def test_services_started_by_the_machine_wait_for_the_preparation(monkeypatch: p
 
 def test_another_variant_is_prepared_anew(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its services, which supervisord has started already, wait for a token that only the preparation makes."""
-    (run / "prepared").write_text(f"portal 11111 11443 tigervnc :1 4 {container.identity()}\n")
+    (run / "prepared").write_text(f"portal 11111 11443 tigervnc :1 5 {container.identity()}\n")
     assert not is_prepared(host())
     running = Running(monkeypatch, list(host().services), [])
     start.join_running(host(), Environment())

@@ -18,6 +18,7 @@ from visomaster_host import beneath, paths, screen_size
 from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.files import ROOT, write_atomic
 from visomaster_host.host import Host
+from visomaster_host.lease import asked, instance
 from visomaster_host.login import SHORTEST_TOKEN, TokenError, check_token
 from visomaster_host.problems import Problem, going_on, say
 from visomaster_host.refusals import refusal
@@ -29,6 +30,9 @@ from visomaster_host.variables import begins_with, plain, plain_secret, without_
 SECRET_VARIABLES = ("VNC_PASSWORD", "OPEN_BUTTON_TOKEN")
 """Taken out of the environment before anything is started with it. With `_FILE` behind it each names a file that holds
 the secret, as engines mount them under /run/secrets."""
+
+INSTANCE_KEY = "CONTAINER_API_KEY"
+"""The key that Vast gives a machine, with which it can be destroyed: taken out as well."""
 
 VNC_PASSWORD_LENGTH = 8
 """VNC's DES challenge uses eight characters and ignores the rest: a longer password is weaker than it looks.
@@ -58,11 +62,12 @@ _X11VNC_COMMENTS = ("__SKIP__", "__COMM__")  # x11vnc reads a password line with
 @dataclass(frozen=True, kw_only=True)
 class Environment:
     """The checked environment. A secret is None when it was not given and a stored or generated one is to be
-    used.
+    used. `instance` is the number and the key of a rented machine, which it can end itself with.
     """
 
     vnc_password: str | None = field(default=None, repr=False)
     portal_token: str | None = field(default=None, repr=False)
+    instance: tuple[str, str] | None = field(default=None, repr=False)
     settings: Settings = field(default_factory=Settings)
 
 
@@ -128,6 +133,11 @@ def tell_logins() -> None:
 def _tell_logins() -> None:
     ours, others = _told_to_logins()
     set_by_others = _login_variables(others)
+    if INSTANCE_KEY in set_by_others:
+        say(
+            f"visomaster-start: {paths.LOGIN_ENVIRONMENT} holds {INSTANCE_KEY} for everybody to read, the program too, "
+            "and it can destroy this machine: take that line out"
+        )
     told = {
         name: plain(value)
         for name, value in sorted(_of_first_process().items())
@@ -152,6 +162,7 @@ def read_environment(variables: Mapping[str, str], host: Host) -> Environment:
     return Environment(
         vnc_password=_vnc_password(_secret(given, "VNC_PASSWORD")) if host.access == Access.VNC else None,
         portal_token=_portal_token(_secret(given, "OPEN_BUTTON_TOKEN")) if host.access == Access.PORTAL else None,
+        instance=asked.instance(given),
         settings=Settings(
             container_label=_label(given.get("VAST_CONTAINERLABEL", "")),
             portal_config=given.get("PORTAL_CONFIG", ""),
@@ -163,6 +174,7 @@ def read_environment(variables: Mapping[str, str], host: Host) -> Environment:
             screen=screen,
             screen_max=screen_max,
             vnc_lockout=_switch("VNC_LOCKOUT", given.get("VNC_LOCKOUT", ""), default=True),
+            **asked.checked(given),
         ),
     )
 
@@ -177,6 +189,8 @@ def keep(environment: Environment, host: Host) -> None:
     else:
         stored = environment.portal_token or read_secret(PORTAL_TOKEN)
         write_secret(PORTAL_TOKEN, stored or _generate(32))
+    with going_on("visomaster-start", "without the lease: nobody ends this machine by itself"):
+        instance.keep(environment.instance)
     _keep_settings(environment.settings)
 
 
@@ -210,7 +224,7 @@ def renew(host: Host, wanted: str | None) -> None:
 
 def drop_secrets(variables: MutableMapping[str, str]) -> None:
     """Take the secrets out of `variables`, so that no program started from here sees them."""
-    for name in SECRET_VARIABLES:
+    for name in (*SECRET_VARIABLES, INSTANCE_KEY):
         variables.pop(name, None)
 
 

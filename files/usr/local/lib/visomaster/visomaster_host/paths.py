@@ -43,6 +43,9 @@ SYSTEMD_UNIT = Path("/etc/systemd/system/visomaster.service")
 MOUNTS = Path("/proc/self/mountinfo")
 NVIDIA_CARDS = Path("/proc/driver/nvidia/gpus")
 """Where the driver tells of each card, in a folder of its own."""
+PROCESSES = Path("/proc")
+TCP_CONNECTIONS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 UNIX_SOCKETS = Path("/proc/net/unix")
 """Every socket with a name, and who is connected to it; see proc(5)."""
 ENGINE_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
@@ -60,6 +63,8 @@ STATE = Path("/var/lib/visomaster")
 """What was generated here and is kept over restarts; images have a volume of each container's own there."""
 CONTAINER = STATE / "container"
 """Which container it was generated in."""
+LEASE = STATE / "lease.json"
+"""What a person has agreed of this machine's end since its start."""
 SECRETS = STATE / "secrets"
 SESSIONS = STATE / "sessions"
 CERTIFICATES = STATE / "tls"
@@ -87,6 +92,14 @@ MODEL_STORE = RUN / "models"
 UNWRITABLE = RUN / "unwritable.json"
 """What root has found of folders that the program cannot write."""
 FETCH_STATE = RUN / "fetch.json"
+LEASE_LOCK = RUN / "lease.lock"
+LEASE_TOLD = RUN / "lease.json"
+"""What is told of this machine's end: root's, for all to read."""
+LEASE_MENU = RUN / "lease-menu"
+"""The part of the desktop's menu that says it."""
+LEASE_DOOR = RUN / "lease"
+LEASE_FOR_PAGES, LEASE_FOR_DESKTOP = LEASE_DOOR / "pages.sock", LEASE_DOOR / "desktop.sock"
+"""Where the pages, and the desktop, ask for another hour: each has a socket of its own."""
 RUNS = RUN / "runs"
 """One file a service: which process it is, and how those before it ended. Root's, for all to read."""
 CONTAINER_LOG = Path("/proc/1/fd/1")
@@ -131,6 +144,7 @@ SUPERVISOR_SOCKET = Path("/run/supervisor.sock")
 
 COMMANDS = Path("/usr/local/bin")
 SERVICE = COMMANDS / "visomaster-service"
+LEASE_COMMAND = COMMANDS / "visomaster-lease"
 PACKAGES = Path("/usr/local/lib/visomaster")
 PACKAGE = PACKAGES / "visomaster_host"
 SERVICES = PACKAGE / "services"
@@ -161,6 +175,7 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 X11_LOCKS = Path("/tmp")  # noqa: S108 - fixed by X
 X11_SOCKETS = X11_LOCKS / ".X11-unix"
 XKBCOMP = Path("/usr/bin/xkbcomp")
+XMESSAGE = Path("/usr/bin/xmessage")
 MESA_EGL = Path("/usr/share/glvnd/egl_vendor.d/50_mesa.json")
 
 ZONES = Path("/usr/share/zoneinfo")

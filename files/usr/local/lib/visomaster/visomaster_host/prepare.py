@@ -23,8 +23,9 @@ from visomaster_host import (
 )
 from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.environment import Environment
-from visomaster_host.files import Owner, ensure_directory, owner_of, write_atomic
+from visomaster_host.files import ROOT, Owner, ensure_directory, owner_of, write_atomic
 from visomaster_host.host import Host
+from visomaster_host.lease import instance
 from visomaster_host.problems import going_on, say
 from visomaster_host.refusals import refusal
 from visomaster_host.xauthority import write_cookie
@@ -51,6 +52,8 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
     environment.keep(checked, host)
     with going_on(PROGRAM, "the models' folder stays what it was"):
         link_model_store(Path(checked.settings.models_dir or paths.MODELS))
+    with going_on(PROGRAM, "what is told of this machine's end stays"):
+        _prepare_lease()
     if host.access == Access.PORTAL:
         _make_portal_directories()
     else:
@@ -68,6 +71,15 @@ def prepare(host: Host, checked: Environment, *, new_cookie: bool = True) -> Non
     with going_on(PROGRAM, "a start on a full disk may fail"):
         reserve.hold()
     prepared.say_so(host)
+
+
+def _prepare_lease() -> None:
+    """Where nothing can end this machine, nothing is told of its end; Fluxbox reads a menu again that was there."""
+    if instance.stored() is None:
+        paths.LEASE_TOLD.unlink(missing_ok=True)
+        paths.LEASE_MENU.unlink(missing_ok=True)
+    if not paths.LEASE_MENU.exists():
+        write_atomic(paths.LEASE_MENU, b"", mode=0o644, owner=ROOT)
 
 
 def _prepare_workspace(host: Host, user: Owner) -> None:

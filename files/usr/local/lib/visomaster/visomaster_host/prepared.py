@@ -24,4 +24,4 @@ def say_so(host: Host) -> None:
 def _signature(host: Host) -> str:
     """All of `host` that its preparation depends on, which preparation this is (an older one made other folders), and
     in which container: the file is in a copy of it, too."""
-    return f"{host.access} {host.port} {host.tls_port} {host.screen} {host.display} 4 {container.identity()}\n"
+    return f"{host.access} {host.port} {host.tls_port} {host.screen} {host.display} 5 {container.identity()}\n"

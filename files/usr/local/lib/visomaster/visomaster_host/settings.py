@@ -15,7 +15,8 @@ class Settings:
     """What is not secret by itself, as text; empty means not given. Kept root-only: a mirror's URL may hold a
     login. `outside_ports` are the ports under which Vast publishes the container's ports, both as text.
     `screen` is the screen's first size, `screen_max` what it may grow to. `vnc_lockout`: an address that tries
-    passwords has to wait.
+    passwords has to wait. `lease_until`, `on_end`, `idle` are what the start says of this machine's end, `lease_api` is
+    the address of the API that ends it.
     """
 
     container_label: str = ""
@@ -28,6 +29,10 @@ class Settings:
     screen: str = ""
     screen_max: str = ""
     vnc_lockout: bool = True
+    lease_until: str = ""
+    on_end: str = ""
+    idle: str = ""
+    lease_api: str = ""
 
 
 def outside_port(port: int, published: Mapping[str, str], container_label: str) -> int | None:

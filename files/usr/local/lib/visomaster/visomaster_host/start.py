@@ -11,7 +11,7 @@ With a COMMAND it starts the services in the background, then becomes COMMAND (d
 Read from the environment: VNC_PASSWORD, OPEN_BUTTON_TOKEN, PORTAL_CONFIG, VAST_CONTAINERLABEL, ENABLE_HTTPS,
 VISOMASTER_MIRRORS, MODELS_DIR, SCREEN, SCREEN_MAX, VNC_LOCKOUT. A secret may be given as a file: VNC_PASSWORD_FILE,
 OPEN_BUTTON_TOKEN_FILE. One that is not given is taken from the last start, else generated; visomaster-credentials
-prints it.
+prints it. Of a rented machine's end: LEASE_UNTIL, ON_END, IDLE, LEASE_API, CONTAINER_ID, CONTAINER_API_KEY.
 """
 
 from __future__ import annotations

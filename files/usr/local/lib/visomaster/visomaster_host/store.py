@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from visomaster_host import container, paths, stand_ins
+from visomaster_host import beneath, container, paths, stand_ins
 from visomaster_host.files import ROOT, ensure_directory, write_atomic
 from visomaster_host.problems import Problem, say
 from visomaster_host.refusals import refusal
 
 VNC_PASSWORD = "vnc-password"
 PORTAL_TOKEN = "portal-token"
+INSTANCE = "instance"
+"""The rented machine's own key, with the number of the instance that it is for."""
 
 
 def read_secret(name: str) -> str | None:
@@ -45,6 +47,14 @@ def write_secret(name: str, value: str) -> None:
         say(f"visomaster-start: {refusal(error)}; going on: with the secret in {stand_ins.of(paths.SECRETS)} for now")
         return
     stand_ins.forget(paths.SECRETS)
+
+
+def forget_secret(name: str) -> None:
+    """Remove what is stored under `name`. Raises OSError."""
+    for folder in (stand_ins.of(paths.SECRETS), paths.SECRETS):
+        if beneath.status(folder / name) is not None:
+            with beneath.Folder.open(folder) as opened:
+                opened.remove(name)
 
 
 def _put(folder: Path, name: str, value: str) -> None:

@@ -14,6 +14,7 @@ import resource
 import socket
 from pathlib import Path
 
+from visomaster_host import paths
 from visomaster_host.files import Owner
 from visomaster_host.problems import NotReady, Problem
 from visomaster_host.refusals import refusal
@@ -29,7 +30,7 @@ kernel's own answers are a quarter of an hour and two hours."""
 _SPARE = 100  # descriptors for all else
 _BACKLOG = 4096
 _LISTENS = "0A"  # the state in /proc/net/tcp, see proc(5)
-_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_TABLES = paths.TCP_CONNECTIONS
 
 
 def command(program: str, configuration: Path) -> tuple[str, ...]:

@@ -25,12 +25,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
 from visomaster_host import paths
+from visomaster_host.lease import door
 from visomaster_host.login import secure_name
 from visomaster_host.portal import logs
 from visomaster_host.portal.report import Sources, ready, report
 from visomaster_host.portal.sessions import LASTS, Sessions
 from visomaster_host.portal.viewers import viewers
-from visomaster_host.problems import going_on, say
+from visomaster_host.problems import Problem, going_on, say
 from visomaster_host.refusals import refusal
 
 if TYPE_CHECKING:
@@ -51,13 +52,14 @@ TIDY_EVERY = 600.0
 @dataclass(frozen=True, kw_only=True)
 class Site:
     """What the pages are made of; `templates` is a folder, `cookie` the name of the sessions' cookie, `stream` the
-    socket of the desktop's stream."""
+    socket of the desktop's stream, `lease` the one where this machine is kept for longer."""
 
     sources: Sources
     templates: Path
     sessions: Sessions
     cookie: str
     stream: Path = paths.STREAM_SOCKET
+    lease: Path = paths.LEASE_FOR_PAGES
 
 
 @cache
@@ -121,7 +123,7 @@ class Server(ThreadingMixIn, UnixStreamServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers GET and HEAD, and a POST that begins or ends a session; Caddy lets nothing else through."""
+    """Answers GET and HEAD, and a POST that begins or ends a session or keeps the machine; Caddy lets no other by."""
 
     server: Server
     protocol_version = "HTTP/1.0"
@@ -159,6 +161,7 @@ class Handler(BaseHTTPRequestHandler):
             "/status/status.json": lambda: self._json(self._report()),
             "/desktop/viewers": lambda: self._json({**viewers(self.server.site.stream)}),
             "/ready": self._ready,
+            "/lease/keep": self._keep,
             "/session/new": self._begin_session,
             "/session/end": self._end_session,
             "/logs/": lambda: self._listing("..", logs.listing(self._folders)),
@@ -172,6 +175,17 @@ class Handler(BaseHTTPRequestHandler):
             self._log(match[1], parse_qs(target.query, keep_blank_values=True))
         else:
             self._not_found()
+
+    def _keep(self) -> None:
+        """An hour more before this machine ends."""
+        if self.command != "POST":
+            self._send(HTTPStatus.METHOD_NOT_ALLOWED, "text/plain", b"method not allowed\n")
+            return
+        try:
+            told, status = door.ask(self.server.site.lease), HTTPStatus.OK
+        except Problem as problem:
+            told, status = str(problem), HTTPStatus.CONFLICT
+        self._send(status, "application/json", json.dumps({"told": told}).encode())
 
     def _begin_session(self) -> None:
         """To where the visitor wanted to go, below the new session's path; any other would be an open redirect: //evil,

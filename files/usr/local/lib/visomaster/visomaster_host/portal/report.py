@@ -12,6 +12,7 @@ from typing import Any
 
 from visomaster_host import paths, runs
 from visomaster_host.fetch_state import read_state
+from visomaster_host.lease import told
 from visomaster_host.portal import logs
 from visomaster_host.service import Result
 
@@ -81,6 +82,7 @@ class Sources:
 
     readiness: Readiness
     fetch: Path = paths.FETCH_STATE
+    lease: Path = paths.LEASE_TOLD
     description: Path = paths.PORTAL_DESCRIPTION
     host: Path = paths.HOST
     folders: Mapping[str, Path] = field(default_factory=lambda: logs.FOLDERS)
@@ -97,6 +99,7 @@ def report(sources: Sources, *, now: float | None = None) -> dict[str, Any]:
         "ready": ready(checks),
         "checks": [check.as_json() for check in checks],
         "fetch": read_state(sources.fetch) or None,
+        "lease": told.read(sources.lease),
         "refused": refused(sources.folders, now=time.time() if now is None else now),
         "notices": [*portal.get("notices", []), *(check.detail for check in checks if check.warning)],
         "ends": sources.ends(),

@@ -21,6 +21,11 @@ RULES = r"""# The first window whose title begins as the program's fills the scr
 [app] (name=main\.py)
   [Position] (CENTER) {0 0}
 [end]
+# That the machine ends soon is said above everything.
+[app] (name=visomaster-lease)
+  [Layer] {2}
+  [Position] (CENTER) {0 0}
+[end]
 """
 """See fluxbox-apps(5). A rule is chosen when a window opens: a title that changes later changes nothing.
 

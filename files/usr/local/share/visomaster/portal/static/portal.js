@@ -1,4 +1,5 @@
 // The live parts of the index and the status page. Everything comes from one JSON report; the page carries the first.
+import { showLease } from "./lease_card.js";
 import { duration, element, size } from "./words.js";
 
 const PERIOD = { fetching: 1000, starting: 2000, ready: 10000, lost: 3000 };
@@ -117,6 +118,7 @@ function show(report) {
   showChecks(report.checks);
   showEnds(report.ends, report.ready);
   showFetch(report.fetch);
+  showLease(report.lease);
   const refused = document.getElementById("refused");
   if (refused) refused.textContent = `${report.refused.at_least ? "at least " : ""}${report.refused.requests}`;
 }

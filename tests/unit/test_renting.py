@@ -1,0 +1,341 @@
+"""A rental's order of things, on an account that misbehaves: no box is left that nobody knows of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.fake_vast import KEY, FakeClock, FakeVast, Fault, offer
+from vast.api import Api
+from vast.books import Attempt, Books
+from vast.boxes import Box
+from vast.calls import Ask, Calls
+from vast.lease import Lease, new_lease
+from vast.offers import Offer, read_offer
+from vast.owned import Owned
+from vast.renting import Limits, RentError, Rental
+from vast.waiting import Unfit
+
+AGREED_DISK = 32
+
+
+class Interrupted(BaseException):
+    """As a signal's handler raises it."""
+
+
+@dataclass
+class Told:
+    """A screen that remembers."""
+
+    lines: list[str] = field(default_factory=list)
+    is_terminal: bool = False
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    bad = say
+
+    def now(self, what: str, since: str) -> None:
+        """What happens is not asked for here."""
+
+
+@dataclass
+class Plain:
+    """Steps without a machine; `fails` says why the next boxes are no good."""
+
+    clock: FakeClock
+    fails: list[str] = field(default_factory=list)
+    during: Callable[[], None] | None = None
+
+    def lease(self) -> Lease:
+        return new_lease("alt", 4, "anna", self.clock())
+
+    def ask(self, lease: Lease) -> Ask:
+        return Ask(image="name/visomaster:portal-latest", disk=AGREED_DISK, label=lease.label())
+
+    def prepare(self, box: Box, attempt: Attempt) -> Iterator[str]:
+        yield "preparing"
+        if self.during:
+            self.during()
+        if self.fails:
+            raise Unfit(self.fails.pop(0))
+
+    def finish(self, box: Box, attempt: Attempt) -> Iterator[str]:
+        yield "finishing"
+
+
+class Bench:
+    """A rental of an account with five machines, in no time."""
+
+    def __init__(self, account: FakeVast, clock: FakeClock, folder: Path) -> None:
+        self.account, self.clock, self.screen = account, clock, Told()
+        self.books = Books(folder)
+        self.calls = Calls(Api(account.url, KEY, say=self.screen.say, sleep=clock.sleep, clock=clock))
+        self.steps = Plain(clock)
+        self.owned = Owned(calls=self.calls, books=self.books, screen=self.screen, environment={}, sleep=clock.sleep)  # type: ignore[arg-type]
+
+    def offers(self) -> list[Offer]:
+        return [read_offer(raw) for raw in self.account.offers]
+
+    def run(self, offers: list[Offer] | None = None, count: int = 1) -> list[Attempt]:
+        limits = Limits(count=count, tries=3, up=600, disk=AGREED_DISK)
+        rental = Rental(
+            self.calls,
+            self.books,
+            self.steps,
+            self.screen,
+            limits,
+            sleep=self.clock.sleep,
+            clock=self.clock,
+            wall=self.clock,
+        )
+        return rental.run(self.offers() if offers is None else offers)
+
+    @property
+    def said(self) -> str:
+        return "\n".join(self.screen.lines)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    clock = FakeClock()
+    account = FakeVast(clock=clock, delay=20.0)
+    account.offers = [offer(100 + n, machine_id=n, dph_base=0.3 + n / 100) for n in range(1, 6)]
+    with account.serving():
+        yield Bench(account, clock, tmp_path / "rent")
+
+
+def test_one_box_is_handed_over(bench: Bench) -> None:
+    """Labelled when it was created, written down, and the only one."""
+    [attempt] = bench.run()
+    assert bench.account.books.alive() == [attempt.number]
+    assert bench.account.books.contracts[attempt.number or 0].asked["label"] == attempt.label
+    assert [(one.number, one.handed) for one in bench.books.all()] == [(attempt.number, True)]
+
+
+PER_MACHINE = [
+    Fault.GONE_404,
+    Fault.GONE_410,
+    Fault.STALE_PRICE,
+    Fault.SOLD_TWICE,
+    Fault.ERROR_WITH_CONTRACT,
+    Fault.PRICE_UP,
+    Fault.NEVER_RUNS,
+    Fault.OCI_FAILED,
+]
+
+
+@pytest.mark.parametrize("fault", PER_MACHINE, ids=lambda fault: fault.name)
+def test_what_a_machine_does_ends_in_the_next_one(bench: Bench, fault: Fault) -> None:
+    """Whatever became of the first box, it is gone, and its machine is not asked again."""
+    bench.account.order(fault)
+    [attempt] = bench.run()
+    bench.account.nobody_unknown([attempt.number or 0])
+    assert bench.account.books.alive() == [attempt.number]
+    assert attempt.machine == 2
+    assert len(list(bench.books.all())) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault.RESET_AFTER_CREATE, Fault.LATE_AFTER_CREATE, Fault.GATEWAY_AFTER_CREATE])
+def test_a_creation_without_an_answer_is_found_by_its_label(bench: Bench, fault: Fault) -> None:
+    """And taken: it is what was agreed."""
+    bench.account.order(fault)
+    [attempt] = bench.run()
+    assert bench.account.books.alive() == [attempt.number]
+    assert len(bench.account.books.contracts) == 1
+
+
+def test_three_machines_are_tried(bench: Bench) -> None:
+    """Each another one; then it is over, and nothing lives."""
+    bench.steps.fails = ["a host test fails: onnxruntime"] * 5
+    with pytest.raises(RentError, match="none of 3 machines was good"):
+        bench.run()
+    assert bench.account.books.alive() == []
+    assert {contract.raw["machine_id"] for contract in bench.account.books.contracts.values()} == {1, 2, 3}
+    assert list(bench.books.all()) == []
+
+
+def test_without_another_offer_it_is_over(bench: Bench) -> None:
+    bench.steps.fails = ["SSH took more than 5 min"]
+    with pytest.raises(RentError, match="no offer is left that fits"):
+        bench.run(bench.offers()[:1])
+    assert bench.account.books.alive() == []
+
+
+def test_a_destroy_that_fails_for_a_while_is_repeated(bench: Bench) -> None:
+    bench.steps.fails = ["no"]
+    bench.account.order(Fault.DESTROY_5XX, times=3)
+    [attempt] = bench.run()
+    assert bench.account.books.alive() == [attempt.number]
+
+
+def test_a_destroy_that_is_refused_is_told(bench: Bench) -> None:
+    """With the box, what it costs and the command; the next machine is not rented on top of it."""
+    bench.steps.fails = ["no"]
+    bench.account.order(Fault.DESTROY_REFUSED, times=None)
+    with pytest.raises(RentError, match=r"lives on and is billed"):
+        bench.run()
+    [number] = bench.account.books.alive()
+    assert f"vast-{number} LIVES ON and costs $0.3" in bench.said
+    assert f"make end BOX={number} KEEP=no" in bench.said
+    assert [one.number for one in bench.books.all()] == [number]
+
+
+def test_a_dead_line_to_vast_names_the_box(bench: Bench) -> None:
+    """Nothing can be ended then."""
+
+    def cut() -> None:
+        bench.account.order(Fault.RESET, times=None)
+        bench.calls.instance(1)
+
+    bench.steps.during = cut
+    with pytest.raises(RentError):
+        bench.run()
+    [number] = bench.account.books.alive()
+    assert f"vast-{number} LIVES ON" in bench.said
+
+
+@pytest.mark.parametrize("turn", range(14))
+def test_interrupted_at_any_turn(bench: Bench, turn: int) -> None:
+    """At each of the first naps: nothing lives, nothing is left on disk; or it had been handed over."""
+    naps = 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal naps
+        naps += 1
+        if naps == turn + 1:
+            raise Interrupted
+        bench.clock.sleep(seconds)
+
+    rental = Rental(
+        bench.calls,
+        bench.books,
+        bench.steps,
+        bench.screen,
+        Limits(count=1, tries=3, up=600, disk=AGREED_DISK),
+        sleep=sleep,
+        clock=bench.clock,
+        wall=bench.clock,
+    )
+    try:
+        rental.run(bench.offers())
+    except Interrupted:
+        assert bench.account.books.alive() == [one.number for one in bench.books.all() if one.handed]
+    else:
+        assert naps <= turn
+
+
+def test_interrupted_in_the_middle_of_the_creation(bench: Bench) -> None:
+    """The box exists, its number is not known: its label finds it."""
+    create = bench.calls.create
+
+    def interrupted(number: int, ask: Ask) -> int:
+        create(number, ask)
+        raise Interrupted
+
+    bench.calls.create = interrupted  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        bench.run()
+    assert len(bench.account.books.contracts) == 1
+    assert bench.account.books.alive() == []
+
+
+def test_who_interrupts_twice_is_told_what_lives(bench: Bench) -> None:
+    bench.steps.during = _raise
+    end = bench.calls.end
+
+    def impatient(number: int) -> None:
+        raise Interrupted
+
+    bench.calls.end = impatient  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        bench.run()
+    [number] = bench.account.books.alive()
+    assert f"vast-{number} LIVES ON" in bench.said
+    end(number)
+
+
+def _raise() -> None:
+    raise Interrupted
+
+
+def test_several_at_once_each_on_its_machine(bench: Bench) -> None:
+    """A failure is replaced."""
+    bench.account.order(Fault.OCI_FAILED)
+    attempts = bench.run(count=3)
+    assert sorted(one.number or 0 for one in attempts) == bench.account.books.alive()
+    assert len({one.machine for one in attempts}) == 3
+
+
+def test_too_few_is_said_and_the_good_ones_stay(bench: Bench) -> None:
+    bench.account.order(Fault.OCI_FAILED)
+    with pytest.raises(RentError, match="1 of 2 rented: no offer is left"):
+        bench.run(bench.offers()[:2], count=2)
+    assert [one.number for one in bench.books.all() if one.handed] == bench.account.books.alive()
+
+
+def test_what_a_killed_run_left_is_named_and_ended(bench: Bench) -> None:
+    """By another command: its record is there, nobody holds its lock."""
+    lease = bench.steps.lease()
+    number = bench.calls.create(101, bench.steps.ask(lease))
+    attempt = Attempt(
+        mark=lease.mark or "", label=lease.label(), variant="alt", gpu="", machine=1, hourly=0.31, begun=bench.clock()
+    )
+    bench.books.begin(attempt)
+    bench.owned.show()
+    assert "killed" not in bench.said, "it lives"
+    attempt.release()
+    bench.owned.show()
+    assert f"vast-{number} is of a run that was killed and costs $0.310/h: make end BOX={number}" in bench.said
+    bench.owned.end(str(number), "", Path("/nowhere"))
+    assert bench.account.books.alive() == []
+    assert f"vast-{number} is gone, it cost about $" in bench.said
+    assert list(bench.books.all()) == []
+
+
+def test_only_boxes_of_this_project_are_ended(bench: Bench) -> None:
+    number = bench.calls.create(101, Ask(image="x", disk=10, label="my training"))
+    with pytest.raises(Exception, match=r"no box of this project; to end it: vastai destroy instance"):
+        bench.owned.end(str(number), "", None)
+    assert bench.account.books.alive() == [number]
+
+
+@pytest.mark.parametrize("name", ["", "7; rm", "-1", "vast-", "9" * 30])
+def test_a_box_that_is_no_number(bench: Bench, name: str) -> None:
+    with pytest.raises(Exception, match="BOX: expected a box's number"):
+        bench.owned.box(name)
+
+
+def test_a_stopped_box_is_not_ended_without_its_work(bench: Bench) -> None:
+    """It says how to start it, and how to do without."""
+    [attempt] = bench.run()
+    number = attempt.number or 0
+    bench.calls.set_state(number, "stopped")
+    with pytest.raises(Exception, match=f"vastai start instance {number}; make end BOX={number} KEEP=no"):
+        bench.owned.end(f"vast-{number}", "", Path("/nowhere"))
+    assert bench.account.books.alive() == [number]
+    bench.owned.show()
+    assert "(storage)" in bench.said
+
+
+def test_past_its_lease_comes_first(bench: Bench) -> None:
+    [late] = bench.run()
+    bench.clock.sleep(5 * 3600)
+    [fresh] = bench.run(bench.offers())
+    assert [box.id for box in bench.owned.boxes()] == [late.number, fresh.number]
+    bench.calls.api.now()
+    bench.owned.show()
+    assert "over since" in bench.said
+
+
+def test_interrupted_after_the_hand_over_it_has_been_told(bench: Bench) -> None:
+    """While the folder is brought there: the box has computed, and stays."""
+    bench.steps.finish = lambda *_: iter(_raise, None)  # type: ignore[method-assign,assignment,arg-type,return-value]
+    with pytest.raises(Interrupted):
+        bench.run()
+    [number] = bench.account.books.alive()
+    assert f"vast-{number} has computed and is yours, $0.3" in bench.said
+    assert f"make end BOX={number}" in bench.said

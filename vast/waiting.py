@@ -1,0 +1,133 @@
+"""Waiting for a box, a step at a time: what happens is told with each, and whoever drives it may stop between two."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from visomaster_host.text import Told
+
+from vast.boxes import Box, read_box
+from vast.errors import OfferGone
+from vast.jobs import Job
+from vast.machine import Machine
+from vast.offers import require_price
+
+PAUSE = 2.0
+"""Seconds between two looks at the same box: the least that Vast asks for."""
+
+SSH_WITHIN = 300.0
+"""Seconds from `running` until somebody answers at the port of SSH: Vast installs it at the first start."""
+
+
+class Unfit(Told):
+    """This machine is not what was paid for, in one line: its box is ended and another one taken."""
+
+
+class Looks(Protocol):
+    """What is asked of Vast while one waits."""
+
+    def instance(self, number: int) -> dict[str, Any] | None:
+        """As Vast describes it; nothing when it is gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """`seconds` by `clock`, which no correction of the wall's clock moves; `what` is waited for."""
+
+    what: str
+    seconds: float
+    clock: Callable[[], float] = time.monotonic
+
+    def begin(self) -> Callable[[], None]:
+        """A check that raises `Unfit` once they are over."""
+        ends = self.clock() + self.seconds
+
+        def check() -> None:
+            if self.clock() > ends:
+                raise Unfit(f"{self.what} took more than {self.seconds / 60:.0f} min")
+
+        return check
+
+
+def until_running(account: Looks, number: int, agreed: float, patience: Patience) -> Generator[str, None, Box]:
+    """Tell what Vast says of box `number` until it runs and can be reached; the return value is the box.
+
+    Raises `Unfit` for one that will not, is gone, or costs more than `agreed` dollars an hour; `VastError`.
+    """
+    check = patience.begin()
+    while True:
+        box = _looked_at(account, number, agreed)
+        if box.status == "running" and box.endpoint:
+            return box
+        check()
+        yield f"{box.status}: {box.message}" if box.message else box.status
+
+
+def _looked_at(account: Looks, number: int, agreed: float) -> Box:
+    raw = account.instance(number)
+    if raw is None:
+        raise Unfit("it is gone from the account")
+    box = read_box(raw)
+    if box.hopeless:
+        raise Unfit(f"it will not start: {box.hopeless}")
+    try:
+        require_price(box, agreed)
+    except OfferGone as error:
+        raise Unfit(str(error).removeprefix("Vast.ai: ")) from None
+    return box
+
+
+def until_ssh(machine: Machine, denied: Callable[[], None], patience: Patience) -> Iterator[str]:
+    """Tell so until a command runs on `machine`. `denied` is called once when it refuses the key. Raises `Unfit`."""
+    check, asked_again = patience.begin(), False
+    while True:
+        with machine.begin("true", "ssh.log") as job:
+            while job.status() is None:
+                check()
+                yield "running: waiting for SSH"
+            if job.status() == 0:
+                return
+            last = job.last()
+        if "Permission denied" in last and not asked_again:
+            asked_again = True
+            denied()
+        try:
+            check()
+        except Unfit as error:
+            raise Unfit(f"{error}: {last}") from None
+        yield f"running: waiting for SSH: {last}"
+
+
+def until_done(starting: AbstractContextManager[Job], what: str, patience: Patience) -> Generator[str, None, Job]:
+    """Tell the last line of what runs until it ends; the return value is the job. Raises `Unfit` when it takes long."""
+    check = patience.begin()
+    with starting as job:
+        while job.status() is None:
+            try:
+                check()
+            except Unfit as error:
+                raise Unfit(f"{error}; it said last: {job.last()}") from None
+            yield f"{what}: {job.last()}"
+        return job
+
+
+def until_ready(machine: Machine, patience: Patience) -> Iterator[str]:
+    """Tell what is missing until a person could use the desktop. Raises `Unfit`."""
+    check = patience.begin()
+    while True:
+        missing = ""
+        with machine.begin("visomaster-ready", "ready.log") as job:
+            while job.status() is None:
+                yield f"desktop: {missing or 'is it ready?'}"
+            if job.status() == 0:
+                return
+            missing = job.last()
+        try:
+            check()
+        except Unfit as error:
+            raise Unfit(f"{error}: {missing}") from None
+        yield f"desktop: {missing}"
