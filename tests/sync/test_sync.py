@@ -53,9 +53,9 @@ def test_progress_is_told(rented: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vast.carrying.BETWEEN", 0)
     write(rented.there / "out/a", bytes(3_000_000))
     rented.home()
-    assert rented.said[0] == "1 files (3.0 MB) are not at home yet"
+    assert rented.said[0] == "not at home yet: 1 file (3.0 MB)"
     assert any(re.fullmatch(r"\d+ % brought, [\d.,]+[kMG]?B/s, [\d:]+ left", line) for line in rented.said), rented.said
-    assert rented.said[-1] == "1 files (3.0 MB) are at home now, 0 were there"
+    assert rented.said[-1] == "at home now: 1 file (3.0 MB), and 0 that were there"
 
 
 def replaced(folder: Path) -> dict[str, bytes]:
