@@ -151,6 +151,8 @@ def _all_of(carriage: Carriage) -> Proven:
             done = _round(carriage, differing, target)
             carried |= {path: differing[path] for path in done.done}
             refused = done.refused
+    # What arrived may be in the way itself: a folder where there is a file now.
+    _again(carriage, functools.partial(carriage.target.ask, "clear"))
     raise _unproven(carriage, differing, refused)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -130,6 +131,18 @@ def test_a_name_that_is_taken_by_a_folder_is_told(rented: Box) -> None:
     with pytest.raises(SyncError, match="at home out/a/b: out/a is no folder"):
         rented.home()
     assert (rented.here / "out/a").read_text() == "here a file"
+
+
+def test_what_arrived_before_is_not_in_the_way(rented: Box) -> None:
+    """Of a time that was cut off, when what is a file now was a folder, and the other way round."""
+    write(rented.here / side.INCOMING / "out/a/b", "x")
+    write(rented.here / side.INCOMING / "out/c", "x")
+    write(rented.there / "out/a", "file")
+    write(rented.there / "out/c/d", "folder")
+    with contextlib.suppress(SyncError):  # the first time clears it away
+        rented.home()
+    rented.home()
+    assert tree(rented.here) == {"out/a": b"file", "out/c/d": b"folder"}
 
 
 def test_a_link_at_home_is_not_written_through(rented: Box, tmp_path: Path) -> None:
