@@ -60,12 +60,13 @@ def edited(tmp_path: Path) -> Path:
 
 
 def process_ids(box: Container, seconds: float = 60) -> dict[str, str]:
-    """The main process of every service, once all of them are past their `startsecs`."""
+    """The main process of every service, once all of them are past their `startsecs`, or have ended well: without a
+    lease there is nothing to keep."""
     deadline = time.monotonic() + seconds
     while True:
         lines = [line.split() for line in box.run("supervisorctl", "status").stdout.splitlines()]
-        if lines and all(line[1] == "RUNNING" for line in lines):
-            return {line[0]: line[3].rstrip(",") for line in lines}
+        if lines and all(line[1] == ("EXITED" if line[0] == "lease" else "RUNNING") for line in lines):
+            return {line[0]: line[3].rstrip(",") for line in lines if line[1] == "RUNNING"}
         assert time.monotonic() < deadline, lines
         time.sleep(0.5)
 
