@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
 from visomaster_host.text import brief
 
-from spec.here import ROOT
-
-_FAILED, _FOUND = re.compile(r"FAILED  (.+)"), re.compile(r" +found:  (.+)")
+_FAILED, _FOUND = re.compile(r"FAILED  (.+)"), re.compile(r"\s*found:  (.+)")
 _LONGEST = 300  # characters of one
 
 
@@ -49,28 +46,3 @@ def failures(status: int, said: Iterable[str]) -> tuple[str, ...]:
     if status and not found:  # they could not be run
         return (brief(last, _LONGEST) or f"the host tests ended with status {status}",)
     return tuple(found)
-
-
-def checked(machine: Configured, say: Callable[[str], None], *, gpu: bool) -> tuple[str, ...]:
-    """What fails of the host tests on `machine`, a line each; none where all pass. Each is said as it is made."""
-    words = command(machine, gpu=gpu)
-    with subprocess.Popen(
-        words,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        errors="replace",
-        text=True,
-    ) as process:
-        try:
-            lines = []
-            for line in process.stdout or ():
-                lines.append(line.rstrip("\n"))
-                if lines[-1].strip():
-                    say(brief(lines[-1], _LONGEST))
-            status = process.wait()
-        except BaseException:
-            process.terminate()
-            raise
-    return failures(status, lines)

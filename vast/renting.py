@@ -118,8 +118,10 @@ class Rental:
         self._tried: set[int] = set()
 
     def run(self, offers: Sequence[Offer]) -> list[Attempt]:
-        """The boxes that were handed over, of `offers`, the best first; each is told when it is. Raises `RentError` when
-        there are fewer than were wanted."""
+        """The boxes that were handed over, of `offers`, the best first; each is told when it is.
+
+        Raises `RentError` when there are fewer than were wanted.
+        """
         self._offers = list(offers)
         slots = [Slot(turns=self._one(), begun=self._clock()) for _ in range(self._limits.count)]
         try:
@@ -272,8 +274,8 @@ class Rental:
 
 def is_yours(attempt: Attempt) -> str:
     """The line about a box that was handed over. From here on an interruption leaves it."""
-    cost = f"${attempt.hourly:.3f}/h, {attempt.label}"
-    return f"{attempt.name} has computed and is yours, {cost}: make open BOX={attempt.number}, make end BOX={attempt.number}"
+    box = f"{attempt.name} has computed and is yours, ${attempt.hourly:.3f}/h, {attempt.label}"
+    return f"{box}: make open BOX={attempt.number}, make end BOX={attempt.number}"
 
 
 def lives(attempt: Attempt, reason: str) -> str:

@@ -151,6 +151,8 @@ def _all_of(carriage: Carriage) -> Proven:
             done = _round(carriage, differing, target)
             carried |= {path: differing[path] for path in done.done}
             refused = done.refused
+    # What arrived may be in the way itself: a folder where there is a file now.
+    _again(carriage, functools.partial(carriage.target.ask, "clear"))
     raise _unproven(carriage, differing, refused)
 
 
@@ -160,16 +162,23 @@ def _proven(carriage: Carriage, source: Listing, carried: Mapping[str, File]) ->
         carriage.say(f"left {carriage.source.called}: {line}")
     if len(source.left) > SHOWN:
         carriage.say(f"left {carriage.source.called}: and {len(source.left) - SHOWN} more")
-    size = sum(file.size for file in carried.values())
     same = len(source.files.keys() - carried.keys())
-    carriage.say(f"{len(carried)} files ({size / 1e6:.1f} MB) are {carriage.target.called} now, {same} were there")
+    carriage.say(f"{carriage.target.called} now: {_files(carried)}, and {same} that were there")
+    size = sum(file.size for file in carried.values())
     return Proven(carried=len(carried), size=size, same=same, left=source.left)
+
+
+def _files(files: Mapping[str, File]) -> str:
+    """How many, and their size."""
+    size = sum(file.size for file in files.values())
+    return f"{len(files)} file{'' if len(files) == 1 else 's'} ({size / 1e6:.1f} MB)"
 
 
 def _unproven(carriage: Carriage, differing: Iterable[str], refused: Mapping[str, str]) -> SyncError:
     """Why some are not on the other side after all tries."""
     for path, why in refused.items():
-        return SyncError(f"{carriage.target.called} {brief(path, 200)}: {why}; and so for {len(refused) - 1} more")
+        more = f"; {len(refused) - 1} more are not there either" if len(refused) > 1 else ""
+        return SyncError(f"{carriage.target.called} {brief(path, 200)}: {why}{more}")
     names = ", ".join(brief(name, 100) for name in sorted(differing)[:SHOWN])
     return SyncError(f"{carriage.source.called} {names} cannot be read, or is being written: end that, and try again")
 
@@ -198,7 +207,7 @@ def _sha256(digest: str | tuple[str, File]) -> str | None:
 def _round(carriage: Carriage, differing: Mapping[str, File], target: Listing) -> Placed:
     """Carry these files, compare them, and have them get their names. Raises `SyncError`."""
     size = sum(file.size for file in differing.values())
-    carriage.say(f"{len(differing)} files ({size / 1e6:.1f} MB) are not {carriage.target.called} yet")
+    carriage.say(f"not {carriage.target.called} yet: {_files(differing)}")
     _require_room(carriage, size, target)
     _carry(carriage, differing)
     theirs = _again(carriage, functools.partial(digested, carriage.source, differing))

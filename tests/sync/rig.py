@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,9 +50,9 @@ class Box:
 
 
 @contextmanager
-def box(folder: Path) -> Iterator[Box]:
-    """A box whose /workspace and whose home folder are below `folder`."""
-    machine, key = SshdMachine(folder / "box"), folder / "key"
+def box(folder: Path, binds: Mapping[str, str] | None = None) -> Iterator[Box]:
+    """A box whose /workspace and whose home folder are below `folder`; `binds` as `SshdMachine` has them."""
+    machine, key = SshdMachine(folder / "box", binds), folder / "key"
     shared = Path(tempfile.mkdtemp(prefix="ssh-"))  # a socket's path is short
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     machine.attach(key.with_suffix(".pub").read_text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,30 @@ def test_a_file_that_never_ends_fills_no_disk(rented: Box, tmp_path: Path, monke
     with pytest.raises(SyncError, match="rsync ended with status"):
         rented.home()
     assert (tmp_path / "bin/rsync.got").stat().st_size == LEAST
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.symlink_to("/etc/passwd"),
+        lambda path: path.symlink_to("../../secret"),
+        lambda path: os.mkfifo(path),
+        lambda path: os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5)),
+        lambda path: write(path / "evil", "x"),
+    ],
+    ids=["a link", "a link above", "a fifo", "a device", "a folder"],
+)
+def test_what_was_listed_as_a_file_is_something_else(hostile: Any, tmp_path: Path, make: Any) -> None:
+    """It does not arrive, not even without a name, and what is at home stays as it was."""
+    write(tmp_path / "secret", "of this machine")
+    said = ["0" * 64, 1, 10**18]
+    box = hostile({"listing": listing(["out/a", 1 << 30, 10**18]), "digests": {"out/a": said}, "written": []})
+    make(box.there / "out/a")
+    write(box.here / "out/mine", "mine")
+    with pytest.raises(SyncError, match=r"at home out/a: (No such file or|Is a) directory"):
+        box.home()
+    assert tree(box.here) == {"out/mine": b"mine"}
+    assert not (box.here / side.INCOMING).exists()
 
 
 def test_a_folder_that_becomes_a_link_leads_nowhere(hostile: Any, tmp_path: Path) -> None:

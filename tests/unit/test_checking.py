@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from vast.checking import checked, command, failures
+from spec.here import ROOT
+from vast.checking import command, failures
 
 SAID = """
 paramiko://rented-1
@@ -47,6 +49,7 @@ class Rented:
 )
 def test_what_failed_is_a_line_each(status: int, said: list[str], failed: tuple[str, ...]) -> None:
     assert failures(status, said) == failed
+    assert failures(status, [line.strip() for line in said]) == failed
 
 
 def test_a_box_without_a_gpu_fails_where_it_must_have_one() -> None:
@@ -60,6 +63,7 @@ def test_a_box_that_cannot_be_reached_has_failed(tmp_path: Path) -> None:
         nobody.bind(("127.0.0.1", 0))
         config = tmp_path / "config"
         config.write_text(f"Host rented-1\n HostName 127.0.0.1\n Port {nobody.getsockname()[1]}\n User root\n")
-        said: list[str] = []
-        (line,) = checked(Rented("rented-1", config), said.append, gpu=True)
-    assert line.startswith("paramiko://rented-1 cannot be reached: ") and line in said
+        words = command(Rented("rented-1", config), gpu=True)
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    (line,) = failures(done.returncode, done.stdout.splitlines())
+    assert line.startswith("paramiko://rented-1 cannot be reached: ")

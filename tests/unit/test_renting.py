@@ -16,7 +16,7 @@ from vast.calls import Ask, Calls
 from vast.lease import Lease, new_lease
 from vast.offers import Offer, read_offer
 from vast.owned import Owned
-from vast.renting import Limits, RentError, Rental
+from vast.renting import Limits, Rental, RentError
 from vast.waiting import Unfit
 
 AGREED_DISK = 32
