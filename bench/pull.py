@@ -89,10 +89,9 @@ def fill() -> None:
 def copy_command(layout: str, packed: str) -> str:
     """How an image of this machine's engine comes to the registry, packed with `packed`."""
     target = REPOSITORY.format(port=LINES["near"], layout=layout, packed=packed)
-    options = (
-        f"--format=oci --dest-compress-format={packed} --dest-tls-verify=false --src-daemon-host=unix:///outer.sock"
-    )
-    copy = f"skopeo copy --quiet {options} docker-daemon:{IMAGE}:{layout} docker://{target}"
+    options = f"--format=oci --dest-compress-format={packed} --dest-force-compress-format --dest-tls-verify=false"
+    source = f"--src-daemon-host=unix:///outer.sock docker-daemon:{IMAGE}:{layout}"
+    copy = f"skopeo copy --quiet {options} {source} docker://{target}"
     return f"cd /var/lib/docker-registry && TMPDIR=$PWD {copy} && touch {layout}-{packed}.done"
 
 
@@ -194,6 +193,8 @@ def _key(one: Pull) -> tuple[str, str, str]:
 
 
 def _seconds(values: Sequence[float]) -> str:
+    if not values:
+        return "not measured"
     return f"{statistics.median(values):.0f} ({min(values):.0f} to {max(values):.0f})"
 
 
