@@ -133,24 +133,32 @@ def by_file(context: Path, text: str, layout: str, *options: str) -> None:
 
 
 def pull() -> None:
-    """One round: every image over every line, in an order of its own."""
+    """One round: every image over every line, in an order of its own; what a round that was cut off left comes first."""
+    STATE.parent.mkdir(parents=True, exist_ok=True)
+    STATE.touch()
+    found = [_key(one) for one in measured()]
     wanted = [(layout, packed, line) for layout in LAYOUTS for packed in PACKED for line in LINES]
     random.shuffle(wanted)
-    STATE.parent.mkdir(parents=True, exist_ok=True)
+    wanted.sort(key=found.count)
     for layout, packed, line in wanted:
         image = REPOSITORY.format(port=LINES[line], layout=layout, packed=packed)
         inside("sh", "-c", "docker system prune --all --force --volumes >/dev/null; sync")
         load, begun = os.getloadavg()[0], time.monotonic()
         inside("docker", "pull", "--quiet", image)
-        found = Pull(layout=layout, packed=packed, line=line, seconds=time.monotonic() - begun, load=load)
-        print(f"{layout:6}{packed:6}{line:24}{found.seconds:6.1f} s  load {load:.1f}", flush=True)
+        one = Pull(layout=layout, packed=packed, line=line, seconds=time.monotonic() - begun, load=load)
+        print(f"{layout:6}{packed:6}{line:24}{one.seconds:6.1f} s  load {load:.1f}", flush=True)
         with STATE.open("a", encoding="utf-8") as file:
-            file.write(f"{json.dumps(asdict(found))}\n")
+            file.write(f"{json.dumps(asdict(one))}\n")
+
+
+def measured() -> list[Pull]:
+    """The pulls of all rounds so far."""
+    return [Pull(**json.loads(line)) for line in STATE.read_text(encoding="utf-8").splitlines()]
 
 
 def write() -> None:
     """The page of results, after which nothing is left of what was made."""
-    pulls = [Pull(**json.loads(line)) for line in STATE.read_text(encoding="utf-8").splitlines()]
+    pulls = measured()
     sizes = {(layout, packed): layer_sizes(layout, packed) for layout in LAYOUTS for packed in PACKED}
     RESULTS.write_text(report(pulls, sizes), encoding="utf-8")
     print(RESULTS.read_text(encoding="utf-8"))
