@@ -133,7 +133,7 @@ def by_file(context: Path, text: str, layout: str, *options: str) -> None:
 
 
 def pull() -> None:
-    """One round: every image over every line, in an order of its own; what a round that was cut off left comes first."""
+    """One round: every image over every line, in an order of its own; what a round cut off has left comes first."""
     STATE.parent.mkdir(parents=True, exist_ok=True)
     STATE.touch()
     found = [_key(one) for one in measured()]
