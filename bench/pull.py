@@ -168,7 +168,8 @@ def write() -> None:
     RESULTS.write_text(report(pulls, sizes), encoding="utf-8")
     print(RESULTS.read_text(encoding="utf-8"))
     docker("rm", "--force", "--volumes", NAME)
-    docker("rmi", "--force", *(f"{IMAGE}:{layout}" for layout in LAYOUTS))
+    for image in docker("images", "--quiet", IMAGE).split():
+        docker("rmi", "--force", image)
     STATE.unlink()
 
 
