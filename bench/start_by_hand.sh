@@ -30,7 +30,8 @@ fi
 caddy run --config /tmp/Caddyfile --adapter caddyfile &
 PYTHONPATH=$unpacked/usr/lib/python3/dist-packages python3 -m websockify 127.0.0.1:6080 127.0.0.1:5900 &
 until xdpyinfo -queryExtensions >/dev/null 2>&1; do sleep 0.02; done
-fluxbox -rc /etc/visomaster/fluxbox/init &
+desktop=/usr/local/lib/visomaster/desktop/usr
+LD_LIBRARY_PATH=$desktop/lib/x86_64-linux-gnu $desktop/bin/fluxbox -rc /etc/visomaster/fluxbox/init &
 command -v Xtigervnc >/dev/null || x11vnc -forever -shared -localhost -nopw -rfbport 5900 -noipv6 -rfbportv6 -1 -q &
 (cd /app/VisoMaster && exec /opt/conda/envs/visomaster/bin/python main.py) &
 until xwininfo -name 'VisoMaster Sandbox' >/dev/null 2>&1; do sleep 0.05; done

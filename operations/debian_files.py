@@ -1,10 +1,10 @@
 """A few files of the distribution's packages, without the packages and all they depend on.
 
 noVNC and websockify are 1.3 MB of files; installed they bring nodejs and numpy, 163 MB, of which the portal
-uses nothing: noVNC runs in the browser, and websockify needs numpy only for large messages of a client. The
-distribution's own files, taken by apt from its signed index, keep its security fixes and its checksums. What
-it costs: `apt upgrade` does not know of them, a new deploy (or image) with the folder removed brings the
-newer ones.
+uses nothing: noVNC runs in the browser, and websockify needs numpy only for large messages of a client. Fluxbox
+brings Ghostscript, which a picture in its background may need. The distribution's own files, taken by apt from
+its signed index, keep its security fixes and its checksums. What it costs: `apt upgrade` does not know of
+them, a new deploy (or image) with the folder removed brings the newer ones.
 """
 
 from __future__ import annotations
