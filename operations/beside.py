@@ -73,11 +73,13 @@ def waited(name_of: str) -> Generator[FunctionCommand]:
     """
     folder = FOLDER.format(name_of)
     started = host.get_fact(Started, folder=folder)
-    host.connector_data.get(GOES_ON, set()).discard(name_of)
+    begun: set[str] = host.connector_data.get(GOES_ON, set())
+    ours = name_of in begun
+    begun.discard(name_of)
     if not started:
         host.noop(f"nothing is at work on {name_of}")
         return
-    yield remote.job("beside", {"folder": folder})
+    yield remote.job("beside", {"folder": folder, "ours": ours})
 
 
 def _started(name: str, commands: Sequence[str], *, replaces: bool, more: str = "") -> Generator[FunctionCommand]:

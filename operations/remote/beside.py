@@ -38,14 +38,14 @@ def run(request: Mapping[str, Any]) -> int:
 
     Keys to start: folder (where it is noted), commands (of the shell, one after the other as long as they succeed), key
     (what identifies them), replaces (whether others that were started there are ended; else they go on, and are waited
-    for). Keys to wait: folder.
+    for). Keys to wait: folder, ours (whether this run has begun them, or found them at work).
     """
     folder = Path(request["folder"])
     try:
         if "commands" in request:
             start(folder, request["commands"], request["key"], replaces=request["replaces"])
             return 0
-        return follow(folder, (sys.stdout.buffer, sys.stderr.buffer))
+        return follow(folder, (sys.stdout.buffer, sys.stderr.buffer), ours=request["ours"])
     except BrokenPipeError:
         os._exit(1)  # the controller is gone: nobody is left to tell
     except Refused as error:
@@ -169,17 +169,20 @@ def _heed_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def follow(folder: Path, streams: Sequence[BinaryIO]) -> int:
+def follow(folder: Path, streams: Sequence[BinaryIO], *, ours: bool) -> int:
     """Pass on what the commands of `folder` have printed and still print, to stdout's and stderr's of `streams`; their
     status when they have ended, and the folder is gone.
 
     0 as well where there are none, where they were ended by a signal, or without a word of why: whoever asked finds out
-    what is left to do.
+    what is left to do. How those ended that are not `ours` is old news, unless they are still at it.
     """
     lock = _opened(folder)
     if lock is None:
         return 0
     try:
+        if not ours and _free(lock):
+            shutil.rmtree(folder, ignore_errors=True)
+            return 0
         with contextlib.ExitStack() as stack:
             passed = list(_passing(folder, streams, stack))
             ended = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -20,10 +21,13 @@ WITHIN = 20
 """Seconds; each takes a tenth of one."""
 
 
-def begin(folder: Path, *commands: str, key: str = "one", replaces: bool = False) -> subprocess.Popen[str]:
+def begin(
+    folder: Path, *commands: str, key: str = "one", replaces: bool = False, ours: bool = True
+) -> subprocess.Popen[str]:
     """The program on its way, in a session of its own as a login's is: to start `commands`, or without one to wait."""
-    request = {"folder": str(folder), "commands": commands, "key": key, "replaces": replaces}
-    text = json.dumps({"sources": sources("beside"), "request": request if commands else {"folder": str(folder)}})
+    waits = {"folder": str(folder), "ours": ours}
+    starts = {"folder": str(folder), "commands": commands, "key": key, "replaces": replaces}
+    text = json.dumps({"sources": sources("beside"), "request": starts if commands else waits})
     pipe = subprocess.PIPE
     process = subprocess.Popen(
         [sys.executable, "-I", "-c", LAUNCHER], stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True
@@ -48,9 +52,9 @@ def start(folder: Path, *commands: str, key: str = "one", replaces: bool = False
     return said
 
 
-def wait(folder: Path) -> tuple[int, str, str]:
+def wait(folder: Path, *, ours: bool = True) -> tuple[int, str, str]:
     """What waiting ends with."""
-    return ended(begin(folder))
+    return ended(begin(folder, ours=ours))
 
 
 def until(path: Path) -> None:
@@ -59,6 +63,23 @@ def until(path: Path) -> None:
     while not path.exists():
         assert time.monotonic() < deadline, path
         time.sleep(0.01)
+
+
+def until_over(folder: Path) -> None:
+    """Wait until nothing holds the lock of `folder` any more."""
+    until(folder / "status")
+    opened, deadline = os.open(folder, os.O_RDONLY), time.monotonic() + WITHIN
+    try:
+        while True:
+            try:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                assert time.monotonic() < deadline, folder
+                time.sleep(0.01)
+            else:
+                return
+    finally:
+        os.close(opened)
 
 
 @pytest.fixture
@@ -108,6 +129,20 @@ def test_a_failure_is_that_of_who_waits(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "after").exists()
     start(folder, "echo again")
     assert wait(folder) == (0, "again\n", "")
+
+
+def test_how_an_earlier_run_ended_is_no_failure_of_this_one(folder: Path, tmp_path: Path) -> None:
+    """What is still at work is waited for, and fails as it fails."""
+    start(folder, "echo 'E: of yesterday' >&2; exit 100")
+    until_over(folder)
+    assert wait(folder, ours=False) == (0, "", "")
+    assert list(folder.parent.iterdir()) == []
+    start(folder, f"echo early; {held(tmp_path)}; echo 'E: of today' >&2; exit 100")
+    until(tmp_path / "begun")
+    waiter = begin(folder, ours=False)
+    assert waiter.stdout and waiter.stdout.readline() == "early\n"
+    (tmp_path / "go").touch()
+    assert ended(waiter) == (100, "", "E: of today\n")
 
 
 @pytest.mark.parametrize("how", ["exit 1", "echo stopped >&2; kill -TERM $$", "kill -9 $PPID"])
