@@ -36,7 +36,6 @@ PACKED = ("gzip", "zstd")
 LINES = {"near": 5000, "50 MB/s a connection": 5001}
 STATE = ROOT / ".state/bench-pull.jsonl"
 RESULTS = ROOT / "bench/results/pull.md"
-REPOSITORY = "127.0.0.1:{port}/environment:{layout}-{packed}"
 SLOW = """
 server { listen 127.0.0.1:5001; proxy_http_version 1.1; proxy_buffering off; client_max_body_size 0;
 location / { limit_rate 50m; proxy_set_header Host $http_host; proxy_pass http://127.0.0.1:5000; } }
@@ -70,8 +69,7 @@ def inside(*words: str, timeout: float = 900) -> str:
 
 
 def fill() -> None:
-    """Make the images, start the machine, and give its registry all four: what is there already stays."""
-    build()
+    """Start the machine, make the images, and give its registry all four: what is there already stays."""
     if not docker("ps", "--quiet", f"--filter=name={NAME}"):
         runner = base.derived_image("runner", "trixie")
         docker("run", "--detach", f"--name={NAME}", *NEEDS, "--volume=/var/run/docker.sock:/outer.sock", runner)
@@ -79,6 +77,8 @@ def fill() -> None:
         inside("sh", "-c", "apt-get -qq update && apt-get -qq install -y --no-install-recommends skopeo >/dev/null")
         inside("sh", "-c", f"echo '{SLOW}' >/etc/nginx/conf.d/slow.conf && systemctl restart nginx")
     have = inside("ls", "/var/lib/docker-registry")
+    if any(f"{layout}-gzip.done" not in have for layout in LAYOUTS):
+        build()
     for layout, packed in ((layout, packed) for layout in LAYOUTS for packed in PACKED):
         if f"{layout}-{packed}.done" not in have:
             begun = time.monotonic()
@@ -87,12 +87,18 @@ def fill() -> None:
 
 
 def copy_command(layout: str, packed: str) -> str:
-    """How an image of this machine's engine comes to the registry, packed with `packed`."""
-    target = REPOSITORY.format(port=LINES["near"], layout=layout, packed=packed)
+    """How an image comes to the registry: of this machine's engine, or packed anew."""
     options = f"--format=oci --dest-compress-format={packed} --dest-force-compress-format --dest-tls-verify=false"
     source = f"--src-daemon-host=unix:///outer.sock docker-daemon:{IMAGE}:{layout}"
-    copy = f"skopeo copy --quiet {options} {source} docker://{target}"
+    if packed != PACKED[0]:
+        source = f"--src-tls-verify=false docker://{address(layout, PACKED[0])}"
+    copy = f"skopeo copy --quiet {options} {source} docker://{address(layout, packed)}"
     return f"cd /var/lib/docker-registry && TMPDIR=$PWD {copy} && touch {layout}-{packed}.done"
+
+
+def address(layout: str, packed: str, line: str = "near") -> str:
+    """Where an image is, over a line."""
+    return f"127.0.0.1:{LINES[line]}/environment:{layout}-{packed}"
 
 
 def build() -> None:
@@ -133,36 +139,44 @@ def by_file(context: Path, text: str, layout: str, *options: str) -> None:
 
 
 def pull() -> None:
-    """One round: every image over every line, in an order of its own."""
+    """One round: every image over every line, in an order of its own; what a round cut off has left comes first."""
+    STATE.parent.mkdir(parents=True, exist_ok=True)
+    STATE.touch()
+    found = [_key(one) for one in measured()]
     wanted = [(layout, packed, line) for layout in LAYOUTS for packed in PACKED for line in LINES]
     random.shuffle(wanted)
-    STATE.parent.mkdir(parents=True, exist_ok=True)
+    wanted.sort(key=found.count)
     for layout, packed, line in wanted:
-        image = REPOSITORY.format(port=LINES[line], layout=layout, packed=packed)
         inside("sh", "-c", "docker system prune --all --force --volumes >/dev/null; sync")
         load, begun = os.getloadavg()[0], time.monotonic()
-        inside("docker", "pull", "--quiet", image)
-        found = Pull(layout=layout, packed=packed, line=line, seconds=time.monotonic() - begun, load=load)
-        print(f"{layout:6}{packed:6}{line:24}{found.seconds:6.1f} s  load {load:.1f}", flush=True)
+        inside("docker", "pull", "--quiet", address(layout, packed, line))
+        one = Pull(layout=layout, packed=packed, line=line, seconds=time.monotonic() - begun, load=load)
+        print(f"{layout:6}{packed:6}{line:24}{one.seconds:6.1f} s  load {load:.1f}", flush=True)
         with STATE.open("a", encoding="utf-8") as file:
-            file.write(f"{json.dumps(asdict(found))}\n")
+            file.write(f"{json.dumps(asdict(one))}\n")
+
+
+def measured() -> list[Pull]:
+    """The pulls of all rounds so far."""
+    return [Pull(**json.loads(line)) for line in STATE.read_text(encoding="utf-8").splitlines()]
 
 
 def write() -> None:
     """The page of results, after which nothing is left of what was made."""
-    pulls = [Pull(**json.loads(line)) for line in STATE.read_text(encoding="utf-8").splitlines()]
+    pulls = measured()
     sizes = {(layout, packed): layer_sizes(layout, packed) for layout in LAYOUTS for packed in PACKED}
     RESULTS.write_text(report(pulls, sizes), encoding="utf-8")
     print(RESULTS.read_text(encoding="utf-8"))
     docker("rm", "--force", "--volumes", NAME)
-    docker("rmi", *(f"{IMAGE}:{layout}" for layout in LAYOUTS))
+    for image in docker("images", "--quiet", IMAGE).split():
+        docker("rmi", "--force", image)
     STATE.unlink()
 
 
 def layer_sizes(layout: str, packed: str) -> list[int]:
     """Bytes of each layer, as the registry has them."""
-    image = REPOSITORY.format(port=LINES["near"], layout=layout, packed=packed)
-    manifest = json.loads(inside("skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{image}"))
+    image = f"docker://{address(layout, packed)}"
+    manifest = json.loads(inside("skopeo", "inspect", "--raw", "--tls-verify=false", image))
     assert all(layer["mediaType"].endswith(packed) for layer in manifest["layers"]), manifest
     return [layer["size"] for layer in manifest["layers"]]
 
