@@ -221,7 +221,8 @@ def report(title: str, made: Mapping[str, Path], libraries: Sequence[str]) -> st
             f"- Command: `python -m bench.same_environment`, {time.strftime('%Y-%m-%d')}; {machine()}",
             f"- {title}: {len(listed['pip'])} files by pip, {len(listed['uv'])} by uv, of which {compiled} are"
             " bytecode, compared as code.",
-            "- `.lock` is uv's own, which it puts into virtual environments alone: Conda's, as hosts have them, get none.",
+            "- `.lock` is uv's own, which it puts into virtual environments alone: Conda's, as hosts have them, get"
+            " none.",
             f"- `pip check`: pip's: {checked(made['pip'])} uv's: {checked(made['uv'])}",
             f"- CUDA libraries that are there twice by soname: pip's {twice(made['pip']) or 'none'},"
             f" uv's {twice(made['uv']) or 'none'}\n",
