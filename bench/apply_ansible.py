@@ -24,7 +24,9 @@ from operations.facts.conda import CondaEnvironment
 from operations.facts.cuda import CudaLibraries
 from operations.facts.models import ModelsComplete
 from operations.facts.supervisor import PendingPrograms, ProgramFiles
+from operations.facts.unpacked import UnpackedFiles
 from operations.facts.uv import InstalledPackages
+from operations.facts.wheels import WheelsMadeFrom
 from operations.models import fetch_command
 from sandbox.engine import docker, docker_command
 from sandbox.shell import SandboxError, run, step
@@ -42,6 +44,7 @@ ARCHIVES = {
     "package": (str(paths.PACKAGE), "."),
     "commands": (str(paths.COMMANDS), "visomaster-*"),
     "pages": (str(paths.PORTAL_SHARE), "."),
+    "front": (str(paths.FRONT_SHARE), "."),
 }
 """Folders that go as one archive: the folder, and what of it."""
 
@@ -116,6 +119,10 @@ def _questions(settings: Settings) -> Mapping[str, object]:
     models, links = (_command(ModelsComplete(), fetch=fetch) for fetch in fetches)
     cuda = {"folders": (str(paths.ENVIRONMENT), *BASE_IMAGE_FOLDERS), "sonames": settings.accelerator.cuda_libraries}
     return {
+        "desktop": [
+            _command(WheelsMadeFrom(), folder=str(paths.FFMPEG)),
+            _command(UnpackedFiles(), folder=str(paths.DESKTOP_UNPACKED)),
+        ],
         "environment": [
             _command(CondaEnvironment(), prefix=str(paths.ENVIRONMENT), lock=str(paths.ENVIRONMENT_LOCK)),
             _command(InstalledPackages(), python=str(paths.PYTHON)),
