@@ -1,4 +1,4 @@
-"""From an empty account to a desktop in a browser and back to an empty one, as a person types it; machines are containers.
+"""From an empty account to a desktop in a browser and back to an empty one, as typed; machines are containers.
 
 First from scratch, by this playbook on a bare box; what that made is then rented as an image.
 """
