@@ -206,6 +206,15 @@ def test_what_vast_does_not_do_is_one_line(
     assert failed.value.wait == wait and len(fake.asked) == 1
 
 
+def test_a_redirection_is_not_followed() -> None:
+    """It would lead the key, or what is asked, elsewhere."""
+    with fake_vast() as fake:
+        fake.answers.append((302, {"Location": f"{fake.address}/elsewhere"}, b""))
+        with pytest.raises(Failed, match="HTTP 302"):
+            Vast(fake.address, Instance(number="7", key=KEY)).look()
+    assert len(fake.asked) == 1
+
+
 def test_a_server_that_trickles_or_is_not_there_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("visomaster_host.lease.api.WITHIN", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
