@@ -293,6 +293,10 @@ def test_root_says_and_changes_what_is_agreed(places: Path, capsys: pytest.Captu
     assert "begin one with --until" in capsys.readouterr().err
     assert cli.main(["--until", "2026-11-27T05:00Z", "--on-end", "destroy"]) == 0
     assert capsys.readouterr().out == "until 2026-11-27T05:00Z, then destroy; stop after 60 minutes without use\n"
+    told.write(told_state(500, trouble="Vast answers HTTP 500"), time.time(), "boot", "7")
+    assert cli.main([]) == 1
+    assert capsys.readouterr().err == "visomaster-lease: Vast answers HTTP 500\n"
+    told.write(told_state(500), time.time(), "boot", "7")
     now = time.time()
     assert cli.main(["--extend", "90m", "--idle", "0", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
