@@ -206,6 +206,15 @@ def test_what_vast_does_not_do_is_one_line(
     assert failed.value.wait == wait and len(fake.asked) == 1
 
 
+def test_a_redirection_is_not_followed() -> None:
+    """It would lead the key, or what is asked, elsewhere."""
+    with fake_vast() as fake:
+        fake.answers.append((302, {"Location": f"{fake.address}/elsewhere"}, b""))
+        with pytest.raises(Failed, match="HTTP 302"):
+            Vast(fake.address, Instance(number="7", key=KEY)).look()
+    assert len(fake.asked) == 1
+
+
 def test_a_server_that_trickles_or_is_not_there_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("visomaster_host.lease.api.WITHIN", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -284,6 +293,10 @@ def test_root_says_and_changes_what_is_agreed(places: Path, capsys: pytest.Captu
     assert "begin one with --until" in capsys.readouterr().err
     assert cli.main(["--until", "2026-11-27T05:00Z", "--on-end", "destroy"]) == 0
     assert capsys.readouterr().out == "until 2026-11-27T05:00Z, then destroy; stop after 60 minutes without use\n"
+    told.write(told_state(500, trouble="Vast answers HTTP 500"), time.time(), "boot", "7")
+    assert cli.main([]) == 1
+    assert capsys.readouterr().err == "visomaster-lease: Vast answers HTTP 500\n"
+    told.write(told_state(500), time.time(), "boot", "7")
     now = time.time()
     assert cli.main(["--extend", "90m", "--idle", "0", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)

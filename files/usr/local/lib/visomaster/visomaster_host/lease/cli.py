@@ -17,7 +17,7 @@ from visomaster_host import paths
 from visomaster_host.lease import door, instance, serve, terms, times, told
 from visomaster_host.lease.asked import IDLE, LONGEST_IDLE, OnEnd
 from visomaster_host.lease.terms import Terms
-from visomaster_host.problems import Problem, reporting
+from visomaster_host.problems import Problem, complain, reporting
 from visomaster_host.settings import read_settings
 from visomaster_host.text import printable
 
@@ -90,7 +90,7 @@ def tell(found: Terms, known: instance.Instance | None, *, as_json: bool) -> int
     else:
         print(printable(sentence(found)))
         if trouble:
-            print(printable(trouble))
+            complain(f"visomaster-lease: {trouble}")
     return 1 if trouble else 0
 
 
