@@ -51,6 +51,8 @@ UNPACKED_PACKAGES = ("caddy", "haproxy", "novnc", "python3-websockify")
 
 SSHD = Path("/usr/sbin/sshd")
 """Not on everybody's PATH. Tests run one of their own, on loopback."""
+NO_DAEMON = Path("/etc/ssh/sshd_not_to_be_run")
+"""Debian's own word to its scripts and unit that the package's daemon stays off: the machine is a person's."""
 
 HAPROXY_LIBRARIES = ("liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1")
 
@@ -72,6 +74,7 @@ def provide() -> None:
             missing.update(HAPROXY_LIBRARIES)
             _unpack(UNPACKED_PACKAGES, UNPACKED)
         if not SSHD.is_file():
+            run(as_root(["install", "-D", "-m", "0644", "/dev/null", str(NO_DAEMON)]), timeout=30)
             missing.add("openssh-server")
         if missing:
             apt_install(sorted(missing))
