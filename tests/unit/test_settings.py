@@ -52,7 +52,7 @@ def test_where_things_come_from_can_be_set(tmp_path: Path) -> None:
 REFUSED = [
     ({"varriant": "alt"}, r"data: unknown field 'varriant', expected one of: variant, port, tls_port, screen, layers,"),
     ({"variant": "big"}, r"variant: 'big' is unknown, expected one of: default, alt, s-def, s-alt"),
-    ({"layers": "system,dekstop"}, r"layers: 'dekstop' is unknown, expected one of: system, environment,"),
+    ({"layers": "system,dekstop"}, r"layers: 'dekstop' is unknown, expected one of: programs, environment,"),
     ({"layers": ""}, r"layers: expected a list written a,b"),
     ({"port": 0}, r"port: expected a number from 1 to 65535, got 0"),
     ({"port": "http"}, r"port: expected a number from 1 to 65535, got 'http'"),
