@@ -54,7 +54,7 @@ class Rent:
 
 
 @contextmanager
-def renting(folder: Path, ready: str = "sleep 60") -> Iterator[Rent]:
+def renting(folder: Path, ready: str = "sleep 5") -> Iterator[Rent]:
     """Machines on which `visomaster-ready` does what `ready` says."""
     numbers = count()
 
