@@ -78,7 +78,7 @@ class Preparing:
         machine = reached(box, attempt.folder, self._key.path)
         yield from until_ssh(machine, lambda: self._attach(box), Patience(what="SSH", seconds=SSH_WITHIN))
         if self._wanted.is_scratch:
-            yield from self._applied(machine)
+            yield from self._applied(box, machine)
         ready_within = READY_WITHIN[self._wanted.variant.models]
         yield from until_ready(machine, Patience(what="the desktop", seconds=ready_within))
         yield from self._checked(machine)
@@ -90,17 +90,12 @@ class Preparing:
         except VastError as error:  # SSH decides
             self._say(str(error))
 
-    def _applied(self, machine: Machine) -> Iterator[str]:
+    def _applied(self, box: Box, machine: Machine) -> Iterator[str]:
         wanted = self._wanted
-        pairs = (
-            f"variant={wanted.variant.name}",
-            f"application={wanted.application}",
-            f"ssh_config_file={machine.config}",
-            f"ssh_known_hosts_file={machine.folder / 'known_hosts'}",
-            *wanted.data,
-        )
+        inventory = write_inventory(box, machine, self._key)
+        pairs = (f"variant={wanted.variant.name}", f"application={wanted.application}", *wanted.data)
         words = [word for pair in pairs for word in ("--data", pair)]
-        command = [str(Path(sys.executable).with_name("pyinfra")), machine.name, "deploy.py", "-y", *words]
+        command = [str(Path(sys.executable).with_name("pyinfra")), str(inventory), "deploy.py", "-y", *words]
         starting = running(command, machine.folder / "deploy.log", {"PYINFRA_PROGRESS": "off"}, ROOT)
         job = yield from until_done(starting, "playbook", Patience(what="the playbook", seconds=APPLY_WITHIN))
         if job.status():
@@ -132,3 +127,11 @@ class Preparing:
                 self._say(f"{box.name}: {brought.carried} files of {self._wanted.folder.name}/ brought there")
             except (sync.SyncError, OSError) as error:
                 self._say(f"{error}; again with: make sync BOX={box.id}")
+
+
+def write_inventory(box: Box, machine: Machine, key: Key) -> Path:
+    """An inventory of pyinfra that has `box` alone, with the host key that `machine` goes by. Raises `OSError`."""
+    reach = {"ssh_key": str(key.path), "ssh_known_hosts_file": str(machine.folder / "known_hosts")}
+    path = machine.folder / "inventory.py"
+    path.write_text(f"hosts = [({box.name!r}, { ({**box.host_data(), **reach})!r})]\n", encoding="utf-8")
+    return path
