@@ -47,7 +47,7 @@ NAMES = (
     *("filelock", "fsspec", "networkx", "numpy", "onnx", "opencv-python", "scipy", "sympy"),
     *("nvidia-cuda-cupti-cu12", "nvidia-cuda-nvrtc-cu12", "nvidia-cufft-cu12", "nvidia-curand-cu12", "tifffile"),
 )
-RATE, BLOCK = 40e6, 1 << 18
+RATE, BLOCK = 60e6, 1 << 18
 """Bytes a second and connection, and at once."""
 WITHIN = 300
 """Seconds for a run, and for a moment to come."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-CONNECT, COMMIT = "connect and ask", "docker commit"
+CONNECT, COMMIT = "connect and ask", "the end; of a bake, docker commit"
 STAGES = {
     CONNECT: "",
+    "apt, what comes first": "Beside | Install what comes first",
+    "what runs beside": "Beside",
     "apt": "System",
     "Conda": "Environment | Install Conda environment",
     "packages": "Environment",
