@@ -87,13 +87,19 @@ def fill() -> None:
 
 
 def copy_command(layout: str, packed: str) -> str:
-    """How an image comes to the registry: of this machine's engine, or packed anew."""
-    options = f"--format=oci --dest-compress-format={packed} --dest-force-compress-format --dest-tls-verify=false"
-    source = f"--src-daemon-host=unix:///outer.sock docker-daemon:{IMAGE}:{layout}"
-    if packed != PACKED[0]:
-        source = f"--src-tls-verify=false docker://{address(layout, PACKED[0])}"
-    copy = f"skopeo copy --quiet {options} {source} docker://{address(layout, packed)}"
-    return f"cd /var/lib/docker-registry && TMPDIR=$PWD {copy} && touch {layout}-{packed}.done"
+    """How an image comes to the registry: from this machine's engine, or packed anew from there, by way of a folder,
+    since a layer that the registry has is not packed again."""
+    here, there = f"oci:$PWD/anew:{layout}", f"--dest-tls-verify=false docker://{address(layout, packed)}"
+    if packed == PACKED[0]:
+        engine = f"--format=oci --src-daemon-host=unix:///outer.sock docker-daemon:{IMAGE}:{layout}"
+        copy = f"skopeo copy --quiet {engine} {there}"
+    else:
+        gzip = f"--src-tls-verify=false docker://{address(layout, PACKED[0])}"
+        copy = (
+            f"skopeo copy --quiet --dest-compress-format={packed} {gzip} {here} && rm -rf /var/lib/containers/cache"
+            f" && skopeo copy --quiet {here} {there} && rm -rf anew"
+        )
+    return f"cd /var/lib/docker-registry && export TMPDIR=$PWD && {copy} && touch {layout}-{packed}.done"
 
 
 def address(layout: str, packed: str, line: str = "near") -> str:
