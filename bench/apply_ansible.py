@@ -34,6 +34,7 @@ from spec.distribution import Release, package_names
 from spec.here import FILES, GUIDE, TEMPLATES
 from spec.packages import DESKTOP, SYSTEM, VNC
 from spec.settings import Settings
+from tasks.programs import ON_PATH
 from tasks.services import started_from
 
 HERE = Path(__file__).resolve().parent
@@ -80,7 +81,7 @@ def variables(settings: Settings, folder: Path) -> Mapping[str, object]:
         "user": {"name": users.DESKTOP, "home": str(paths.HOME)},
         "folders": [{"path": path, "owner": "root"} for path in _root_folders()]
         + [{"path": str(paths.WORKSPACE), "owner": users.DESKTOP}],
-        "profile": f'PATH="{paths.ENVIRONMENT}/bin:$PATH"\n',
+        "profile": ON_PATH,
         "package": str(paths.PACKAGE),
         "archives": str(folder),
         "guide": str(GUIDE),

@@ -13,6 +13,8 @@ from tasks.fetcher import COMMANDS, PACKAGE, install_programs, write_manifest
 
 PAGES, FRONT = local(paths.PORTAL_SHARE), local(paths.FRONT_SHARE)
 READS = (PACKAGE, COMMANDS, PAGES, FRONT)
+ON_PATH = f'PATH="{paths.CONDA_BIN}:$PATH:{paths.FFMPEG}"\n'
+"""For login shells: the environment, and ffmpeg where nothing else has one."""
 
 
 @deploy("Programs")
@@ -28,7 +30,7 @@ def programs(manifest: Path) -> None:
     write_manifest(manifest)
     file.written(
         name="Put the environment on PATH of login shells",
-        text=f'PATH="{paths.CONDA_BIN}:$PATH:{paths.FFMPEG}"\n',
+        text=ON_PATH,
         dest=str(paths.LOGIN_PATH),
         user="root",
         group="root",

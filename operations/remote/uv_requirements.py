@@ -62,8 +62,10 @@ def run(request: Mapping[str, Any]) -> int:
     try:
         place = _place(request["python"])
         with alone(place) as lock:
-            begin(place)
+            resumed = begin(place)
             install(request, place, lock)
+            if resumed:
+                compile_all(place)
             end(place)
     except BrokenPipeError:
         raise  # the controller is gone: nobody is left to tell
@@ -95,17 +97,19 @@ def alone(place: Place) -> Iterator[int]:
         os.close(holder)
 
 
-def begin(place: Place) -> None:
-    """Put in order what an earlier run left, and make the work folder. A cache of before the machine's last start is
-    not trusted: what was written may not have reached the disk."""
+def begin(place: Place) -> bool:
+    """Put in order what an earlier run left, and make the work folder; whether there was such a run. A cache of before
+    the machine's last start is not trusted: what was written may not have reached the disk."""
     remove_remains(place.site)
     boot, noted = _BOOT.read_text(encoding="ascii") if _BOOT.exists() else "", place.work / "boot"
-    if place.work.exists():
+    resumed = place.work.exists()
+    if resumed:
         repair(place)
         if not boot or not noted.exists() or noted.read_text(encoding="ascii") != boot:
             shutil.rmtree(place.work)
     place.work.mkdir(mode=0o700, exist_ok=True)
     noted.write_text(boot, encoding="ascii")
+    return resumed
 
 
 def end(place: Place) -> None:
@@ -144,10 +148,7 @@ def repair(place: Place) -> None:
 def install(request: Mapping[str, Any], place: Place, lock: int) -> None:
     """Bring uv, and have it install one batch after the other. Raises `Failed`."""
     if not request["batches"]:
-        # Nothing is missing: the run before was cut off after that, perhaps among the bytecode.
-        compile_all = [place.python, "-I", "-m", "compileall", "-q", "-j", "0", str(place.site)]
-        subprocess.run(compile_all, capture_output=True, check=False)
-        return
+        return  # nothing is missing: the run before was cut off after that, perhaps among the bytecode
     said = configured(place.prefix)
     for batch in request["batches"]:
         refuse_unproven(batch, said)
@@ -159,6 +160,12 @@ def install(request: Mapping[str, Any], place: Place, lock: int) -> None:
         )
         if status:
             raise Failed(reason(output))
+
+
+def compile_all(place: Place) -> None:
+    """Compile what a run that was cut off had linked: uv compiles the packages of its own run alone, after the last."""
+    command = [place.python, "-I", "-m", "compileall", "-q", "-j", "0", str(place.site)]
+    subprocess.run(command, capture_output=True, check=False)
 
 
 def refuse_unproven(batch: Mapping[str, Any], said: Mapping[str, str]) -> None:

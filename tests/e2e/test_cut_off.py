@@ -95,6 +95,10 @@ HALF: dict[str, Callable[[Box], object]] = {
         (box.site / "one-1.dist-info/INSTALLER").unlink(),
     ),
     "bytecode is half": lambda box: (box.site / "__pycache__/one.cpython-311.pyc.140012345").write_text("half"),
+    "a whole one is not compiled yet": lambda box: (
+        (box.site / "one.py").unlink(),
+        [path.unlink() for path in box.site.glob("__pycache__/*")],
+    ),
     "all was done": lambda box: None,
 }
 
