@@ -148,6 +148,57 @@ def test_a_creation_without_an_answer_is_found_by_its_label(bench: Bench, fault:
     assert len(bench.account.books.contracts) == 1
 
 
+@pytest.mark.parametrize("fault", [Fault.TOO_MANY, Fault.TOO_MANY_WAIT])
+def test_a_vast_that_is_busy_for_a_while(bench: Bench, fault: Fault) -> None:
+    """The same box in the end, and no second one."""
+    bench.account.order(fault, times=3)
+    [attempt] = bench.run()
+    bench.account.nobody_unknown([attempt.number or 0])
+    assert bench.account.books.alive() == [attempt.number]
+
+
+@pytest.mark.parametrize("fault", [Fault.SERVER_ERROR, Fault.RESET])
+def test_a_creation_that_may_have_been_is_not_sent_again(bench: Bench, fault: Fault) -> None:
+    """It was not: nothing lives, and where to look is said."""
+    bench.account.order(fault, times=3)
+    with pytest.raises(RentError, match="look again in a minute"):
+        bench.run()
+    assert bench.account.books.alive() == []
+
+
+def test_a_clock_that_is_an_hour_off(bench: Bench) -> None:
+    """The lease ends four hours from now by Vast's clock."""
+    bench.account.order(Fault.CLOCK_OFF, times=None)
+    bench.calls.instances()
+    bench.steps.lease = lambda: new_lease("alt", 4, "anna", bench.calls.api.now())  # type: ignore[method-assign]
+    [attempt] = bench.run()
+    [box] = bench.owned.boxes()
+    assert box.id == attempt.number and box.lease
+    left = box.lease.left(bench.calls.api.now())
+    assert left and 3.9 < left.total_seconds() / 3600 <= 4.1
+    assert "over since" not in bench.said
+
+
+def test_two_runs_at_once_never_take_each_others_boxes(bench: Bench, tmp_path: Path) -> None:
+    """The first one's creation loses its answer while the second rents: each has the box of its own label."""
+    other = Bench(bench.account, bench.clock, tmp_path / "other")
+    theirs: list[Attempt] = []
+    create = bench.calls.create
+
+    def meanwhile(number: int, ask: Ask) -> int:
+        if not theirs:
+            theirs.extend(other.run(bench.offers()[1:]))
+            bench.account.order(Fault.RESET_AFTER_CREATE)
+        return create(number, ask)
+
+    bench.calls.create = meanwhile  # type: ignore[method-assign]
+    [ours] = bench.run()
+    assert ours.number != theirs[0].number
+    assert bench.account.books.alive() == sorted([ours.number or 0, theirs[0].number or 0])
+    labels = {number: contract.asked["label"] for number, contract in bench.account.books.contracts.items()}
+    assert labels == {ours.number: ours.label, theirs[0].number: theirs[0].label}
+
+
 def test_three_machines_are_tried(bench: Bench) -> None:
     """Each another one; then it is over, and nothing lives."""
     bench.steps.fails = ["a host test fails: onnxruntime"] * 5
