@@ -20,13 +20,15 @@ async function keep() {
 }
 
 function sentence(lease) {
-  const what = lease.how === "destroy" ? "is destroyed, with all that is on it" : "is stopped";
-  if (lease.asked) return `This machine ${what} now.`;
+  const destroyed = lease.how === "destroy";
+  const what = destroyed ? "is destroyed" : "is stopped";
+  const lost = destroyed ? ", with all that is on it" : "";
+  if (lease.asked) return `This machine ${what} now${lost}.`;
   const at = when(Date.now() + 1000 * lease.in);
   const time = lease.in < SOON ? `in ${duration(lease.in)} (${at})` : `at ${at}`;
   if (lease.why === "idle") return `This machine ${what} ${time}, unless somebody uses it.`;
   const idle = lease.idle ? ` It is stopped before that after ${lease.idle} minutes without use.` : "";
-  return `This machine ${what} ${time}: its lease is over then.${idle}`;
+  return `This machine ${what} ${time}${lost}: its lease is over then.${idle}`;
 }
 
 export function showLease(lease) {
@@ -38,4 +40,4 @@ export function showLease(lease) {
   say(line, parts.filter(Boolean).join(" "));
 }
 
-box?.append(button("Keep it running for another hour", keep));
+line?.parentElement.append(button("Keep it running for another hour", keep));
