@@ -239,10 +239,9 @@ def test_a_host_verifies_itself(by_itself: Container, tmp_path: Path) -> None:
     packed = run(["tar", "-c", "--null", "--files-from=-", "-f", archive], cwd=ROOT, input=files)
     assert packed.returncode == 0, packed.stderr
     docker("cp", str(archive), f"{by_itself.name}:/tmp/repository.tar")
-    by_itself.output("sh", "-euc", "mkdir /root/repository; tar -x -C /root/repository -f /tmp/repository.tar")
-    by_itself.output("sh", "-euc", "apt-get -qq update; apt-get -qq install -y python3-venv >/dev/null")
-    install = "python3 -m venv .venv; .venv/bin/pip install -q --require-hashes -r requirements.txt"
-    by_itself.output("sh", "-euc", f"cd /root/repository; {install}")
+    unpack = "mkdir /root/repository; cd /root/repository; tar -x -f /tmp/repository.tar"
+    venv = "apt-get -qq update; apt-get -qq install -y python3-venv >/dev/null; python3 -m venv .venv"
+    by_itself.output("sh", "-euc", f"{unpack}; {venv}; .venv/bin/pip install -q --require-hashes -r requirements.txt")
     done = by_itself.run("sh", "-c", "cd /root/repository && .venv/bin/python -m pytest tests/host --hosts=local:// -q")
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -337,13 +336,12 @@ def changing(key: Path) -> Iterator[LiveBox]:
 
 
 def kill_in(box: LiveBox, arguments: list[str], log: Path, begun: Callable[[], bool], jobs: str) -> None:
-    """Begin a run, and kill it and every remote process that matches `jobs` as soon as `begun` says so."""
+    """Begin a run; once `begun` says so hold the remote processes that match `jobs`, kill it, and then kill those."""
     process = box.begin(log, arguments)
     deadline = time.monotonic() + 240
     while not begun():
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()
         time.sleep(0.05)
-    # Held first: a job whose controller is gone might end by itself.
     assert box.run("pkill", "-STOP", "--full", jobs).returncode == 0, "the job had ended before it was killed"
     process.send_signal(signal.SIGKILL)
     assert process.wait(10) == -signal.SIGKILL

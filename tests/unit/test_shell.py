@@ -76,7 +76,8 @@ def runs(dummies: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[
         def connector(wrapped: StringCommand, **options: Any) -> tuple[bool, Any]:
             asked = {key: value for key, value in options.items() if key in ("_shell_executable", "_sudo", "_chdir")}
             text = make_unix_command(wrapped, **asked).get_raw_value()
-            status, output = run_local_process(shlex.join(["bash", "-c", f"{login}\n{text}"]), stdin="stdin\n")
+            words = shlex.join(["bash", "-c", f"{login}\n{text}"])
+            status, output = run_local_process(f"echo stdin | {words}")
             return status in (options.get("_success_exit_codes") or (0,)), output
 
         clean = shell._Clean(cast("Any", SimpleNamespace(print_prefix="[box] ")), connector)
