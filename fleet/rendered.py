@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import jinja2
 from visomaster_host import choices, paths
 from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.enums import StrEnum
 from visomaster_host.refusals import CAPABILITIES
 
 from spec import image
-from spec.here import TEMPLATES
 from spec.published import HEALTHCHECK
+from spec.rendering import rendered
 from spec.variant import VARIANTS, Variant
 from vast import fit
 
@@ -78,21 +77,11 @@ class Fleet:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for a name that no machine could pull."""
-        image.repository(self.repository)
-        if "/" not in self.repository:
-            raise ValueError(f"repository: expected NAME/visomaster, as on Docker Hub, got {self.repository!r}")
+        image.published_repository(self.repository)
 
     def file(self, engine: Engine) -> str:
         """The file for `engine`."""
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(TEMPLATES / "fleet"),
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-            undefined=jinja2.StrictUndefined,
-            autoescape=False,  # noqa: S701 - YAML, of our own tables
-        )
-        return environment.get_template(f"{FILE[engine]}.j2").render(fleet=self)
+        return rendered(f"fleet/{FILE[engine]}.j2", fleet=self)
 
     # -- what the templates ask for
 

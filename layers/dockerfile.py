@@ -9,20 +9,20 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 from visomaster_host.choices import Access
 from visomaster_host.text import brief
 
 from spec import pins
 from spec.application import PROFILES, Application, load_application
 from spec.closure import REMOTE, closure
-from spec.here import ROOT, TEMPLATES
+from spec.here import ROOT
 from spec.image import ImageConfig
 from spec.layer import Part
 from spec.packages import FIRST
 from spec.parts import parts_of
 from spec.program import FolderSource
 from spec.published import image_config
+from spec.rendering import rendered
 from spec.settings import DEFAULT_REPOSITORY
 from spec.variant import VARIANTS, Variant
 
@@ -93,16 +93,7 @@ def render(reference: str) -> str:
     profile that a build does not see."""
     if reference.endswith(".toml") and Path(reference).resolve().parent != PROFILES:
         raise ValueError(f"application: {reference} is not in VisoMaster/, which is all a build can see: put it there")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - a Dockerfile is no HTML
-    )
-    build = Build(application=load_application(reference))
-    return environment.get_template("Dockerfile.j2").render(build=build)
+    return rendered("Dockerfile.j2", build=Build(application=load_application(reference)))
 
 
 def main() -> int:

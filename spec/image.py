@@ -31,6 +31,13 @@ def repository(value: str) -> str:
     return value
 
 
+def published_repository(value: str) -> str:
+    """`value` when it is also one that a machine elsewhere can pull from. Raises `ValueError` otherwise."""
+    if "/" not in repository(value):
+        raise ValueError(f"repository: expected NAME/visomaster, as on Docker Hub, got {value!r}")
+    return value
+
+
 def account(value: str) -> str:
     """`value` when it may be the name of an account at Docker Hub. Raises `ValueError` otherwise."""
     if not _is_repository(value) or "/" in value:

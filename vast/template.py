@@ -10,13 +10,12 @@ import json
 import sys
 from dataclasses import dataclass
 
-import jinja2
 from visomaster_host.choices import Access
 from visomaster_host.text import brief
 
 from spec import image
 from spec.application import load_application
-from spec.here import TEMPLATES
+from spec.rendering import rendered
 from spec.variant import VARIANTS, Variant
 from vast import fit
 
@@ -52,9 +51,7 @@ class Template:
 
     def __post_init__(self) -> None:
         """Refuse a name that a rented box could not pull."""
-        image.repository(self.repository)
-        if "/" not in self.repository:
-            raise ValueError(f"repository: expected NAME/visomaster, as on Docker Hub, got {self.repository!r}")
+        image.published_repository(self.repository)
 
     @property
     def name(self) -> str:
@@ -114,16 +111,9 @@ def cli_filters(application: str = APPLICATION) -> str:
 
 def page(repository: str = "your_name/visomaster") -> str:
     """docs/vast.md."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - Markdown, from our own tables
-    )
     templates = [Template(variant=variant, repository=repository) for variant in VARIANTS.values()]
-    return environment.get_template("vast.md.j2").render(
+    return rendered(
+        "vast.md.j2",
         templates=templates,
         repository=repository,
         filters=cli_filters(),
