@@ -30,6 +30,11 @@ def answer(host: Any, script: str) -> str:
     return str(done.stdout.strip())
 
 
+def missing(request: pytest.FixtureRequest, what: str) -> None:
+    """The program has none of `what`: its profile may do without, but not on a host that must compute on a GPU."""
+    (pytest.fail if request.config.getoption("--gpu") else pytest.skip)(f"the program has no {what}")
+
+
 @pytest.mark.usefixtures("gpu")
 def test_the_driver_gives_a_gpu(host: Any) -> None:
     """The graphics card answers through its driver, and keeps what it is given.
@@ -41,7 +46,7 @@ def test_the_driver_gives_a_gpu(host: Any) -> None:
 
 
 @pytest.mark.usefixtures("gpu")
-def test_onnxruntime_computes_on_the_gpu(host: Any) -> None:
+def test_onnxruntime_computes_on_the_gpu(host: Any, request: pytest.FixtureRequest) -> None:
     """Models are computed on the graphics card, with the processor's numbers.
 
     onnxruntime goes on with the processor when CUDA's libraries do not load, and everything is a hundred times slower.
@@ -50,12 +55,12 @@ def test_onnxruntime_computes_on_the_gpu(host: Any) -> None:
     """
     said = answer(host, "onnx_cuda.py")
     if said == "not installed":
-        pytest.skip("the program has no onnxruntime")
+        missing(request, "onnxruntime")
     assert "CUDAExecutionProvider" in said
 
 
 @pytest.mark.usefixtures("gpu")
-def test_pytorch_computes_on_the_gpu(host: Any) -> None:
+def test_pytorch_computes_on_the_gpu(host: Any, request: pytest.FixtureRequest) -> None:
     """PyTorch computes on the graphics card, with the processor's numbers.
 
     If not: the accelerator does not suit the card or its driver: a newer card needs a newer CUDA (`--data
@@ -63,7 +68,7 @@ def test_pytorch_computes_on_the_gpu(host: Any) -> None:
     """
     said = answer(host, "torch_cuda.py")
     if said == "not installed":
-        pytest.skip("the program has no PyTorch for CUDA")
+        missing(request, "PyTorch for CUDA")
     assert "PyTorch" in said
 
 
