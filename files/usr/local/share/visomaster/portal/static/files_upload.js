@@ -30,6 +30,16 @@ function sleep(ms, signal) {
   });
 }
 
+// What `promise` becomes, unless `signal` is aborted before.
+function unless(signal, promise) {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop);
+    promise.finally(() => signal.removeEventListener("abort", stop)).then(resolve, reject);
+    if (signal.aborted) stop();
+  });
+}
+
 export const pathOf = ({ folder, name, relative_path: path }) => [folder, path || name].filter(Boolean).join("/");
 
 // Whether `file`, to be put at `path`, is the one that an unfinished upload was begun with.
@@ -44,6 +54,7 @@ export class Upload {
   #failures = 0;
   #sure = false; // whether `offset` is what the machine has
   #begun = false; // whether the machine may have heard of it
+  #creating; // the answer to the first request, which nobody breaks off: it says what the upload is called
 
   // `relative` is the path of a folder's file within what was chosen, "" otherwise.
   constructor(file, { folder, relative = "", known }) {
@@ -74,6 +85,7 @@ export class Upload {
     this.#sure = false;
     this.#tell("sending");
     try {
+      if (this.#begun && !this.id && !this.#creating) await unless(signal, this.#findAgain());
       while (this.state !== "done") await this.#judge(await this.#next(signal), signal);
     } catch (error) {
       if (!signal.aborted) this.#tell("failed", error.message);
@@ -87,10 +99,11 @@ export class Upload {
     this.sent = this.offset;
   }
 
-  // The machine forgets what it has of it.
+  // The machine forgets what it has of it. What has come as a whole meanwhile stays: it is done.
   async cancel() {
     this.stop("cancelled");
-    if (!this.id && this.#begun) this.id = (await this.#found())?.id;
+    await this.#creating;
+    if (!this.id && this.#begun) await this.#findAgain();
     if (this.id) await send("DELETE", address(`uploads/${this.id}`));
   }
 
@@ -105,6 +118,7 @@ export class Upload {
 
   // A file of one piece goes with the first request.
   async #begin(signal) {
+    if (this.#creating) return unless(signal, this.#creating);
     this.#begun = true;
     const headers = {
       "Upload-Length": String(this.size),
@@ -117,11 +131,26 @@ export class Upload {
     };
     if (this.size > PIECE) {
       this.#ahead = this.#prepare(0);
-      return send("POST", address("uploads/"), { headers, signal });
+      return unless(signal, this.#create(headers));
     }
     const piece = await this.#prepare(0).ready;
     Object.assign(headers, piece.headers, { "Content-Type": "application/offset+octet-stream" });
     return this.#sending("POST", address("uploads/"), headers, piece.body, signal);
+  }
+
+  #create(headers) {
+    this.#creating = send("POST", address("uploads/"), { headers }).then((answer) => {
+      this.#creating = undefined;
+      this.#name(answer);
+      return answer;
+    });
+    return this.#creating;
+  }
+
+  #name(answer) {
+    const place = answer.header("Location");
+    if (place) this.id = place.split("/").pop();
+    return Boolean(place);
   }
 
   async #append(signal) {
@@ -167,8 +196,7 @@ export class Upload {
 
   // So much is on disk.
   async #moved(answer) {
-    const place = answer.header("Location");
-    if (place) this.id = place.split("/").pop();
+    const named = this.#name(answer);
     const offset = Number(answer.header("Upload-Offset") ?? 0);
     if (offset > this.offset) this.#failures = 0;
     else if (this.#failures > 1) this.#length = Math.max(MIB, this.#length / 2); // somebody in between wants all of it
@@ -180,7 +208,7 @@ export class Upload {
       this.#tell("done");
     }
     this.#sure = path !== null || offset < this.size; // with all of it there, what it is called is asked for
-    if (!this.#sure && !place) await this.#retry(this.#stop.signal, "");
+    if (!this.#sure && !named) await this.#retry(this.#stop.signal, "");
   }
 
   // The line broke, or what is between here and the service is not there. What has arrived stays there.
@@ -248,7 +276,7 @@ export class Upload {
 
   async #waitForLogin(signal) {
     this.#tell("login");
-    await Promise.race([login(), new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)))]);
+    await unless(signal, login());
   }
 
   async #waitForRoom(needed, signal) {
