@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +72,7 @@ class Preparing:
         line = f"! command -v {ONSTART} >/dev/null || {ONSTART}" if wanted.is_scratch else ONSTART
         return Ask(image=wanted.image, disk=wanted.disk, label=lease.label(), onstart=line, env=variables)
 
-    def prepare(self, box: Box, attempt: Attempt) -> Iterator[str]:
+    def prepare(self, box: Box, attempt: Attempt) -> Generator[str, None, None]:
         """Make it a desktop and prove that it computes. Raises `Unfit`."""
         self._attach(box)
         machine = reached(box, attempt.folder, self._key.path)

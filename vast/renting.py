@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,7 +22,7 @@ from vast.errors import CreatedButRefused, OfferGone, VastError
 from vast.lease import Lease
 from vast.offers import Offer
 from vast.shown import lasted
-from vast.waiting import PAUSE, Looks, Patience, Unfit, until_running
+from vast.waiting import PAUSE, Looks, Patience, Unfit, until_running, while_running
 
 GONE_MOST = 20
 """Offers in a row that were gone when they were asked for: then the list is too old to go on with."""
@@ -66,8 +67,8 @@ class Steps(Protocol):
     def ask(self, lease: Lease) -> Ask:
         """What is to be created."""
 
-    def prepare(self, box: Box, attempt: Attempt) -> Iterator[str]:
-        """Make it a desktop and prove that it computes. Raises `Unfit`."""
+    def prepare(self, box: Box, attempt: Attempt) -> Generator[str, None, None]:
+        """Make it a desktop and prove that it computes; closed, it ends what it has begun. Raises `Unfit`."""
 
     def finish(self, box: Box, attempt: Attempt) -> Iterator[str]:
         """What may fail without making the box a bad one."""
@@ -173,8 +174,10 @@ class Rental:
 
     def _prepared(self, attempt: Attempt) -> Generator[str, None, Box]:
         patience = Patience(what="its start", seconds=self._limits.up, clock=self._clock)
-        box = yield from until_running(self._account, attempt.number or 0, attempt.hourly, patience)
-        yield from self._steps.prepare(box, attempt)
+        number = attempt.number or 0
+        box = yield from until_running(self._account, number, attempt.hourly, patience)
+        with closing(self._steps.prepare(box, attempt)) as steps:
+            yield from while_running(self._account, number, attempt.hourly, steps, self._clock)
         return box
 
     def _taken(self) -> Generator[str, None, Attempt]:

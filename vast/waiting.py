@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from visomaster_host.text import Told
 
 from vast.boxes import Box, read_box
-from vast.errors import OfferGone
+from vast.errors import OfferGone, VastError
 from vast.jobs import Job
 from vast.machine import Machine
 from vast.offers import require_price
 
 PAUSE = 2.0
 """Seconds between two looks at the same box: the least that Vast asks for."""
+
+LOOK = 15.0
+"""Seconds between two looks at a box that runs."""
 
 SSH_WITHIN = 300.0
 """Seconds from `running` until somebody answers at the port of SSH: Vast installs it at the first start."""
@@ -60,20 +63,37 @@ def until_running(account: Looks, number: int, agreed: float, patience: Patience
     """
     check = patience.begin()
     while True:
-        box = _looked_at(account, number, agreed)
+        box = _looked_at(account, number, agreed, "it will not start")
         if box.status == "running" and box.endpoint:
             return box
         check()
         yield f"{box.status}: {box.message}" if box.message else box.status
 
 
-def _looked_at(account: Looks, number: int, agreed: float) -> Box:
+def while_running(
+    account: Looks, number: int, agreed: float, turns: Iterator[str], clock: Callable[[], float] = time.monotonic
+) -> Iterator[str]:
+    """Tell what `turns` tell as long as box `number` runs.
+
+    Raises `Unfit` for one that does not any more, is gone, or costs more than `agreed` dollars an hour: a higher bid or
+    the machine's owner takes a box at any moment, and no step on it would notice before its own time is over.
+    """
+    looks_at = clock() + LOOK
+    for what in turns:
+        yield what
+        if clock() >= looks_at:
+            looks_at = clock() + LOOK
+            with suppress(VastError):  # the steps go on without Vast
+                _looked_at(account, number, agreed, "it does not run any more")
+
+
+def _looked_at(account: Looks, number: int, agreed: float, hopeless: str) -> Box:
     raw = account.instance(number)
     if raw is None:
         raise Unfit("it is gone from the account")
     box = read_box(raw)
     if box.hopeless:
-        raise Unfit(f"it will not start: {box.hopeless}")
+        raise Unfit(f"{hopeless}: {box.hopeless}")
     try:
         require_price(box, agreed)
     except OfferGone as error:

@@ -17,7 +17,7 @@ import pytest
 from spec.here import ROOT
 from tests.drills.live import new_key
 from tests.e2e.machine import BIN, run
-from tests.fake_vast import KEY, FakeVast, SshdMachine, offer
+from tests.fake_vast import KEY, FakeVast, Fault, SshdMachine, offer
 
 WITHIN = 120
 MOMENTS = range(1, 11)
@@ -126,3 +126,40 @@ def test_a_host_test_that_fails_ends_the_box(tmp_path: Path) -> None:
         assert "0 of 1 rented: no offer is left that fits" in said
         assert rent.account.books.alive() == []
         assert len(rent.account.books.contracts) == 2
+
+
+def test_outbid_while_it_is_prepared(tmp_path: Path) -> None:
+    """Found out at Vast, not by waiting for the desktop; the next machine is taken."""
+    with renting(tmp_path, ready="echo vnc; exit 1") as rent:
+        rent.account.order(Fault.OUTBID)
+        process = rent.begin()
+        rent.until(lambda: len(rent.account.books.contracts) == 2, process)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=WITHIN)
+        assert "it does not run any more: stopped: it is ended" in said
+        assert rent.account.books.alive() == []
+        assert len(rent.account.books.contracts) == 2
+
+
+def test_no_search_left_today(tmp_path: Path) -> None:
+    """One line, and nothing was rented."""
+    with renting(tmp_path) as rent:
+        rent.account.order(Fault.QUOTA, times=None)
+        done = rent.does("offers", "--variant", "alt", "--max-price", "0.5")
+        process = rent.begin()
+        _, said = process.communicate(timeout=WITHIN)
+        assert (done.returncode, process.returncode) == (1, 1)
+        for text in (done.stderr, said):
+            assert len(text.splitlines()) == 1 and "quota" in text, text
+        assert rent.account.books.contracts == {}
+
+
+def test_two_at_once(tmp_path: Path) -> None:
+    """As two processes of one person: neither takes or ends the other's box, and nothing is left."""
+    with renting(tmp_path, ready="exit 0") as rent:
+        both = [rent.begin(), rent.begin()]
+        said = [process.communicate(timeout=WITHIN)[1] for process in both]
+        assert [process.returncode for process in both] == [1, 1], said
+        assert sum(text.count("a host test fails") for text in said) == len(rent.account.books.contracts), said
+        assert rent.account.books.alive() == []
+        assert list(tmp_path.glob("rent/*")) == []

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+import time
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.fake_vast import KEY, FakeClock, FakeVast, Fault, offer
+from tests.drills.live import new_key
+from tests.fake_vast import KEY, FakeClock, FakeVast, Fault, SshdMachine, offer
 from vast.api import Api
 from vast.books import Attempt, Books
 from vast.boxes import Box
 from vast.calls import Ask, Calls
+from vast.errors import VastError
 from vast.lease import Lease, new_lease
+from vast.machine import find_key, reached
 from vast.offers import Offer, read_offer
 from vast.owned import Owned
 from vast.renting import Limits, Rental, RentError
-from vast.waiting import Unfit
+from vast.waiting import SSH_WITHIN, Patience, Unfit, until_ssh
 
 AGREED_DISK = 32
 
@@ -48,6 +53,7 @@ class Plain:
 
     clock: FakeClock
     fails: list[str] = field(default_factory=list)
+    lasts: float = 0.0
     during: Callable[[], None] | None = None
 
     def lease(self) -> Lease:
@@ -56,8 +62,11 @@ class Plain:
     def ask(self, lease: Lease) -> Ask:
         return Ask(image="name/visomaster:portal-latest", disk=AGREED_DISK, label=lease.label())
 
-    def prepare(self, box: Box, attempt: Attempt) -> Iterator[str]:
+    def prepare(self, box: Box, attempt: Attempt) -> Generator[str, None, None]:
         yield "preparing"
+        ends = self.clock() + self.lasts
+        while self.clock() < ends:
+            yield "preparing"
         if self.during:
             self.during()
         if self.fails:
@@ -137,6 +146,66 @@ def test_what_a_machine_does_ends_in_the_next_one(bench: Bench, fault: Fault) ->
     assert bench.account.books.alive() == [attempt.number]
     assert attempt.machine == 2
     assert len(list(bench.books.all())) == 1
+
+
+@pytest.mark.parametrize(("fault", "state"), [(Fault.EXITS, "exited"), (Fault.OUTBID, "stopped")])
+def test_a_machine_that_goes_away_while_it_is_prepared(bench: Bench, fault: Fault, state: str) -> None:
+    """At once, not when a step's own time is over: its box is gone, and the next machine is asked."""
+    bench.steps.lasts = 600
+    bench.account.order(fault)
+    began = bench.clock()
+    [attempt] = bench.run()
+    assert f"it does not run any more: {state}" in bench.said
+    assert bench.clock() - began < 600 + 120
+    bench.account.nobody_unknown([attempt.number or 0])
+    assert bench.account.books.alive() == [attempt.number]
+    assert attempt.machine == 2
+
+
+def test_a_machine_whose_ssh_never_answers(bench: Bench, tmp_path: Path) -> None:
+    """Found out by ssh itself: its box is gone, and the next machine, which answers, is kept."""
+    key = find_key(str(new_key(tmp_path)), {})
+    numbers = itertools.count()
+    bench.account.machine = lambda: SshdMachine(tmp_path / f"machine-{next(numbers)}")
+
+    def prepare(box: Box, attempt: Attempt) -> Generator[str, None, None]:
+        bench.calls.attach_key(box.id, key.public)
+        machine = reached(box, attempt.folder, key.path)
+        yield from until_ssh(machine, lambda: None, Patience(what="SSH", seconds=SSH_WITHIN, clock=bench.clock))
+
+    def sleep(seconds: float) -> None:
+        time.sleep(0.02)  # for what is not of the fake: sshd and ssh
+        pass_by(seconds)
+
+    pass_by, bench.clock.sleep = bench.clock.sleep, sleep  # type: ignore[method-assign]
+    bench.steps.prepare = prepare  # type: ignore[method-assign]
+    bench.account.order(Fault.NO_SSH)
+    try:
+        [attempt] = bench.run()
+        assert "SSH took more than 5 min: ssh: connect to host 127.0.0.1" in bench.said
+        bench.account.nobody_unknown([attempt.number or 0])
+        assert attempt.machine == 2
+    finally:
+        for contract in bench.account.books.contracts.values():
+            contract.machine.destroy()
+
+
+def test_a_vast_that_does_not_answer_while_a_machine_is_prepared(bench: Bench) -> None:
+    """The steps go on without it."""
+    bench.steps.lasts = 60
+    asked = bench.calls.instance
+    looks: list[int] = []
+
+    def instance(number: int) -> dict[str, object] | None:
+        if bench.account.books.contracts[number].raw["actual_status"] != "running":
+            return asked(number)
+        looks.append(number)
+        raise VastError("Vast.ai: no answer")
+
+    bench.calls.instance = instance  # type: ignore[method-assign]
+    [attempt] = bench.run()
+    assert looks
+    assert bench.account.books.alive() == [attempt.number]
 
 
 @pytest.mark.parametrize("fault", [Fault.RESET_AFTER_CREATE, Fault.LATE_AFTER_CREATE, Fault.GATEWAY_AFTER_CREATE])
