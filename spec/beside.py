@@ -15,15 +15,14 @@ from spec.packages import FIRST
 from spec.settings import Settings
 from spec.slices import slice_of
 
-
 _UNPACKED = {Layer.DESKTOP: paths.DESKTOP_UNPACKED, Layer.ACCESS: paths.UNPACKED}
 """Where the layers' tasks put files of packages that are not installed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """`first`: the packages that what runs beside needs; `packages`, and files `unpacked` of others (for each folder the
-    arguments of `operations.debian_files.unpacked`), that are installed while the environment is; `models`: whether
+    """`first`: the packages that what runs beside needs; `packages`, and files `unpacked` of others (for each folder
+    the arguments of `operations.debian_files.unpacked`), that are installed while the environment is; `models`: whether
     they are fetched while all else is done. Empty: in their layers' turn.
     """
 
