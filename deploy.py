@@ -5,9 +5,10 @@
 The only reader of `host.data`: it becomes typed settings here, and each part gets its own slice of them.
 """
 
+from collections.abc import Callable, Iterator
 from functools import partial
 
-from pyinfra import host
+from pyinfra import host, logger
 from pyinfra.api.exceptions import DeployError
 from pyinfra.facts.server import OsRelease
 from visomaster_host.text import brief
@@ -15,11 +16,14 @@ from visomaster_host.text import brief
 from connectors import ahead, bake, shell, stock_docker
 from controller import terminal, way_in
 from controller.host_data import project_data
+from operations.facts.described import DescribedHost
+from spec.as_before import as_before
+from spec.as_before import told as stays
 from spec.beside import beside
 from spec.distribution import Release
 from spec.layer import IMAGE_LAYERS, Layer
 from spec.published import published_image
-from spec.settings import read_settings
+from spec.settings import Settings, read_settings
 from spec.slices import slice_of
 from tasks.access import access
 from tasks.application import application
@@ -50,23 +54,40 @@ ASKED_FIRST = {
 }
 """What tasks ask while the run is planned."""
 
+
+def checks_of(settings: Settings) -> Iterator[Callable[[], None]]:
+    """What keeps a host with these `settings` from being made, each of which raises then."""
+    yield require_root
+    if Layer.START in settings.layers:
+        variant = settings.variant
+        yield partial(refuse_neighbours, variant.access, variant.models, settings.screen, settings.public_ports)
+
+
 terminal.guard()
 shell.attend()
 ahead.attend()
 data = host.data.dict()
+given = project_data(data)
+# Nothing starts in an image: a host that one of Docker's connectors made is complete without the last layer.
+read = partial(read_settings, default_layers=IMAGE_LAYERS if "docker_identifier" in data else tuple(Layer))
+system_of, described_of = partial(host.get_fact, OsRelease), partial(host.get_fact, DescribedHost)
 try:
-    # Nothing starts in an image: a host that one of Docker's connectors made is complete without the last layer.
-    settings = read_settings(project_data(data), IMAGE_LAYERS if "docker_identifier" in data else tuple(Layer))
-    image, variant = published_image(settings), settings.variant
-    system_of = partial(host.get_fact, OsRelease)
-    checks = [require_root]
-    if Layer.START in settings.layers:
-        checks.append(
-            partial(refuse_neighbours, variant.access, variant.models, settings.screen, settings.public_ports)
-        )
-    ahead.ask(system_of, *checks, *(ask for layer, ask in ASKED_FIRST.items() if layer in settings.layers))
+    kept = {}
+    try:
+        settings = read(given)
+    except ValueError:
+        if not (kept := as_before(described_of(), given)):
+            raise
+        settings = read({**given, **kept})
+    first_asked = (ask for layer, ask in ASKED_FIRST.items() if layer in settings.layers)
+    ahead.ask(system_of, described_of, *checks_of(settings), *first_asked)
     release = Release.of(system_of())
-    for check in checks:
+    if not kept and (kept := as_before(described_of(), given)):
+        settings = read({**given, **kept})
+    if kept:
+        host.log_styled(stays(kept), log_func=logger.info)
+    image = published_image(settings)
+    for check in checks_of(settings):
         check()
 except ValueError as error:
     raise DeployError(brief(error)) from None  # it may name what the box says of itself

@@ -34,8 +34,9 @@ PACKAGES, MODELS = "packages", "models"
 
 
 @operation()
-def installing(names: Sequence[str], unpacked: Mapping[str, Any] | None = None) -> Generator[FunctionCommand]:
-    """Start to install the packages `names`, and then to unpack files of others, as `debian_files.unpacked` takes them.
+def installing(names: Sequence[str], unpacked: Sequence[Mapping[str, Any]] = ()) -> Generator[FunctionCommand]:
+    """Start to install the packages `names`, and then to unpack files of others, each as `debian_files.unpacked` is
+    called.
 
     Nothing where no package is missing: what else is, is little. What an earlier run has started goes on.
     """
@@ -44,8 +45,9 @@ def installing(names: Sequence[str], unpacked: Mapping[str, Any] | None = None) 
         host.noop(f"{len(names)} packages are installed")
         return
     commands = [install_command(missing)]
-    if unpacked and not host.get_fact(UnpackedFiles, folder=unpacked["dest"]).versions:
-        commands.append(unpack_command(**unpacked))
+    for files in unpacked:
+        if not host.get_fact(UnpackedFiles, folder=files["dest"]).versions:
+            commands.append(unpack_command(**files))
     yield from _started(PACKAGES, commands, replaces=False)
 
 

@@ -15,16 +15,20 @@ from spec.packages import FIRST
 from spec.settings import Settings
 from spec.slices import slice_of
 
+_UNPACKED = {Layer.DESKTOP: paths.DESKTOP_UNPACKED, Layer.ACCESS: paths.UNPACKED}
+"""Where the layers' tasks put files of packages that are not installed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """`first`: the packages that what runs beside needs; `packages`, and files `unpacked` of others, that are installed
-    while the environment is; `models`: whether they are fetched while all else is done. Empty: in their layers' turn.
+    """`first`: the packages that what runs beside needs; `packages`, and files `unpacked` of others (for each folder
+    the arguments of `operations.debian_files.unpacked`), that are installed while the environment is; `models`: whether
+    they are fetched while all else is done. Empty: in their layers' turn.
     """
 
     first: tuple[str, ...]
     packages: tuple[str, ...]
-    unpacked: Mapping[str, Any] | None
+    unpacked: tuple[Mapping[str, Any], ...]
     models: bool
 
 
@@ -32,14 +36,16 @@ def beside(settings: Settings, release: Release) -> Beside:
     """What a run over the layers of `settings` begins early on a host that runs `release`."""
     layers, needy = settings.layers, {Layer.PROGRAMS, Layer.ENVIRONMENT}
     slices = {layer: slice_of(layer, settings, release) for layer in (Layer.SYSTEM, Layer.DESKTOP, Layer.ACCESS)}
-    access = slices[Layer.ACCESS]
     begun = [layer for layer in slices if layer in layers and Layer.ENVIRONMENT in layers]
-    if access["repository"] and Layer.ACCESS in begun:
+    if slices[Layer.ACCESS]["repository"] and Layer.ACCESS in begun:
         begun.remove(Layer.ACCESS)  # its packages are not known before it is
-    unpacked = {"packages": access["unpacked"], "paths": access["unpacked_paths"], "dest": str(paths.UNPACKED)}
     return Beside(
         first=package_names(FIRST, release) if Layer.SYSTEM in layers and needy.intersection(layers) else (),
         packages=tuple(dict.fromkeys(name for layer in begun for name in slices[layer]["packages"])),
-        unpacked=unpacked if Layer.ACCESS in begun and access["unpacked"] else None,
+        unpacked=tuple(
+            {"packages": slices[layer]["unpacked"], "paths": slices[layer]["unpacked_paths"], "dest": str(dest)}
+            for layer, dest in _UNPACKED.items()
+            if layer in begun and slices[layer]["unpacked"]
+        ),
         models={Layer.PROGRAMS, Layer.MODELS} <= set(layers) and settings.variant.models is ModelsAt.BUILD,
     )

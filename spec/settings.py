@@ -43,7 +43,7 @@ KEYS = (
 
 Read = TypeVar("Read")
 
-DEFAULT_REPOSITORY = "visomaster"
+DEFAULT_REPOSITORY, DEFAULT_APPLICATION, DEFAULT_VARIANT = "visomaster", "visomaster", "default"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ def read_settings(data: Mapping[str, object], default_layers: tuple[Layer, ...] 
     accelerator = application.accelerator(_optional(data, "accelerator"))
     if "indexes" in data:
         accelerator = accelerator.with_index(_index(data))
-    variant = _variant(str(data.get("variant", "default")))
+    variant = _variant(str(data.get("variant", DEFAULT_VARIANT)))
     screen = fields.choice(Screen, str(data.get("screen", Screen.TIGERVNC)), "screen")
     port = _port(data, "port", variant.port)
     settings = Settings(
@@ -135,7 +135,7 @@ def _layers(data: Mapping[str, object], default: tuple[Layer, ...]) -> tuple[Lay
 
 
 def _application(data: Mapping[str, object]) -> Application:
-    application = load_application(_optional(data, "application") or "visomaster")
+    application = load_application(_optional(data, "application") or DEFAULT_APPLICATION)
     if "source" in data:
         application = replace(application, source=_source(fields.text(data, "source", "data")))
     if "channels" in data:

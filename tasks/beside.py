@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ def first(packages: tuple[str, ...]) -> None:
 
 
 @deploy("Beside")
-def packages_begun(packages: tuple[str, ...], unpacked: Mapping[str, Any] | None) -> None:
-    """The distribution's `packages` on their way, and files `unpacked` of others."""
+def packages_begun(packages: tuple[str, ...], unpacked: Sequence[Mapping[str, Any]]) -> None:
+    """The distribution's `packages` on their way, and then files `unpacked` of others."""
     beside.installing(name="Begin with the packages", names=packages, unpacked=unpacked)
 
 

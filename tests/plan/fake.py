@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from visomaster_host.host import Host
+
 from spec.distribution import Release
 from spec.here import ROOT
 
@@ -42,16 +44,19 @@ class Operation:
 
 @dataclass(frozen=True, kw_only=True)
 class Fake:
-    """A host that has nothing yet: its distribution release and its data."""
+    """A host that has nothing yet, whatever it says of itself: its distribution release and its data."""
 
     name: str
     release: str
     data: Mapping[str, object]
+    described: Host | None = None
 
     def entry(self) -> tuple[str, dict[str, object]]:
         """The host as an inventory lists it."""
         identifier, _, version = self.release.rpartition("-")
         answers = {"/etc/os-release": [f"ID={identifier}", f'VERSION_ID="{version}"'], "db:Status-Status": [""]}
+        if self.described:
+            answers["-- /etc/visomaster/host.json ; fi"] = self.described.as_json().splitlines()
         return f"@fake/{self.name}", {"fake_responses": answers, **self.data}
 
 

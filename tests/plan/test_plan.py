@@ -262,6 +262,11 @@ def test_what_is_begun_early_is_what_comes_later_anyway(plans: Plans, variant: V
         packages = begun["Begin with the packages"]
         assert set(packages.arguments["names"]) == {name for one in later for name in one.arguments["names"]}
         assert set(begun["Install what comes first"].arguments["names"]) <= set(packages.arguments["names"])
+        commands = json.loads(packages.commands[1])["request"]["commands"]
+        unpacked = [one for one in plans[release.name] if one.function == "debian_files.unpacked"]
+        if variant.access is Access.PORTAL and release is Release.JAMMY:
+            unpacked.pop()
+        assert commands[1:] == [command for one in unpacked for command in one.commands if "apt-unpack" in command]
         if variant.models is ModelsAt.BUILD:
             (fetch,) = (one for one in plans[release.name] if one.function == "models.fetched" and "Fetch" in one.name)
             (command,) = json.loads(begun["Begin with the models"].commands[1])["request"]["commands"]

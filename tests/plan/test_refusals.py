@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from operations.facts.described import DescribedHost
 from spec.distribution import Release
 from tests.plan.fake import Fake, run
 
-LOOKS = {"cat /etc/os-release", 'test "$(id -u)" = 0 || id -un'}
-"""All that a refused run may ask a host: which one it is, and as whom."""
+LOOKS = {"cat /etc/os-release", 'test "$(id -u)" = 0 || id -un', DescribedHost().command().get_raw_value()}
+"""All that a refused run may ask a host: which one it is, what it is already, and as whom."""
 
 PROFILE = """
 title = "Own"
@@ -152,7 +153,7 @@ def test_a_mistake_is_one_clear_line(runs: Runs, name: str) -> None:
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_refused_run_does_nothing(runs: Runs, name: str) -> None:
-    """The host is asked for its release, and who we are there, at most."""
+    """The host is asked for its release, what it is already, and who we are there, at most."""
     sent = re.findall(r">>> (.*)", runs[name].stderr)
     assert set(sent) <= LOOKS
     assert "Beginning operation run" not in runs[name].stderr
