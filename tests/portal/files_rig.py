@@ -190,3 +190,13 @@ def sent(portal: rig.Portal, name: str, size: int = 1_000_000) -> None:
         f"{size} bytes of {name} are there",
         20,
     )
+
+
+def row(page: Page, name: str) -> Any:
+    """What the page shows of the upload called `name`."""
+    return page.locator("#transfers > li").filter(has=page.get_by_text(name, exact=True))
+
+
+def press(page: Page, button: str, video: Path) -> None:
+    """Press `button` of the upload of `video`."""
+    page.get_by_role("button", name=f"{button} {video.name}", exact=True).click()

@@ -5,16 +5,15 @@ PORTAL_TEST_PICTURES=FOLDER keeps the pictures.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Error, expect
+from playwright.sync_api import expect
 
 from tests.portal import browser, rig
 from tests.portal.files_rig import (
@@ -26,8 +25,10 @@ from tests.portal.files_rig import (
     drop,
     made,
     opened,
+    press,
     ready,
     root,
+    row,
     same,
     sent,
     served,
@@ -35,7 +36,7 @@ from tests.portal.files_rig import (
 )
 
 if TYPE_CHECKING:
-    from playwright.sync_api import APIResponse, Browser, Page, Request, Route
+    from playwright.sync_api import Browser, Page, Request
 
 PICTURES = Path(os.environ["PORTAL_TEST_PICTURES"]) if "PORTAL_TEST_PICTURES" in os.environ else None
 SMALL_PHONE = {"width": 360, "height": 740}
@@ -64,15 +65,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def files(service: Service) -> rig.Portal:
     """Its portal."""
     return service.portal
-
-
-def row(page: Page, name: str) -> Any:
-    """What the page shows of the upload called `name`."""
-    return page.locator("#transfers > li").filter(has=page.get_by_text(name, exact=True))
-
-
-def press(page: Page, button: str, video: Path) -> None:
-    page.get_by_role("button", name=f"{button} {video.name}", exact=True).click()
 
 
 def arrived(page: Page, name: str) -> None:
@@ -192,40 +184,6 @@ def test_pause_resume_and_cancel(chromium: Browser, files: rig.Portal, tmp_path:
     assert same(video, root(files) / "in" / video.name)
     assert not (root(files) / "in" / other.name).exists()
     assert uploads(files) == []
-
-
-@pytest.mark.parametrize(
-    ("button", "megabytes", "kept"), [("Pause", 12, 1), ("Pause", 1, 1), ("Cancel", 12, 0), ("Cancel", 1, 1)]
-)
-def test_stopped_before_the_machine_has_answered(
-    chromium: Browser, files: rig.Portal, tmp_path: Path, button: str, megabytes: int, kept: int
-) -> None:
-    """What the machine has begun of it meanwhile is gone on with, or goes: nothing is left that nobody knows of. What
-    was there as a whole stays, and is said to be there.
-    """
-    video = made(tmp_path, f"{button}-{megabytes}.mp4", megabytes)
-    held: list[tuple[Route, APIResponse]] = []
-
-    def hold(route: Route) -> None:
-        if held or route.request.method != "POST":
-            route.fallback()
-        else:
-            held.append((route, route.fetch()))
-
-    with opened(chromium, files) as page:
-        page.route("**/files/api/uploads/", hold)
-        choose(page, video)
-        rig.wait_until(lambda: page.wait_for_timeout(20) or bool(held), "the machine has answered", 20)
-        press(page, button, video)
-        if button == "Pause":
-            expect(row(page, video.name)).to_contain_text("Paused")
-            press(page, "Resume", video)
-        [(route, answer)] = held
-        with contextlib.suppress(Error):  # broken off, there is nobody to answer
-            route.fulfill(response=answer)
-        expect(row(page, video.name)).to_have_class(re.compile("done" if kept else "cancelled"), timeout=20_000)
-        rig.wait_until(lambda: uploads(files) == [], "nothing is left of it")
-    assert [path.name for path in (root(files) / "in").glob(f"{video.stem}[ .]*")] == kept * [video.name]
 
 
 def test_dropped_folders_come_as_they_are(chromium: Browser, files: rig.Portal, tmp_path: Path) -> None:
