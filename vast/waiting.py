@@ -103,23 +103,28 @@ def _looked_at(account: Looks, number: int, agreed: float, hopeless: str) -> Box
 
 def until_ssh(machine: Machine, denied: Callable[[], None], patience: Patience) -> Iterator[str]:
     """Tell so until a command runs on `machine`. `denied` is called once when it refuses the key. Raises `Unfit`."""
-    check, asked_again = patience.begin(), False
+    check, asked_again, last = patience.begin(), False, ""
     while True:
         with machine.begin("true", "ssh.log") as job:
             while job.status() is None:
-                check()
-                yield "running: waiting for SSH"
+                _in_time(check, last)
+                yield f"running: waiting for SSH: {last}" if last else "running: waiting for SSH"
             if job.status() == 0:
                 return
             last = job.last()
         if "Permission denied" in last and not asked_again:
             asked_again = True
             denied()
-        try:
-            check()
-        except Unfit as error:
-            raise Unfit(f"{error}: {last}") from None
+        _in_time(check, last)
         yield f"running: waiting for SSH: {last}"
+
+
+def _in_time(check: Callable[[], None], last: str) -> None:
+    """Raises `Unfit`, with what was seen `last`, when `check` does."""
+    try:
+        check()
+    except Unfit as error:
+        raise Unfit(f"{error}: {last}" if last else str(error)) from None
 
 
 def until_done(starting: AbstractContextManager[Job], what: str, patience: Patience) -> Generator[str, None, Job]:
@@ -137,17 +142,14 @@ def until_done(starting: AbstractContextManager[Job], what: str, patience: Patie
 
 def until_ready(machine: Machine, patience: Patience) -> Iterator[str]:
     """Tell what is missing until a person could use the desktop. Raises `Unfit`."""
-    check = patience.begin()
+    check, missing = patience.begin(), ""
     while True:
-        missing = ""
         with machine.begin("visomaster-ready", "ready.log") as job:
             while job.status() is None:
+                _in_time(check, missing)
                 yield f"desktop: {missing or 'is it ready?'}"
             if job.status() == 0:
                 return
             missing = job.last()
-        try:
-            check()
-        except Unfit as error:
-            raise Unfit(f"{error}: {missing}") from None
+        _in_time(check, missing)
         yield f"desktop: {missing}"

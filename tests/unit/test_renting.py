@@ -88,7 +88,7 @@ def test_a_machine_whose_ssh_never_answers(bench: Bench, tmp_path: Path) -> None
         yield from until_ssh(machine, lambda: None, Patience(what="SSH", seconds=SSH_WITHIN, clock=bench.clock))
 
     def sleep(seconds: float) -> None:
-        time.sleep(0.02)  # for what is not of the fake: sshd and ssh
+        time.sleep(0.04)  # for what is not of the fake: sshd and ssh
         pass_by(seconds)
 
     pass_by, bench.clock.sleep = bench.clock.sleep, sleep  # type: ignore[method-assign]

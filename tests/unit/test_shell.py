@@ -105,6 +105,7 @@ def questions(folder: Path) -> Iterator[tuple[FactBase[Any], dict[str, Any]]]:
         "AptSources": {"repository": "caddy"},
         "FoundFile": {"path": file, "user": "root"},
         "FoundLink": {"path": str(folder / "link"), "user": "root"},
+        "DescribedHost": {},
         "FoundFolders": {"paths": (tree, "/nonexistent")},
         "ModelsComplete": {"fetch": ("true",)},
         "FoundNeighbours": {"ports": (11111, 5901)},
