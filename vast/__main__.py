@@ -7,6 +7,7 @@ import contextlib
 import getpass
 import math
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -37,6 +38,15 @@ SCRATCH = "nvidia/cuda:12.4.1-runtime-ubuntu22.04"
 
 WORKSPACE = ROOT / "workspace"
 MOST_HOURS = 24 * 30
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's own; what is wrong is one line, which names settings as the Makefile takes them, too."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2 and one line."""
+        named = re.sub(r"--([a-z-]+)", lambda found: f"{found[1].upper().replace('-', '_')}= ({found[0]})", message)
+        self.exit(2, f"{brief(f'{self.prog}: {named}')}\n")
 
 
 class Interrupted(BaseException):
@@ -71,7 +81,7 @@ def whole(least: int, most: int) -> type[int]:
 
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
-    top = argparse.ArgumentParser(prog="python -m vast", description="Rent boxes at Vast.ai, and end them.")
+    top = Parser(prog="python -m vast", description="Rent boxes at Vast.ai, and end them.")
     top.add_argument("--state", type=Path, default=FOLDER, help="where runs are remembered")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     offers = commands.add_parser("offers", help="what can be rented, the cheapest lease first")
