@@ -87,10 +87,14 @@ class World:
         return [sys.executable, "-c", code, *self.arguments(*more)]
 
     def received(self) -> int:
-        """Bytes that are kept so far, by the files and by the maps of unfinished ones."""
-        whole = sum(path.stat().st_size for path in self.store.glob("*.onnx"))
-        maps = [path.read_bytes()[HEADER:] for path in self.store.glob("*.part.map")]
-        return whole + sum(sum(count for (count,) in struct.iter_unpack("<Q", kept)) for kept in maps)
+        """Bytes that are kept so far, by the files and by the maps of unfinished ones.
+
+        A fetch that is killed between giving a file its name and removing its map leaves both: that is one file.
+        """
+        whole = {path.name: path.stat().st_size for path in self.store.glob("*.onnx")}
+        maps = {path.name.removesuffix(".part.map"): path.read_bytes()[HEADER:] for path in self.store.glob("*.map")}
+        parts = {name: sum(count for (count,) in struct.iter_unpack("<Q", kept)) for name, kept in maps.items()}
+        return sum((parts | whole).values())
 
     def failed(self) -> list[str]:
         """The paths the state file calls failed."""
