@@ -38,7 +38,7 @@ HAPROXY = str(tools.UNPACKED / "usr/sbin/haproxy")
 CADDY = os.environ.get("PORTAL_TEST_CADDY") or str(tools.UNPACKED / "usr/bin/caddy")
 ME = Owner(uid=os.getuid(), gid=os.getgid())
 TOKEN = "correct-horse-battery-staple"
-READY = (Result(name="x", ok=True, detail="answers"), Result(name="models", ok=True, detail="fetched"))
+READY = (Result(name="screen", ok=True, detail="answers"), Result(name="models", ok=True, detail="fetched"))
 
 OFFERED = offered(services_for(Access.PORTAL, ModelsAt.BUILD))
 """What the portal of a host offers when PORTAL_CONFIG says nothing."""

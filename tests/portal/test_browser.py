@@ -76,7 +76,7 @@ def fetching(portal: rig.Portal, share: float, status: str = "running", error: s
         files[-1].update(status="failed", error=error)
     rate = 24 * MB if status == "running" else 0
     portal.checks[:] = [
-        rig.Result(name="x", ok=True, detail=":1 answers"),
+        rig.Result(name="screen", ok=True, detail=":1 answers"),
         rig.Result(name="window manager", ok=True, detail="Fluxbox"),
         rig.Result(name="vnc", ok=True, detail="127.0.0.1:5900 greets"),
         rig.Result(
@@ -85,7 +85,7 @@ def fetching(portal: rig.Portal, share: float, status: str = "running", error: s
             detail="fetched" if status == "done" else "models are still being fetched",
         ),
         rig.Result(
-            name="application",
+            name="program",
             ok=status == "done",
             detail="VisoMaster is on the screen" if status == "done" else "needs models",
         ),
@@ -234,7 +234,7 @@ def test_how_the_program_ended_appears(
         enter(page, shown, "/status/")
         assert page.get_by_role("alert").count() == 0 or not page.get_by_role("alert").is_visible()
         shown.ends[:] = [NO_GPU]
-        shown.checks[-1] = rig.Result(name="application", ok=False, detail=f"no window 'VisoMaster'; {NO_GPU}")
+        shown.checks[-1] = rig.Result(name="program", ok=False, detail=f"no window 'VisoMaster'; {NO_GPU}")
         page.reload()
         assert page.get_by_role("status").inner_text() == "not ready"
         assert page.get_by_role("alert").inner_text() == NO_GPU

@@ -229,7 +229,7 @@ def test_ready_is_open_and_without_details(portal: rig.Portal) -> None:
     """/ready follows the checks; which one failed is for /status/."""
     assert (portal.get("/ready").status, portal.get("/ready").body) == (200, b"ready\n")
     good = list(portal.checks)
-    portal.checks[0] = rig.Result(name="x", ok=False, detail="no answer")
+    portal.checks[0] = rig.Result(name="screen", ok=False, detail="no answer")
     try:
         answer = portal.get("/ready")
         assert (answer.status, answer.body) == (503, b"not ready\n")

@@ -92,7 +92,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         stack.callback(websockify.close)
         (folder / "log/plain.log").write_text("plain\n", encoding="utf-8")
         (folder / "log/canary.log").write_bytes(LOG_CANARY)
-        portal.checks[0] = rig.Result(name="x", ok=True, detail=CHECK_CANARY.decode())
+        portal.checks[0] = rig.Result(name="screen", ok=True, detail=CHECK_CANARY.decode())
         session = visitor.log_in(portal)
         made = Scene(portal=portal, service=service, websockify=websockify, session=session, promised={})
         made.promised.update({(who, path): made.plain(who, path) for who in made.visitors for path in OPEN + CLOSED})

@@ -15,7 +15,7 @@ from tests.portal.browser import ELSEWHERE
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-STREAM = Result(name="stream", ok=True, detail="answers")
+STREAM = Result(name="sharp picture", ok=True, detail="answers")
 NO_DECODER = "delete window.VideoDecoder"
 
 

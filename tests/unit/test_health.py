@@ -42,7 +42,7 @@ def fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_slow_fetch_is_healthy_however_long_it_takes(fetch: Path) -> None:
     fetch.write_text(json.dumps(ARRIVING))
-    said = health.excuse(FETCHES, results("models", "application"), NOW)
+    said = health.excuse(FETCHES, results("models", "program"), NOW)
     assert said == "healthy: models are being fetched, 5 MB are there"
 
 
@@ -60,34 +60,34 @@ def test_a_slow_fetch_is_healthy_however_long_it_takes(fetch: Path) -> None:
 )
 def test_one_that_is_stuck_or_failed_is_not(fetch: Path, changed: dict[str, object]) -> None:
     fetch.write_text(json.dumps({**ARRIVING, **changed}))
-    assert health.excuse(FETCHES, results("models", "application"), NOW) is None
+    assert health.excuse(FETCHES, results("models", "program"), NOW) is None
 
 
 def test_one_that_has_not_begun_is_not(fetch: Path) -> None:
     """The start's own time covers it."""
-    assert health.excuse(FETCHES, results("models", "application"), NOW) is None
+    assert health.excuse(FETCHES, results("models", "program"), NOW) is None
     for text in ("", "[]", "[" * 10_000):
         fetch.write_text(text)
-        assert health.excuse(FETCHES, results("models", "application"), NOW) is None
+        assert health.excuse(FETCHES, results("models", "program"), NOW) is None
 
 
 def test_the_program_has_its_time_after_the_fetch(fetch: Path) -> None:
     fetch.write_text(json.dumps({**ARRIVING, "status": "done", "updated": NOW - 60}))
-    assert health.excuse(FETCHES, results("application"), NOW) == "healthy: the models are there, the program starts"
+    assert health.excuse(FETCHES, results("program"), NOW) == "healthy: the models are there, the program starts"
 
 
-@pytest.mark.parametrize("missing", ["x", "vnc", "port", "portal", "window manager"])
+@pytest.mark.parametrize("missing", ["screen", "vnc", "port", "portal", "window manager"])
 def test_a_fetch_excuses_nothing_else(fetch: Path, missing: str) -> None:
     fetch.write_text(json.dumps(ARRIVING))
-    assert health.excuse(FETCHES, results("models", "application", missing), NOW) is None
+    assert health.excuse(FETCHES, results("models", "program", missing), NOW) is None
 
 
 def test_a_host_that_has_its_models_has_no_excuse(fetch: Path) -> None:
     fetch.write_text(json.dumps({**ARRIVING, "progressed": NOW - 1000}))
-    assert health.excuse(host(), results("application", at=host()), NOW) is None
+    assert health.excuse(host(), results("program", at=host()), NOW) is None
 
 
-@pytest.mark.parametrize(("missing", "status"), [((), 0), (("models", "application"), 0), (("x",), 1)])
+@pytest.mark.parametrize(("missing", "status"), [((), 0), (("models", "program"), 0), (("screen",), 1)])
 @pytest.mark.parametrize("report", [ready.print_lines, ready.print_json])
 def test_the_check_says_so_by_its_status(
     fetch: Path, missing: tuple[str, ...], status: int, report: ready.Report, monkeypatch: pytest.MonkeyPatch

@@ -89,17 +89,17 @@ def test_readiness_knows_it(host_json: Path) -> None:
     """It stands where its service does, after the window manager's."""
     names = [check.name for check, _ in ready.checks_for(read_host(host_json))]
     assert names == [
-        "x",
+        "screen",
         "vnc",
         "sound",
         "window manager",
         "throwing",
-        "websocket",
-        "stream",
+        "connection",
+        "sharp picture",
         "port",
         "portal",
         "files",
-        "application",
+        "program",
         "folders",
     ]
 

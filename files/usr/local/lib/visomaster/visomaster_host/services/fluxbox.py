@@ -60,5 +60,5 @@ SERVICE = Service(
     log=paths.SUPERVISOR_LOGS / "fluxbox.log",
     reads=(paths.FLUXBOX,),
     needs=(X_SERVER,),
-    checks=(Check(name="window manager", probe=display.window_manager, after="x"),),
+    checks=(Check(name="window manager", probe=display.window_manager, after="screen"),),
 )

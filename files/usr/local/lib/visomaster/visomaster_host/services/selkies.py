@@ -75,5 +75,5 @@ SERVICE = Service(
     directory=ROOT_FOLDER,  # with -m, Python takes modules of the working directory before its own
     needs=(X_SERVER,),
     umask=0o007,  # Caddy is of the socket's group
-    checks=(Check(name="stream", probe=probe.stream, after="x"),),
+    checks=(Check(name="sharp picture", probe=probe.stream, after="screen"),),
 )

@@ -57,7 +57,7 @@ SERVICE = Service(
     needs=(X_SERVER, WINDOW_MANAGER, MODELS),
     inherits=_INHERITS,
     checks=(
-        Check(name="application", probe=display.application_window, after="x"),
+        Check(name="program", probe=display.application_window, after="screen"),
         Check(name="folders", probe=folders.kept_by_program),
     ),
     links=(Link(name="AppLogs", path=f"/logs/{LOG.name}", place=20),),

@@ -27,6 +27,6 @@ SERVICE = Service(
     log=paths.PORTAL_LOGS / "websockify.log",
     reads=(paths.PACKAGE / "websockify.py",),
     directory=ROOT_FOLDER,  # with -m, Python takes modules of the working directory before its own
-    checks=(Check(name="websocket", probe=probe.websocket),),
+    checks=(Check(name="connection", probe=probe.websocket),),
     links=(Link(name="VNC", path="/vnc/", place=10),),
 )

@@ -69,6 +69,6 @@ SERVICE = Service(
     priority=10,
     log=paths.VNC_LOG,
     holds_work=True,  # no program outlives its X server
-    checks=(Check(name="x", probe=display.server), Check(name="vnc", probe=serves)),
+    checks=(Check(name="screen", probe=display.server), Check(name="vnc", probe=serves)),
     links=(Link(name="VNCLogs", path=f"/logs/{paths.VNC_LOG.name}", place=30),),
 )

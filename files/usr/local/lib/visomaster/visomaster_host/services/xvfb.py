@@ -30,5 +30,5 @@ SERVICE = Service(
     priority=10,
     log=paths.SUPERVISOR_LOGS / "xvfb.log",
     holds_work=True,  # no program outlives its X server
-    checks=(Check(name="x", probe=display.server),),
+    checks=(Check(name="screen", probe=display.server),),
 )

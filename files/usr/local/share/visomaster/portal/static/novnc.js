@@ -40,7 +40,7 @@ async function desktopIsThere() {
   if (answer?.status === 401) return undefined;
   const report = answer?.ok ? await answer.json().catch(() => undefined) : undefined;
   if (!report) return LOST;
-  const checks = report.checks.filter((check) => ["vnc", "websocket"].includes(check.name));
+  const checks = report.checks.filter((check) => ["vnc", "connection"].includes(check.name));
   return checks.every((check) => check.ok) || "The desktop is not there at the moment. This page goes on when it is.";
 }
 
