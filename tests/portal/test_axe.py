@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.portal import axe, browser, rig, stream
+from tests.portal import axe, browser, rig, screen, stream
 from tests.portal.street import novnc_of_the_distribution
 
 if TYPE_CHECKING:
@@ -161,7 +161,11 @@ def test_the_answers_in_place_of_a_page(
 @pytest.mark.parametrize("path", ["/vnc/", "/desktop/"])
 def test_the_desktops_pages(chromium: Browser, portal: rig.Portal, size: dict[str, int], dark: bool, path: str) -> None:
     """The buttons that lead out of it, and what is around the picture; here nobody draws one."""
-    with opened(chromium, portal, size, dark, path) as page:
+    with browser.page(chromium, size=size, dark=dark, complain=False) as page:
+        screen.Screen(page)
+        page.goto(f"http://127.0.0.1:{portal.port}{path}?token={rig.TOKEN}", wait_until="commit")
+        if path == "/vnc/":
+            page.get_by_role("application").wait_for()
         page.get_by_role("link", name="Back to the portal").wait_for()
         settled(page)
         assert axe.found(page) == []

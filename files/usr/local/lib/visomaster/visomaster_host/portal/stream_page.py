@@ -15,9 +15,12 @@ NAME = "stream.html"
 
 _SCRIPT = re.compile(r'<script type="module" crossorigin src="\./(assets/index-[A-Za-z0-9_-]+\.js)"></script>')
 _CORE = "assets/selkies-core-*.js"
-_OWN = re.compile(r'<link rel="(?:manifest|icon|apple-touch-icon)"[^>]*>|<title>[^<]*</title>')
+_OWN = re.compile(
+    r'<link rel="(?:manifest|icon|apple-touch-icon)"[^>]*>|<meta name="viewport"[^>]*>|<title>[^<]*</title>'
+)
 _FIRST = '<meta charset="utf-8">'
 _HEAD = """<title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="dark">
 <link rel="icon" href="../assets/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="../assets/way.css">

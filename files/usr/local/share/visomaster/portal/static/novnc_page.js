@@ -2,19 +2,10 @@
 // Runs before noVNC's own script; what it looks for is the same from noVNC 1.0 to 1.6.
 import * as way from "./way.js";
 
-const TITLE = document.title;
 const part = (id) => document.getElementById(`noVNC_${id}`);
 const bar = part("control_bar");
 const describe = (node, words) => Object.entries(words).forEach(([name, value]) => node?.setAttribute(name, value));
 const canvas = () => part("container").querySelector("canvas");
-
-// noVNC writes its own name, and the desktop's, over the title.
-const { get, set } = Object.getOwnPropertyDescriptor(Document.prototype, "title");
-Object.defineProperty(document, "title", {
-  configurable: true,
-  get,
-  set(text) { set.call(this, text.endsWith("noVNC") ? TITLE : text); },
-});
 
 const noVNC = async () => (await import("../vnc/app/ui.js")).default;
 const opened = () => bar.classList.contains("noVNC_open");
@@ -58,5 +49,8 @@ if (again?.tagName === "DIV") {
 }
 describe(part("container"), { role: "main" });
 describe(part("control_bar_anchor"), { role: "region", "aria-label": "noVNC's tools" });
+describe(part("connect_dlg"), { role: "region", "aria-label": "Connect" });
+describe(part("transition"), { role: "region", "aria-label": "Connecting" });
 describe(part("status"), { role: "status" });
 describe(part("clipboard_text"), { "aria-label": "Clipboard" });
+describe(part("keyboardinput"), { "aria-label": "What is typed on a phone's keyboard" });

@@ -33,6 +33,7 @@ let release = () => {}; // ends the lock on this page's connection
 
 history.replaceState(null, "", location.pathname); // what an older address asks for is not offered
 
+document.getElementById("app")?.setAttribute("role", "main");
 way.leadsTo(() => document.getElementById("overlayInput")); // Selkies' own, over the picture
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

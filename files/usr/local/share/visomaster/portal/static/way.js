@@ -12,8 +12,18 @@ const nav = Object.assign(document.createElement("nav"), { id: "visomaster_way" 
 nav.setAttribute("aria-label", "Out of the desktop");
 const back = Object.assign(document.createElement("a"), { href: "../", textContent: "← Back to the portal" });
 const hint = Object.assign(document.createElement("small"), { textContent: HINT });
+if (!document.querySelector("h1")) nav.append(Object.assign(document.createElement("h1"), { textContent: "Desktop" }));
 nav.append(back, hint);
 document.body.prepend(nav);
+
+// noVNC and Selkies write names of theirs over the title.
+const TITLE = document.title;
+const { get, set } = Object.getOwnPropertyDescriptor(Document.prototype, "title");
+Object.defineProperty(document, "title", {
+  configurable: true,
+  get,
+  set(text) { set.call(this, /(^VisoMaster|Selkies|noVNC)$/.test(text) ? TITLE : text); },
+});
 
 let timer;
 let armed = false; // all three are down, and no other key was
