@@ -36,7 +36,9 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Portal]:
     (folder / "workspace/out/result.mp4").write_bytes(b"0" * 1000)
     (folder / "host.json").write_text('{"application":"visomaster","commit":"3f1d0c2","screen":"1920x1080x24"}')
     with novnc_of_the_distribution(), rig.running(folder, rig.wanted(token=rig.TOKEN)) as running:
+        shown = screen.Screen(running)
         yield running
+        shown.close()
 
 
 @contextmanager
@@ -162,7 +164,6 @@ def test_the_answers_in_place_of_a_page(
 def test_the_desktops_pages(chromium: Browser, portal: rig.Portal, size: dict[str, int], dark: bool, path: str) -> None:
     """The buttons that lead out of it, and what is around the picture; here nobody draws one."""
     with browser.page(chromium, size=size, dark=dark, complain=False) as page:
-        screen.Screen(page)
         page.goto(f"http://127.0.0.1:{portal.port}{path}?token={rig.TOKEN}", wait_until="commit")
         if path == "/vnc/":
             page.get_by_role("application").wait_for()

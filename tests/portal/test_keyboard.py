@@ -32,6 +32,14 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Portal]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def desktop(portal: rig.Portal) -> Iterator[screen.Screen]:
+    """What the portal shows."""
+    shown = screen.Screen(portal)
+    yield shown
+    shown.close()
+
+
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
     with browser.page(chromium, complain=False) as opened:
@@ -49,9 +57,9 @@ def reach(page: Page, wanted: Locator) -> None:
     raise AssertionError(f"{wanted}: not reached by {MOST} presses of Tab")
 
 
-def test_a_walk_without_a_mouse(page: Page, portal: rig.Portal) -> None:
+def test_a_walk_without_a_mouse(page: Page, portal: rig.Portal, desktop: screen.Screen) -> None:
     """From the login to the desktop and back, to the files, their button and back, by Tab and Enter alone."""
-    desktop = screen.Screen(page)
+    desktop.keys.clear()
     page.goto(f"http://127.0.0.1:{portal.port}/")
     page.get_by_label("Token").wait_for()
     page.keyboard.type(rig.TOKEN)  # the field has the focus from the beginning
@@ -87,9 +95,11 @@ def test_a_walk_without_a_mouse(page: Page, portal: rig.Portal) -> None:
     page.wait_for_url(begin)
 
 
-def test_the_desktop_lets_the_keyboard_go_and_has_it_again(page: Page, portal: rig.Portal) -> None:
+def test_the_desktop_lets_the_keyboard_go_and_has_it_again(
+    page: Page, portal: rig.Portal, desktop: screen.Screen
+) -> None:
     """By Escape and by Tab; a chord with another key is the program's, and noVNC's closed bar is no stop on the way."""
-    desktop = screen.Screen(page)
+    desktop.keys.clear()
     page.goto(f"http://127.0.0.1:{portal.port}/vnc/?token={rig.TOKEN}", wait_until="commit")
     canvas = page.get_by_role("application")
     canvas.wait_for()
@@ -109,9 +119,8 @@ def test_the_desktop_lets_the_keyboard_go_and_has_it_again(page: Page, portal: r
         until(page, lambda: desktop.keys == [(A_KEY, True), (A_KEY, False)], "a key in the desktop")
 
 
-def test_novncs_bar_is_opened_by_a_button(page: Page, portal: rig.Portal) -> None:
+def test_novncs_bar_is_opened_by_a_button(page: Page, portal: rig.Portal, desktop: screen.Screen) -> None:
     """Nothing of it is over the program before; opened, the keyboard is in it."""
-    screen.Screen(page)
     page.goto(f"http://127.0.0.1:{portal.port}/vnc/?token={rig.TOKEN}", wait_until="commit")
     page.get_by_role("application").wait_for()
     for part in ("handle", "scroll"):
@@ -128,7 +137,7 @@ def test_novncs_bar_is_opened_by_a_button(page: Page, portal: rig.Portal) -> Non
     assert page.evaluate("document.activeElement.tagName") == "CANVAS"
 
 
-def test_out_of_the_stream(page: Page, portal: rig.Portal) -> None:
+def test_out_of_the_stream(page: Page, portal: rig.Portal, desktop: screen.Screen) -> None:
     """The same keys, where the page's own handlers take every key from the window."""
     server = stream.Server(rig.sockets(portal.folder) / "selkies.sock")
     try:
