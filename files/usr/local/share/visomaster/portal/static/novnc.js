@@ -110,6 +110,7 @@ function offerColours() {
     : ["A slow line?", "Show fewer colours", "Slow line"];
   const link = (text) => Object.assign(document.createElement("a"), { href: other, textContent: text });
   const offer = Object.assign(document.createElement("p"), { id: "visomaster_colours", textContent: `${question} ` });
+  offer.setAttribute("role", "status");
   offer.append(link(verb));
   document.body.append(offer);
   document.querySelector("#noVNC_control_bar .noVNC_scroll")?.append(link(name));

@@ -15,7 +15,8 @@ const tools = way.button("Tools", async () => {
   const ui = await noVNC();
   ui.keepControlbar();
   ui.toggleControlbar();
-  if (opened()) bar.querySelector(".noVNC_scroll .noVNC_button:not(.noVNC_hidden)")?.focus();
+  const buttons = Array.from(bar.querySelectorAll(".noVNC_button"));
+  if (opened()) buttons.find((one) => one.getClientRects().length > 0)?.focus();
 });
 const showState = () => describe(tools, { "aria-controls": bar.id, "aria-expanded": opened() });
 new MutationObserver(showState).observe(bar, { attributeFilter: ["class"] });

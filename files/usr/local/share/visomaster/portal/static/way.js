@@ -12,7 +12,7 @@ const nav = Object.assign(document.createElement("nav"), { id: "visomaster_way" 
 nav.setAttribute("aria-label", "Out of the desktop");
 const back = Object.assign(document.createElement("a"), { href: "../", textContent: "← Back to the portal" });
 const hint = Object.assign(document.createElement("small"), { textContent: HINT });
-if (!document.querySelector("h1")) nav.append(Object.assign(document.createElement("h1"), { textContent: "Desktop" }));
+nav.append(Object.assign(document.createElement("h1"), { textContent: "Desktop" }));
 nav.append(back, hint);
 document.body.prepend(nav);
 
