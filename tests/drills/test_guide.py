@@ -49,7 +49,7 @@ class Machine(Container):
         return done.stdout + done.stderr
 
     def answers(self, command: str, question: str, answer: str) -> str:
-        """Type `command` at a terminal, and `answer` when it asks `question`; what is shown. Fails the test when it does."""
+        """Type `command` at a terminal, and `answer` when it asks `question`; what is shown."""
         ours, theirs = pty.openpty()
         words = [docker_command(), "exec", "--interactive", "--tty", self.name, *shlex.split(command)]
         process = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs)

@@ -17,6 +17,7 @@ FOLLOWED = "tests/drills/test_guide.py::"
 RENTED = "tests/drills/test_rent.py::test_from_nothing_to_a_desktop_and_back"
 ACCOUNT = "tests/drills/test_guide_account.py::test_what_there_is_and_what_one_has"
 COMPOSED = "tests/drills/test_compose.py::test_a_portal_profile_takes_its_token_from_a_file"
+FOLDER_OF_ONES_OWN = "tests/drills/test_compose.py::test_a_folder_of_ones_own_is_the_workspace"
 BUILT = "tests/e2e/test_dockerfile.py::test_the_host_tests_pass"
 
 RUN: Mapping[str, str] = MappingProxyType(
@@ -80,8 +81,8 @@ RUN: Mapping[str, str] = MappingProxyType(
             "tests/drills/test_live_boxes.py::test_args_mode_runs_our_entrypoint_as_process_1"
         ),
         "docker compose --profile alt up --detach": COMPOSED,
-        "WORKSPACE=./work docker compose --profile alt up --detach": COMPOSED,
-        "docker compose --profile alt exec alt visomaster-credentials": COMPOSED,
+        "WORKSPACE=./work docker compose --profile alt up --detach": FOLDER_OF_ONES_OWN,
+        "docker compose --profile alt exec alt visomaster-credentials": FOLDER_OF_ONES_OWN,
         "docker compose --profile alt down": COMPOSED,
     }
 )
