@@ -199,3 +199,17 @@ def test_every_link_leads_somewhere(page: str) -> None:
         assert leads.exists(), f"{page}: {target}"
         if anchor:
             assert anchor in heading_anchors(leads.read_text(encoding="utf-8")), f"{page}: {target}"
+
+BEGINNERS = (*DOCUMENTS, *(f"docs/{name}.md" for name in ("files", "lease", "renting", "screen", "vast")))
+"""Pages on which one thing has one word, as the glossary says."""
+
+OF_OTHERS = ("say *host* for it", "jump hosts", '"Host tests" fails', "the host tests")
+"""Where *host* is somebody else's word: SSH's, a workflow's step's, the name of a folder of tests."""
+
+
+@pytest.mark.parametrize("page", BEGINNERS)
+def test_a_box_is_called_a_box(page: str) -> None:
+    text = re.sub(r"(?ms)^ *```.*?^ *```|`[^`\n]+`|\]\([^)]*\)", "", (ROOT / page).read_text(encoding="utf-8"))
+    for allowed in OF_OTHERS:
+        text = re.sub(re.escape(allowed).replace(r"\ ", r"\s+"), "", text)
+    assert re.findall(r"(?i).*\bhosts?\b.*", text) == []
