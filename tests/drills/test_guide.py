@@ -163,7 +163,7 @@ def test_a_second_deploy_without_data_keeps_the_variant(deployed: Evening) -> No
     again = block(GUIDE, ".venv/bin/pyinfra my-box deploy.py -y\n").strip()
     shown = deployed.machine.types(f"{again} {deployed.data.partition('application=sandbox ')[2]}")
     assert "stays as it is" in shown and "variant=alt" in shown
-    assert "selkies" in deployed.box.output("supervisorctl", "status")
+    assert "selkies" in deployed.box.run("supervisorctl", "status").stdout
 
 
 def test_the_tests_of_every_image_pass(deployed: Evening) -> None:
@@ -173,8 +173,8 @@ def test_the_tests_of_every_image_pass(deployed: Evening) -> None:
 
 def test_a_video_goes_up_and_a_result_comes_home(deployed: Evening) -> None:
     deployed.machine.types("echo film >video.mp4")
-    deployed.box.output("sh", "-c", "echo made >/workspace/out/result.mp4")
-    deployed.machine.types(deployed.said("sftp -a"))
+    deployed.box.output("sh", "-c", "cd /workspace/out; echo made >result.mp4; touch -d '1 minute ago' result.mp4")
+    deployed.machine.types(deployed.said("rsync --append-verify"))
     assert deployed.box.output("cat", "/workspace/in/video.mp4") == "film\n"
     assert deployed.machine.types("cat result.mp4") == "made\n"
 

@@ -36,7 +36,7 @@ RUN: Mapping[str, str] = MappingProxyType(
         "visomaster-credentials --new": f"{FOLLOWED}test_the_login_is_told_and_changed",
         "visomaster-credentials --set <file": f"{FOLLOWED}test_the_login_is_told_and_changed",
         "ssh -p SSH_PORT -L 5901:127.0.0.1:5901 root@ADDRESS": f"{FOLLOWED}test_a_tunnel_brings_a_port_of_the_box",
-        "sftp -a -P SSH_PORT root@ADDRESS:/workspace/in/ <<<'put video.mp4'": (
+        "rsync --append-verify --progress -e 'ssh -p SSH_PORT' video.mp4 root@ADDRESS:/workspace/in/": (
             f"{FOLLOWED}test_a_video_goes_up_and_a_result_comes_home"
         ),
         "rsync --append-verify --progress -e 'ssh -p SSH_PORT' root@ADDRESS:/workspace/out/result.mp4 .": (
@@ -199,6 +199,7 @@ def test_every_link_leads_somewhere(page: str) -> None:
         assert leads.exists(), f"{page}: {target}"
         if anchor:
             assert anchor in heading_anchors(leads.read_text(encoding="utf-8")), f"{page}: {target}"
+
 
 BEGINNERS = (*DOCUMENTS, *(f"docs/{name}.md" for name in ("files", "lease", "renting", "screen", "vast")))
 """Pages on which one thing has one word, as the glossary says."""
