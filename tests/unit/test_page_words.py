@@ -19,14 +19,19 @@ PROGRAMS = local(paths.PACKAGE) / "portal"
 JARGON = (
     *("application", "backend", "buffer", "codec", "container label", "cron", "daemon", "endpoint", "EOF", "errno"),
     *("exception", "FIFO", "framebuffer", "frontend", "handshake", "inode", "JSON", "kernel", "localhost", "loopback"),
-    *("mutex", "NaN", "null", "payload", "PID", "POST", "regex", "request", "RFB", "SIGKILL", "SIGTERM", "socket"),
+    *("mutex", "NaN", "null", "payload", "PID", "POST", "regex", "RFB", "SIGKILL", "SIGTERM", "socket"),
     *("stderr", "stdin", "stdout", "stream", "syscall", "thread", "traceback", "TTY", "UID", "undefined", "upstream"),
     *("websocket", "websockify", "x11vnc", "XID", "Xtigervnc", "xvfb", "supervisord"),
 )
 """Words of those who build such pages."""
 
 MAY_STAND: Mapping[tuple[str, str], str] = MappingProxyType(
-    {("portal.js", "localhost"): "a command, to be typed as it stands"}
+    {
+        ("index.html.j2", "JSON"): "a link for programs, in their word",
+        ("status.html.j2", "JSON"): "as above",
+        ("novnc.js", "websocket"): "said to who has set up a proxy in between, in the word of its settings",
+        ("portal.js", "localhost"): "a command, to be typed as it stands",
+    }
 )
 """What is allowed on which page, each with its reason."""
 
