@@ -122,7 +122,7 @@ test: .venv/.installed ## All tests: unit, plan, host, end to end
 	$(BIN)/python -m tests.side_by_side tests/e2e -- tests $(addprefix --ignore=tests/,e2e host drills)
 
 # Those that wait much, or build images of their own: beside the others.
-BESIDE := $(patsubst %,tests/drills/test_%.py,caddy files release rent_killed repository sources viewers)
+BESIDE := $(patsubst %,tests/drills/test_%.py,caddy files guide release rent_killed repository sources viewers)
 
 drills: .venv/.installed ## Slower drills: killed services, full disks, broken downloads
 	$(BIN)/python -m sandbox tools
