@@ -6,7 +6,7 @@ import base64
 import fnmatch
 import io
 import tarfile
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from pyinfra import host
@@ -69,11 +69,17 @@ def followed(
         found = host.get_fact(FoundTree, path=dest, user=user)
         wanted = without(whole, found.links.intersection(kept))
         before = host.get_fact(CopiedFiles, path=listing)
-        gone = [name for name in sorted(set(before) - set(wanted)) if name in found.files]
-        surplus = [name for name in gone if found.files[name].sha256 == before[name]]
-        yield from _brought(wanted, found, surplus, dest, user, user)
+        yield from _brought(wanted, found, gone(before, wanted, found.files), dest, user, user)
     except OSError as error:
         yield refused(f"{error.filename}: {error.strerror}")
+
+
+def gone(before: Mapping[str, str], wanted: Collection[str], found: Mapping[str, RemoteFile]) -> list[str]:
+    """The names that the last copy brought (`before`, with the sha256 of each), that are not `wanted` any more, and
+    that are still `found` as they came."""
+    return sorted(
+        name for name in set(before).difference(wanted) if name in found and found[name].sha256 == before[name]
+    )
 
 
 def listed(files: Mapping[str, LocalFile]) -> str:
