@@ -29,7 +29,7 @@ def docker_command() -> str:
     """
     client = find_client()
     if client is None:
-        raise SandboxError("no Docker client that can build with BuildKit: run `python3 -m sandbox engine`")
+        raise SandboxError("no Docker client here can build with BuildKit: run `python3 -m sandbox engine`")
     return client
 
 

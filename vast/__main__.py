@@ -217,7 +217,10 @@ def _show(found: Market, needed: Need, screen: Screen) -> None:
 def _wanted(options: argparse.Namespace) -> Wanted:
     """What a box is to be. Raises `ValueError` naming the field that is wrong."""
     if options.image:
-        images.repository(options.image.rpartition(":")[0] or options.image)
+        try:
+            images.own_repository(options.image.rpartition(":")[0] or options.image)
+        except ValueError as error:
+            raise ValueError(f"image: {str(error).removeprefix('repository: ')}") from None
     if options.image and options.data:
         raise ValueError("data: only for a box from scratch, without IMAGE=")
     for field, pairs in {"data": options.data, "env": options.env}.items():
