@@ -185,7 +185,7 @@ pin: .venv/.installed ## Renew the digests of the images that a build fetches, w
 	@$(MAKE) --no-print-directory dockerfile
 
 manifest: .venv/.installed ## The model manifest of an application's checkout: APP=NAME CHECKOUT=FOLDER
-	$(BIN)/python -m spec.manifest $(CHECKOUT) --output VisoMaster/models/$(APP).json
+	@$(BIN)/python -m spec.manifest "$(CHECKOUT)" --application "$(APP)"
 
 bench-desktop: .venv/.installed ## The desktop in a browser by Selkies, Xtigervnc and x11vnc: pictures, age, Mbit/s, cores; fast and slow lines
 	$(BIN)/python -m bench.desktop
