@@ -48,9 +48,10 @@ def _hint(value: str) -> str:
     """What may be meant where `value` is no name of an image or an account."""
     if "@" in value:
         return " (is DOCKERHUB_USERNAME an e-mail address? It is the account's name)"
-    if _is_repository(value.lower()):
+    if not _is_repository(value) and _is_repository(value.lower()):
         return f" (names at Docker Hub are lower case: {value.lower()})"
-    return " (there is a blank at its end or beginning)" if _is_repository(value.strip().lower()) else ""
+    blank = value != value.strip() and _is_repository(value.strip().lower())
+    return " (there is a blank at its end or beginning)" if blank else ""
 
 
 def published_repository(value: str) -> str:
