@@ -102,7 +102,7 @@ def _brought(
         archive = packed({name: wanted[name] for name in changed}, closed, user, group)
         yield streamed(unpack_command(dest, user), stdin=base64.encodebytes(archive).decode())
     if surplus:
-        yield StringCommand(_in_folder(dest, user, 'rm -f -- "$@"', *surplus))
+        yield streamed(remove_command(dest, user), stdin="".join(f"{name}\n" for name in surplus))
 
 
 def unpack_command(dest: str, user: str) -> str:
@@ -113,6 +113,12 @@ def unpack_command(dest: str, user: str) -> str:
     running keeps its old one.
     """
     return _in_folder(dest, user, "base64 --decode | tar -x --preserve-permissions -f -")
+
+
+def remove_command(dest: str, user: str) -> str:
+    """The shell command that removes the files of `dest` that are named on standard input, a line each: there may be
+    more of them than a command has room for."""
+    return _in_folder(dest, user, r"xargs --no-run-if-empty --delimiter='\n' rm -f --")
 
 
 def _in_folder(dest: str, user: str, script: str, *words: str) -> str:
