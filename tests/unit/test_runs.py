@@ -32,7 +32,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(paths, "OWN_GROUPS", tmp_path / "own")
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(paths, "SUPERVISORD_LOG", tmp_path / "supervisord.log")
-    monkeypatch.setattr(causes, "_gpus", lambda: ["nvidia0"])
+    monkeypatch.setattr(causes, "gpus", lambda: ["nvidia0"])
     count(tmp_path, 0)
     return tmp_path
 
@@ -235,7 +235,7 @@ def test_readiness_tells_it_where_the_part_is_missed(
     ready.print_json([], [])
     assert json.loads(capsys.readouterr().out)["notices"] == [why]
     sources = Sources(readiness=Readiness(lambda: ()))
-    assert report(sources)["ends"] == [why]
+    assert report(sources)["ends"] == [why.replace(APP, "The program")]
 
 
 def test_what_a_program_says_is_shown_as_others_text(machine: Path) -> None:
@@ -338,7 +338,7 @@ def test_what_looks_like_a_secret_and_is_none_is_kept() -> None:
     ],
 )
 def test_what_helps(monkeypatch: pytest.MonkeyPatch, line: str, gpus: list[str], said: str) -> None:
-    monkeypatch.setattr(causes, "_gpus", lambda: gpus)
+    monkeypatch.setattr(causes, "gpus", lambda: gpus)
     assert said in causes.cause_of(line) and bool(said) == bool(causes.cause_of(line))
 
 

@@ -70,11 +70,14 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """One of the portal's own pages, offered when PORTAL_CONFIG says nothing. `place` orders the links."""
+    """One of the portal's own pages, offered when PORTAL_CONFIG says nothing. `title` says what it is where `name` does
+    not, `place` orders the links.
+    """
 
     name: str
     path: str
     place: int
+    title: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -97,10 +100,11 @@ class Service:
     never all that the container was given. `groups` are more than the user has. `once` marks a program that ends by
     itself when its work is done.
 
-    For people: what readiness and the status page ask, and the portal's links.
+    For people: `title` is what a person calls it; what readiness and the status page ask, and the portal's links.
     """
 
     name: str
+    title: str = ""
     launch: Callable[[Host], Launch]
 
     access: Access | None = None

@@ -27,7 +27,7 @@ from urllib.parse import parse_qs, urlsplit
 from visomaster_host import paths
 from visomaster_host.lease import door
 from visomaster_host.login import secure_name
-from visomaster_host.portal import logs
+from visomaster_host.portal import logs, words
 from visomaster_host.portal.report import Sources, ready, report
 from visomaster_host.portal.sessions import LASTS, Sessions
 from visomaster_host.portal.viewers import viewers
@@ -72,6 +72,7 @@ def templates_in(folder: Path) -> jinja2.Environment:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["size"] = human_size
+    environment.filters["log_title"] = words.log
     return environment
 
 

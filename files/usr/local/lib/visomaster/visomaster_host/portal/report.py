@@ -1,4 +1,5 @@
-"""What the status page tells, readiness, the model fetch and refused requests, as one JSON document."""
+"""What the index and the status page tell, as one JSON document: readiness, the model fetch, how the program ended, the
+machine, what it costs, and refused requests."""
 
 from __future__ import annotations
 
@@ -6,19 +7,22 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from visomaster_host import paths, runs
 from visomaster_host.fetch_state import read_state
 from visomaster_host.lease import told
-from visomaster_host.portal import logs
+from visomaster_host.portal import logs, words
+from visomaster_host.portal.machine import Machine
 from visomaster_host.service import Result
+from visomaster_host.services.visomaster_app import SERVICE as PROGRAM
 
 REFUSED_WINDOW = 3600
 """Seconds of the access log that refused requests are counted over."""
 
+_PROGRAM_CHECK = PROGRAM.checks[0].name
 _TAIL = 1024 * 1024  # bytes of the access log that are looked at
 
 
@@ -87,6 +91,8 @@ class Sources:
     host: Path = paths.HOST
     folders: Mapping[str, Path] = field(default_factory=lambda: logs.FOLDERS)
     ends: Callable[[], list[str]] = runs.notices
+    ended: Callable[[], runs.End | None] = lambda: runs.end_of(PROGRAM.name)
+    machine: Callable[[], dict[str, Any]] = field(default_factory=lambda: Machine().told)
 
 
 def report(sources: Sources, *, now: float | None = None) -> dict[str, Any]:
@@ -94,19 +100,42 @@ def report(sources: Sources, *, now: float | None = None) -> dict[str, Any]:
     checks = sources.readiness.checks()
     portal = read_state(sources.description)
     host = read_state(sources.host)
+    end = ended(sources, checks)
     return {
         "schema": 1,
         "ready": ready(checks),
-        "checks": [check.as_json() for check in checks],
+        "checks": [replace(check, detail=words.said(check.detail)).as_json() for check in checks],
         "fetch": read_state(sources.fetch) or None,
         "lease": told.read(sources.lease),
+        "paid": told.paid(sources.lease),
+        "machine": sources.machine(),
         "refused": refused(sources.folders, now=time.time() if now is None else now),
         "notices": [*portal.get("notices", []), *(check.detail for check in checks if check.warning)],
-        "ends": sources.ends(),
-        "services": portal.get("services", []),
+        "ended": end,
+        # How the program ended is said at length, and need not be said twice.
+        "ends": [words.said(line) for line in sources.ends() if not (end and line.startswith(f"{PROGRAM.name} "))],
+        "services": [_titled(service) for service in portal.get("services", [])],
         "ports": {name: portal.get(name) for name in ("port", "tls_port")},
         "host": {name: host.get(name) for name in ("application", "commit", "screen", "models")},
     }
+
+
+def ended(sources: Sources, checks: tuple[Result, ...]) -> dict[str, Any] | None:
+    """How the program ended, where it is missed: a `runs.End`, its log by the place under /logs/, with its `title`.
+    None where it is there, or waits for something else.
+    """
+    missed = any(not check.ok and check.name == _PROGRAM_CHECK for check in checks)
+    end = sources.ended() if missed else None
+    if end is None:
+        return None
+    name = Path(end.log).name
+    return {**asdict(end), "log": name, "title": words.log(name)}
+
+
+def _titled(service: dict[str, Any]) -> dict[str, Any]:
+    """A link of the index, with what it is where its name does not say it."""
+    title = words.link(str(service.get("name"))) if service.get("kind") == "page" else ""
+    return {**service, "title": title}
 
 
 def refused(folders: Mapping[str, Path], *, now: float) -> dict[str, int | bool]:

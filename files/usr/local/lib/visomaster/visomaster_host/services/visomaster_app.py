@@ -46,6 +46,7 @@ def launch(host: Host) -> Launch:
 
 SERVICE = Service(
     name="visomaster_app",
+    title="The program",
     launch=launch,
     priority=70,
     log=LOG,
@@ -60,5 +61,5 @@ SERVICE = Service(
         Check(name="program", probe=display.application_window, after="screen"),
         Check(name="folders", probe=folders.kept_by_program),
     ),
-    links=(Link(name="AppLogs", path=f"/logs/{LOG.name}", place=20),),
+    links=(Link(name="AppLogs", title="The program's output", path=f"/logs/{LOG.name}", place=20),),
 )
