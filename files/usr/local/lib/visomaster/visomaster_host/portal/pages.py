@@ -33,6 +33,7 @@ from visomaster_host.portal.sessions import LASTS, Sessions
 from visomaster_host.portal.viewers import viewers
 from visomaster_host.problems import Problem, going_on, say
 from visomaster_host.refusals import refusal
+from visomaster_host.services.visomaster_app import SERVICE as PROGRAM
 
 if TYPE_CHECKING:
     import jinja2
@@ -228,6 +229,7 @@ class Handler(BaseHTTPRequestHandler):
         self._send(status, "text/plain", b"ready\n" if good else b"not ready\n")
 
     def _listing(self, root: str, found: list[logs.Log]) -> None:
+        found.sort(key=lambda log: not words.log(log.path).startswith(f"{PROGRAM.title}'s "))  # people look for these
         self._page("logs.html.j2", root=root, logs=found)
 
     def _log(self, path: str, query: dict[str, list[str]]) -> None:

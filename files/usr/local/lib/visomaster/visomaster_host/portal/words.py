@@ -15,7 +15,7 @@ _ROTATED = re.compile(r"(.+\.log)\.([0-9]{1,3})")
 @cache
 def _logs() -> dict[str, str]:
     """The titles of logs by the names of their files."""
-    found = {paths.SUPERVISORD_LOG.name: "What starts and ends (supervisord)"}
+    found = {paths.SUPERVISORD_LOG.name: "Starts and stops (supervisord)"}
     for service in known().values():
         if service.title and service.error_log:
             found[service.error_log.name] = f"{service.title}'s errors"

@@ -6,11 +6,15 @@ let shown = "";
 
 function sentence(end) {
   const times = end.count > 1 ? `It ended ${end.count} times, last` : "It ended";
-  const ways = { "for memory": "killed for memory" };
-  const way = !end.how ? "" : end.how.startsWith("SIG") ? ` by ${end.how}` : ways[end.how] ? `, ${ways[end.how]},` : ` with ${end.how}`;
   const at = end.at > 0 ? ` at ${when(1000 * end.at)}` : "";
-  const next = end.again ? "It is started again by itself." : "It is not started again by itself: ";
-  return [`${times}${way}${at}. `.replace(",.", ".").replace(", .", "."), next];
+  if (end.how === "for memory") return `${times}${at}: it was killed for want of memory.`;
+  if (!end.how) return `${times}${at}.`;
+  return `${times}${at}${end.how.startsWith("SIG") ? ", by the signal" : " with"} ${end.how}.`;
+}
+
+// What is between backticks is to be typed.
+function marked(text) {
+  return text.split("`").map((part, number) => (number % 2 ? element("code", part) : part));
 }
 
 export function showEnded(end) {
@@ -20,12 +24,12 @@ export function showEnded(end) {
   box.replaceChildren();
   box.className = end ? "card ended" : "";
   if (!end) return;
-  const [told, next] = sentence(end);
-  const line = element("p", `${told}${next}`);
-  if (!end.again) line.append(element("code", "supervisorctl start visomaster_app"));
   box.append(element("h2", "The program ended"));
   if (end.words) box.append(element("p", end.words, "words"));
-  if (end.cause) box.append(element("p", `${end.cause[0].toUpperCase()}${end.cause.slice(1)}.`));
+  const line = element("p");
+  const cause = end.cause && `${end.cause[0].toUpperCase()}${end.cause.slice(1)}. `;
+  const next = end.again ? "It is started again by itself." : "It is not started again by itself: `supervisorctl start visomaster_app`";
+  line.append(...marked(`${cause}${sentence(end)} ${next}`));
   box.append(line);
   if (end.log) box.append(link(end.title || end.log, `${box.dataset.logs}${end.log}`, "button"));
 }

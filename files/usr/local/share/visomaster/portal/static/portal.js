@@ -1,4 +1,5 @@
 // The live parts of the index and the status page. Everything comes from one JSON report; the page carries the first.
+import { showChecks } from "./checks.js";
 import { showEnded } from "./ended_card.js";
 import { showLease } from "./lease_card.js";
 import { showMachine } from "./machine_card.js";
@@ -8,16 +9,6 @@ import { duration, element, size } from "./words.js";
 const PERIOD = { first: 1500, fetching: 1000, starting: 2000, ready: 10000, lost: 3000, hidden: 10000 };
 const LIMIT = 20_000; // ms; a line that went dead says nothing
 const main = document.querySelector("main");
-
-function showChecks(checks, ended) {
-  document.getElementById("checks").replaceChildren(...checks.map((check) => {
-    const item = element("li", undefined, check.warning ? "warning" : check.ok ? "good" : "");
-    const detail = check.name === "program" && ended ? check.detail.split("; ")[0] : check.detail; // the rest is above
-    item.append(element("span", check.name), element("small", detail));
-    item.setAttribute("aria-label", `${check.name}: ${check.ok ? "there" : "not there"} ${detail}`);
-    return item;
-  }));
-}
 
 function showEnds(ends, ready) {
   const box = document.getElementById("ends");
