@@ -47,7 +47,7 @@ def link(name: str) -> str:
 @cache
 def _services() -> re.Pattern[str]:
     names = "|".join(name for name, service in known().items() if service.title)
-    return re.compile(rf"\b({names})(?= (?:ended|was killed)\b)")
+    return re.compile(rf"(?<!the )\b({names})(?= (?:ended|was killed)\b)")
 
 
 def said(text: str) -> str:
