@@ -26,9 +26,10 @@ from visomaster_host.portal import apply, front, pages, tls
 from visomaster_host.portal.config import offered
 from visomaster_host.portal.report import Readiness, Sources
 from visomaster_host.portal.sessions import Session, Sessions
+from visomaster_host.portal.words import Words
 from visomaster_host.runs import End
 from visomaster_host.service import Result
-from visomaster_host.services import services_for
+from visomaster_host.services import known, services_for
 from visomaster_host.workspace.routes import routes
 from visomaster_host.workspace.server import Server as FilesServer
 
@@ -291,7 +292,8 @@ def running(
             lease=folder / "lease.json",
             folders={"": folder / "log", "supervisor": folder / "supervisor"},
             ends=lambda: list(ends),
-            ended=lambda: next(iter(ended), None),
+            end_of=lambda name: next(iter(ended), None),
+            words=Words(known().values()),
             machine=lambda: dict(machine),
         )
         port = port or free_port()

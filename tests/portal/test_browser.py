@@ -239,7 +239,7 @@ The program's errors"""
 def test_how_the_program_ended_appears(
     chromium: Browser, shown: rig.Portal, size: dict[str, int], name: str, dark: bool
 ) -> None:
-    """While the page is open: red, with its last line and the way to its log. A kill for memory stays when it is back."""
+    """While the page is open: red, its last line, the way to its log. A kill for memory is told when it is back."""
     look = f"{name}-{'dark' if dark else 'light'}"
     fetching(shown, 1.0, "done")
     ready = list(shown.checks)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from visomaster_host.portal import words
 from visomaster_host.portal.report import Readiness, Sources, report
+from visomaster_host.portal.words import Words
 from visomaster_host.runs import End
 from visomaster_host.service import Result
 from visomaster_host.services import known
 
+WORDS = Words(known().values())
 END = End(
     count=3,
     at=5000.0,
@@ -35,7 +36,7 @@ END = End(
     ],
 )
 def test_logs(path: str, title: str) -> None:
-    assert words.log(path) == title
+    assert WORDS.log(path) == title
 
 
 def test_each_service_has_a_title_and_each_log_one_of_its_own() -> None:
@@ -58,7 +59,19 @@ def test_each_service_has_a_title_and_each_log_one_of_its_own() -> None:
     ],
 )
 def test_services_that_ended(text: str, said: str) -> None:
-    assert words.said(text) == said
+    assert WORDS.said(text) == said
+
+
+def test_what_nobody_knows_keeps_its_name() -> None:
+    words = Words()
+    assert words.said("visomaster_app ended") == "visomaster_app ended"
+    assert words.log("visomaster_app.log") == words.page("VNC") == ""
+    assert not words.is_of_program("visomaster_app.log")
+
+
+def test_one_service_is_the_program() -> None:
+    """The screen holds a person's work as well, and is none."""
+    assert [name for name, service in known().items() if service.is_program] == ["visomaster_app"]
 
 
 def sources(folder: Path, *, good: bool, end: End | None, detail: str = "no window 'VisoMaster'") -> Sources:
@@ -71,7 +84,8 @@ def sources(folder: Path, *, good: bool, end: End | None, detail: str = "no wind
         host=folder / "none",
         folders={},
         ends=lambda: ["visomaster_app ended 3 times", "x11vnc ended"],
-        ended=lambda: end,
+        end_of=lambda name: end if name == "visomaster_app" else None,
+        words=WORDS,
         machine=dict,
     )
 
@@ -95,7 +109,12 @@ def test_the_guides_names_have_a_title_and_others_stay(tmp_path: Path) -> None:
     )
     found = report(
         Sources(
-            readiness=Readiness(tuple), description=tmp_path / "portal.json", folders={}, machine=dict, lease=tmp_path
+            readiness=Readiness(tuple),
+            description=tmp_path / "portal.json",
+            folders={},
+            machine=dict,
+            lease=tmp_path,
+            words=WORDS,
         )
     )
     assert [service["title"] for service in found["services"]] == ["The program's output", "", ""]

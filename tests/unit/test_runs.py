@@ -11,6 +11,7 @@ import pytest
 from visomaster_host import causes, memory, paths, prepare, ready, run_service, runs
 from visomaster_host.last_words import LONGEST, MARK, last_words, shown
 from visomaster_host.portal.report import Readiness, Sources, report
+from visomaster_host.portal.words import Words
 from visomaster_host.problems import NotReady
 from visomaster_host.service import Check, Service
 from visomaster_host.services import known
@@ -288,7 +289,7 @@ def test_readiness_tells_it_where_the_part_is_missed(
     assert looked("xvfb", Check(name="x", probe=lambda host: "answers")) == "answers"
     ready.print_json([], [])
     assert json.loads(capsys.readouterr().out)["notices"] == [why]
-    sources = Sources(readiness=Readiness(lambda: ()))
+    sources = Sources(readiness=Readiness(lambda: ()), words=Words(known().values()))
     assert report(sources)["ends"] == [why.replace(APP, "The program")]
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 
 from visomaster_host import paths
+from visomaster_host.text import Told
 
 _PROGRAM = "nvidia-smi"
 _MOST = 64 * 1024  # characters
 
 
-class Silent(Exception):
+class Silent(Told):
     """The program is not there, fails, or does not answer in time."""
 
 

@@ -18,6 +18,9 @@ STOP_WITHIN = 10
 
 ROOT_FOLDER = Path("/")
 
+PROGRAM_CHECK = "program"
+"""The check that finds the program itself, which a person comes for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
@@ -141,6 +144,11 @@ class Service:
     def command(self) -> str:
         """What supervisord runs: it waits for what the service needs, then becomes its program."""
         return f"{paths.SERVICE} {self.name}"
+
+    @property
+    def is_program(self) -> bool:
+        """Whether it is the program itself."""
+        return any(check.name == PROGRAM_CHECK for check in self.checks)
 
     def is_on(self, access: Access, models: ModelsAt, screen: Screen) -> bool:
         """Whether a host with this access and screen, whose models arrive then, has the service."""

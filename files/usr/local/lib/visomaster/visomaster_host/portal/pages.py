@@ -27,13 +27,12 @@ from urllib.parse import parse_qs, urlsplit
 from visomaster_host import paths
 from visomaster_host.lease import door
 from visomaster_host.login import secure_name
-from visomaster_host.portal import logs, words
+from visomaster_host.portal import logs
 from visomaster_host.portal.report import Sources, ready, report
 from visomaster_host.portal.sessions import LASTS, Sessions
 from visomaster_host.portal.viewers import viewers
 from visomaster_host.problems import Problem, going_on, say
 from visomaster_host.refusals import refusal
-from visomaster_host.services.visomaster_app import SERVICE as PROGRAM
 
 if TYPE_CHECKING:
     import jinja2
@@ -73,7 +72,6 @@ def templates_in(folder: Path) -> jinja2.Environment:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["size"] = human_size
-    environment.filters["log_title"] = words.log
     return environment
 
 
@@ -229,7 +227,8 @@ class Handler(BaseHTTPRequestHandler):
         self._send(status, "text/plain", b"ready\n" if good else b"not ready\n")
 
     def _listing(self, root: str, found: list[logs.Log]) -> None:
-        found.sort(key=lambda log: not words.log(log.path).startswith(f"{PROGRAM.title}'s "))  # people look for these
+        words = self.server.site.sources.words
+        found.sort(key=lambda log: not words.is_of_program(log.path))
         self._page("logs.html.j2", root=root, logs=found)
 
     def _log(self, path: str, query: dict[str, list[str]]) -> None:
@@ -270,7 +269,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _page(self, template: str, **values: Any) -> None:
         nonce = os.urandom(16).hex()  # nothing but the scripts that the page itself names runs in it
-        html = templates_in(self.server.site.templates).get_template(template).render(nonce=nonce, **values)
+        site = self.server.site
+        page = templates_in(site.templates).get_template(template)
+        html = page.render(nonce=nonce, log_title=site.sources.words.log, **values)
         self._send(HTTPStatus.OK, "text/html", html.encode(), {"Content-Security-Policy": policy(nonce)})
 
     def _json(self, document: dict[str, Any]) -> None:

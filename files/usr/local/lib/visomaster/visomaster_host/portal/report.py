@@ -14,15 +14,14 @@ from typing import Any
 from visomaster_host import paths, runs
 from visomaster_host.fetch_state import read_state
 from visomaster_host.lease import told
-from visomaster_host.portal import logs, words
+from visomaster_host.portal import logs
 from visomaster_host.portal.machine import Machine
-from visomaster_host.service import Result
-from visomaster_host.services.visomaster_app import SERVICE as PROGRAM
+from visomaster_host.portal.words import Words
+from visomaster_host.service import PROGRAM_CHECK, Result
 
 REFUSED_WINDOW = 3600
 """Seconds of the access log that refused requests are counted over."""
 
-_PROGRAM_CHECK = PROGRAM.checks[0].name
 _TAIL = 1024 * 1024  # bytes of the access log that are looked at
 
 
@@ -82,7 +81,7 @@ def ready(checks: tuple[Result, ...]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where the report is read from."""
+    """Where the report is read from; `words` says what a person calls it, and which service is the program."""
 
     readiness: Readiness
     fetch: Path = paths.FETCH_STATE
@@ -91,7 +90,8 @@ class Sources:
     host: Path = paths.HOST
     folders: Mapping[str, Path] = field(default_factory=lambda: logs.FOLDERS)
     ends: Callable[[], list[str]] = runs.notices
-    ended: Callable[[], runs.End | None] = lambda: runs.end_of(PROGRAM.name)
+    end_of: Callable[[str], runs.End | None] = runs.end_of
+    words: Words = field(default_factory=Words)
     machine: Callable[[], dict[str, Any]] = field(default_factory=lambda: Machine().told)
 
 
@@ -104,7 +104,7 @@ def report(sources: Sources, *, now: float | None = None) -> dict[str, Any]:
     return {
         "schema": 1,
         "ready": ready(checks),
-        "checks": [replace(check, detail=words.said(check.detail)).as_json() for check in checks],
+        "checks": [replace(check, detail=sources.words.said(check.detail)).as_json() for check in checks],
         "fetch": read_state(sources.fetch) or None,
         "lease": told.read(sources.lease),
         "paid": told.paid(sources.lease),
@@ -112,29 +112,34 @@ def report(sources: Sources, *, now: float | None = None) -> dict[str, Any]:
         "refused": refused(sources.folders, now=time.time() if now is None else now),
         "notices": [*portal.get("notices", []), *(check.detail for check in checks if check.warning)],
         "ended": end,
-        # How the program ended is said at length, and need not be said twice.
-        "ends": [words.said(line) for line in sources.ends() if not (end and line.startswith(f"{PROGRAM.name} "))],
-        "services": [_titled(service) for service in portal.get("services", [])],
+        "ends": [sources.words.said(line) for line in _other_ends(sources, end)],
+        "services": [_titled(sources.words, service) for service in portal.get("services", [])],
         "ports": {name: portal.get(name) for name in ("port", "tls_port")},
         "host": {name: host.get(name) for name in ("application", "commit", "screen", "models")},
     }
 
 
 def ended(sources: Sources, checks: tuple[Result, ...]) -> dict[str, Any] | None:
-    """How the program ended, where it is missed: a `runs.End`, its log by the place under /logs/, with its `title`.
-    None where it is there, or waits for something else.
+    """How the program ended, where it is missed: a `runs.End`, with its log by the place under /logs/ and that log's
+    `title`. None where it is there, or waits for something else.
     """
-    missed = any(not check.ok and check.name == _PROGRAM_CHECK for check in checks)
-    end = sources.ended() if missed else None
-    if end is None:
+    program = sources.words.program
+    missed = any(not check.ok and check.name == PROGRAM_CHECK for check in checks)
+    end = sources.end_of(program.name) if program and missed else None
+    if program is None or end is None:
         return None
     name = Path(end.log).name
-    return {**asdict(end), "log": name, "title": words.log(name)}
+    return {**asdict(end), "service": program.name, "log": name, "title": sources.words.log(name)}
 
 
-def _titled(service: dict[str, Any]) -> dict[str, Any]:
+def _other_ends(sources: Sources, end: dict[str, Any] | None) -> list[str]:
+    """Lines on services that ended, without the program's where its `end` is told at length."""
+    return [line for line in sources.ends() if end is None or not line.startswith(f"{end['service']} ")]
+
+
+def _titled(words: Words, service: dict[str, Any]) -> dict[str, Any]:
     """A link of the index, with what it is where its name does not say it."""
-    title = words.link(str(service.get("name"))) if service.get("kind") == "page" else ""
+    title = words.page(str(service.get("name"))) if service.get("kind") == "page" else ""
     return {**service, "title": title}
 
 

@@ -28,8 +28,8 @@ export function showEnded(end) {
   if (end.words) box.append(element("p", end.words, "words"));
   const line = element("p");
   const cause = end.cause && `${end.cause[0].toUpperCase()}${end.cause.slice(1)}. `;
-  const next = end.again ? "It is started again by itself." : "It is not started again by itself: `supervisorctl start visomaster_app`";
-  line.append(...marked(`${cause}${sentence(end)} ${next}`));
+  const next = end.again ? "is started again by itself." : `is not started again by itself: \`supervisorctl start ${end.service}\``;
+  line.append(...marked(`${cause}${sentence(end)} It ${next}`));
   box.append(line);
   if (end.log) box.append(link(end.title || end.log, `${box.dataset.logs}${end.log}`, "button"));
 }
