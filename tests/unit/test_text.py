@@ -102,7 +102,16 @@ ELSEWHERE = {
     "operations/cuda.py": "runs on a box, as above",
     "sandbox/application": "the stand-in program: its output is what is guarded against",
 }
-MAKES_PRINTABLE = {"printable", "brief", "lines", "dumps", "page", "render", "as_text"}  # dumps: ASCII; the rest: ours
+MAKES_PRINTABLE = {
+    "printable",
+    "brief",
+    "lines",
+    "coloured",
+    "dumps",
+    "page",
+    "render",
+    "as_text",
+}  # dumps: ASCII; the rest: ours
 OURS = {
     (
         "release/runner.py",

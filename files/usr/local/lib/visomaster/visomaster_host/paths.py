@@ -144,6 +144,7 @@ SUPERVISOR_SOCKET = Path("/run/supervisor.sock")
 
 COMMANDS = Path("/usr/local/bin")
 SERVICE = COMMANDS / "visomaster-service"
+READY_COMMAND = COMMANDS / "visomaster-ready"
 LEASE_COMMAND = COMMANDS / "visomaster-lease"
 PACKAGES = Path("/usr/local/lib/visomaster")
 PACKAGE = PACKAGES / "visomaster_host"
