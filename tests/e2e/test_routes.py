@@ -91,8 +91,9 @@ class TestDockerConnector:
     def image(cls, base_image: str, settings: tuple[str, ...]) -> Iterator[str]:
         result = pyinfra(f"@docker/{base_image}", "deploy.py", "-y", *settings)
         assert result.returncode == 0, result.stderr
-        last = result.stderr.strip().splitlines()[-1]
-        assert "untagged image without an entrypoint" in last and f"pyinfra @bake/{base_image} deploy.py" in last
+        assert "untagged image without an entrypoint" in result.stderr
+        box = result.stderr.rpartition("-- The image is made, without a name ")[2]
+        assert f"pyinfra @bake/{base_image} deploy.py" in result.stderr and "--entrypoint visomaster-start" in box
         found = re.search(r"image ID: .*?([0-9a-f]{12})", result.stderr)
         assert found
         yield found[1]

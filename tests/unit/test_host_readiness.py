@@ -142,7 +142,7 @@ def test_what_the_system_says_is_told_in_words(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         gone = listening.getsockname()
     for address in (gone, tmp_path / "none"):
-        with pytest.raises(NotReady, match=": nobody listens there$"):
+        with pytest.raises(NotReady, match=r": nobody listens there$"):
             rfb.handshake(address, rfb.NO_PASSWORD)
 
 

@@ -27,6 +27,8 @@ ROOT_ETC = TOP / "etc"
 LOCALE = Path("/etc/default/locale")
 LOGIN_PATH = Path("/etc/profile.d/visomaster.sh")
 """What puts the environment on PATH of login shells."""
+GREETING = Path("/etc/profile.d/visomaster-greeting.sh")
+"""What greets whoever logs in on a terminal."""
 
 ETC = Path("/etc/visomaster")
 HOST = ETC / "host.json"

@@ -14,7 +14,7 @@ LONGEST_RULE = 78
 
 LOCAL = "127.0.0.1"
 
-RENTED = "a rented machine costs money until it is destroyed; stopped, it still costs storage"
+RENTED = "a rented machine costs until it is destroyed; stopped, its storage"
 """What goes on costing, in the same words everywhere."""
 
 

@@ -1,4 +1,4 @@
-"""One line that says what is waited for: on a terminal it changes in its place, elsewhere it is said when it changes."""
+"""One line that says what is waited for: on a terminal it changes in its place, elsewhere it is said when it does."""
 
 from __future__ import annotations
 
