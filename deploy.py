@@ -96,9 +96,7 @@ stock_docker.attend(host)
 bake.describe(host, image)
 is_started = Layer.START in settings.layers
 if is_started or set(IMAGE_LAYERS) <= set(settings.layers):
-    made = way_in.Made(
-        access=settings.variant.access, port=settings.port, is_started=is_started, image=image.tags[0]
-    )
+    made = way_in.Made(access=settings.variant.access, port=settings.port, is_started=is_started, image=image.tags[0])
     way_in.attend(host, made)
 
 early = beside(settings, release)

@@ -36,7 +36,7 @@ def on_a_terminal(command: list[str], home: Path) -> str:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_somebody_at_a_terminal_is_told_three_commands(shell: str, tmp_path: Path) -> None:
-    shown = on_a_terminal([shell, "-euic", f". {GREETING}; echo done=${{visomaster_sudo-unset}}"], tmp_path)
+    shown = on_a_terminal([shell, "-eic", f"set -u; . {GREETING}; echo done=${{visomaster_sudo-unset}}"], tmp_path)
     told = [line.strip() for line in shown.splitlines() if line.strip()]
     assert told[0] == "This is a VisoMaster desktop."
     assert [any(line.startswith(name) for line in told) for name in ("visomaster-ready ", "ls /workspace/in ")] == [
@@ -50,15 +50,15 @@ def test_somebody_at_a_terminal_is_told_three_commands(shell: str, tmp_path: Pat
 @pytest.mark.parametrize("shell", SHELLS)
 def test_who_wants_no_words_gets_none(shell: str, tmp_path: Path) -> None:
     (tmp_path / ".hushlogin").touch()
-    assert on_a_terminal([shell, "-euic", f". {GREETING}"], tmp_path) == ""
+    assert on_a_terminal([shell, "-eic", f"set -u; . {GREETING}"], tmp_path) == ""
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("options", ["-euc", "-euic"])
+@pytest.mark.parametrize("options", ["-ec", "-eic"])
 def test_a_command_over_ssh_gets_nothing_else(shell: str, options: str, tmp_path: Path) -> None:
     """As scp, sftp, rsync and `ssh HOST COMMAND` run it: without a terminal, interactive or not."""
     done = subprocess.run(
-        [shell, options, f". {GREETING}; echo answer"],
+        [shell, options, f"set -u; . {GREETING}; echo answer"],
         env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
