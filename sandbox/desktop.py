@@ -78,7 +78,7 @@ def bake(variant: str, release: str = "bookworm", screen: Screen = Screen.TIGERV
     with lock(f"bake-{variant}"):
         if not docker("images", "--quiet", tag).strip():
             settings = data(variant, assets.bridge_url(), screen=screen, repository=repository)
-            with step(f"baking {variant} with pyinfra, all it says is in {LOG.relative_to(REPOSITORY)}") as now:
+            with step(f"baking {variant} (log: {LOG.relative_to(REPOSITORY)})") as now:
                 pyinfra([f"@bake/{base}", "deploy.py", "-y", *settings], now)
             docker("tag", f"{repository}:{VARIANTS[variant].tags()[0]}", tag)
     return tag
