@@ -23,7 +23,7 @@ NOW = 1_800_000_000.0
 
 def rented(**changes: object) -> Box:
     known = {"label": "visomaster alt until=2100-01-01T00:00Z", "image_runtype": "ssh_proxy", **changes}
-    return read_box(instance(7, ssh_host="192.0.2.7", ssh_port=40022, **known))
+    return read_box(instance(7, **known))
 
 
 def attempt() -> Attempt:
@@ -38,7 +38,7 @@ def test_the_box_of_a_rental_says_what_it_costs_and_what_ends_it(tmp_path: Path)
     assert "make end BOX=7: brings workspace/ home, then destroys it" in text
     assert "$0.312 an hour" in text and RENTED in text
     assert f"ssh -F {tmp_path}/ssh_config root@vast-7 visomaster-credentials" in text
-    assert "make verify HOST=paramiko://root@192.0.2.7:40022 KEY=/keys/id" in text
+    assert "make verify HOST=paramiko://root@192.0.2.45:20022 KEY=/keys/id" in text
 
 
 @pytest.mark.parametrize(
