@@ -14,8 +14,8 @@ from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.sshuserclient.client import get_ssh_config
 from pyinfra.context import ctx_host
 from visomaster_host import paths
+from visomaster_host.addresses import UNKNOWN_ADDRESS
 from visomaster_host.choices import Access
-from visomaster_host.credentials import UNKNOWN_ADDRESS
 from visomaster_host.summary import LOCAL, RENTED, Summary, local_address, opened, tunnel
 from visomaster_host.text import brief, printable
 from visomaster_host.way_in import CREDENTIALS, READY

@@ -9,8 +9,8 @@ from pyinfra.api.config import Config
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
+from visomaster_host.addresses import UNKNOWN_ADDRESS
 from visomaster_host.choices import Access
-from visomaster_host.credentials import UNKNOWN_ADDRESS
 
 from controller.way_in import Made, of_image, summary
 

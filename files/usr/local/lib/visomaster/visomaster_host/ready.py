@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from visomaster_host import health, runs, supervisor
+from visomaster_host import health, runs, supervisor, way_in
 from visomaster_host.colours import Colour, coloured
 from visomaster_host.host import Host, read_host
 from visomaster_host.problems import NotReady, Problem, Warned, reporting
@@ -108,9 +108,6 @@ def summarise(host: Host) -> int:
 
     Raises `Problem`.
     """
-    # A fifth of what a health check, which needs none of it, would take to begin.
-    from visomaster_host import way_in
-
     deadline = time.monotonic() + PATIENCE
     while True:
         results = look(host)

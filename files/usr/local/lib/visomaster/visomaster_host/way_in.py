@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 
-from visomaster_host.credentials import address, tls_address
+from visomaster_host.addresses import address, tls_address
 from visomaster_host.host import Host
 from visomaster_host.settings import Settings
 from visomaster_host.summary import RENTED, Summary, local_address, opened, tunnel
