@@ -95,8 +95,10 @@ except ValueError as error:
 
 stock_docker.attend(host)
 bake.describe(host, image)
-if Layer.START in settings.layers:
-    way_in.attend(host)
+is_started = Layer.START in settings.layers
+if is_started or set(IMAGE_LAYERS) <= set(settings.layers):
+    made = way_in.Made(access=settings.variant.access, port=settings.port, is_started=is_started, image=image.tags[0])
+    way_in.attend(host, made)
 
 early = beside(settings, release)
 if early.first:

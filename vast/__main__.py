@@ -199,7 +199,11 @@ def rent(options: argparse.Namespace, calls: Calls, owned: Owned, screen: Screen
     steps = Preparing(calls, wanted, key, screen.say, tuple(options.env))
     limits = Limits(count=options.count, tries=options.tries, up=options.limit * 60, disk=needed.disk)
     rental = Rental(calls, owned.books, steps, screen, limits, key=str(key.path), wall=calls.api.now)
-    rental.run(found.offers)
+    try:
+        rental.run(found.offers)
+    finally:
+        for box in steps.handed:
+            screen.box(box)
 
 
 def _agree(question: str) -> None:

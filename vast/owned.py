@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from visomaster_host.choices import Access
+from visomaster_host.colours import Colour
 
 from spec.variant import VARIANTS
 from vast import sync
@@ -69,8 +70,7 @@ class Owned:
         widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADINGS))]
         for box, row in zip([None, *boxes] if boxes else [], cells, strict=False):
             line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-            late = box is not None and box.lease is not None and box.lease.expired(now)
-            (self.screen.bad if late else self.screen.say)(line)
+            self.screen.row(line, _colour(box, now) if box else None)
         self.left_behind(boxes)
 
     def left_behind(self, boxes: Sequence[Box]) -> None:
@@ -182,6 +182,13 @@ class Owned:
         hint = " (visomaster-credentials on the box has the token)"
         self.screen.say(f"{url if self.screen.is_terminal else address + hint}; Ctrl-C closes the tunnel")
         _browse(url, machine.folder / "open.html", self.environment)
+
+
+def _colour(box: Box, now: float) -> Colour:
+    """Red past the lease, yellow for one that costs and cannot be used, green for one that runs."""
+    if box.lease and box.lease.expired(now):
+        return Colour.RED
+    return Colour.GREEN if box.status == "running" else Colour.YELLOW
 
 
 def _row(box: Box, now: float) -> tuple[str, ...]:

@@ -287,7 +287,7 @@ def test_readiness_tells_it_where_the_part_is_missed(
     assert looked(APP, Check(name="application", probe=window)) == f"no window; {why} ({APP} is BACKOFF)"
     assert looked(APP, Check(name="application", probe=lambda host: "there")) == f"there; {why}"
     assert looked("xvfb", Check(name="x", probe=lambda host: "answers")) == "answers"
-    ready.print_json([], [])
+    ready.print_json([])
     assert json.loads(capsys.readouterr().out)["notices"] == [why]
     sources = Sources(readiness=Readiness(lambda: ()), words=Words(known().values()))
     assert report(sources)["ends"] == [why.replace(APP, "The program")]

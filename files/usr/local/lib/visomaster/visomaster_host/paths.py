@@ -27,6 +27,8 @@ ROOT_ETC = TOP / "etc"
 LOCALE = Path("/etc/default/locale")
 LOGIN_PATH = Path("/etc/profile.d/visomaster.sh")
 """What puts the environment on PATH of login shells."""
+GREETING = Path("/etc/profile.d/visomaster-greeting.sh")
+"""What greets whoever logs in on a terminal."""
 
 ETC = Path("/etc/visomaster")
 HOST = ETC / "host.json"
@@ -146,6 +148,7 @@ SUPERVISOR_SOCKET = Path("/run/supervisor.sock")
 
 COMMANDS = Path("/usr/local/bin")
 SERVICE = COMMANDS / "visomaster-service"
+READY_COMMAND = COMMANDS / "visomaster-ready"
 LEASE_COMMAND = COMMANDS / "visomaster-lease"
 PACKAGES = Path("/usr/local/lib/visomaster")
 PACKAGE = PACKAGES / "visomaster_host"
