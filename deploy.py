@@ -14,7 +14,7 @@ from pyinfra.facts.server import OsRelease
 from visomaster_host.text import brief
 
 from connectors import ahead, bake, shell, stock_docker
-from controller import terminal, way_in
+from controller import names, terminal, way_in
 from controller.host_data import project_data
 from operations.facts.described import DescribedHost
 from spec.as_before import as_before
@@ -63,6 +63,7 @@ def checks_of(settings: Settings) -> Iterator[Callable[[], None]]:
         yield partial(refuse_neighbours, variant.access, variant.models, settings.screen, settings.public_ports)
 
 
+names.require_host()
 terminal.guard()
 shell.attend()
 ahead.attend()
@@ -94,8 +95,10 @@ except ValueError as error:
 
 stock_docker.attend(host)
 bake.describe(host, image)
-if Layer.START in settings.layers:
-    way_in.attend(host)
+is_started = Layer.START in settings.layers
+if is_started or set(IMAGE_LAYERS) <= set(settings.layers):
+    made = way_in.Made(access=settings.variant.access, port=settings.port, is_started=is_started, image=image.tags[0])
+    way_in.attend(host, made)
 
 early = beside(settings, release)
 if early.first:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -205,6 +206,7 @@ class Client(SSHClient):
             options["port"] = arguments[0]
         said = {name: value for name, value in options.items() if value is not None}
         wanted = {**_defaults(), **_SHARED.get(), **_of_config(hostname, said), **said}
+        _make(wanted[_KNOWN_HOSTS])
         handed_down = _SHARED.set({name: wanted[name] for name in (_KNOWN_HOSTS, _CHECKING)})
         try:
             super().connect(hostname, **wanted)  # type: ignore[no-untyped-call]
@@ -222,6 +224,14 @@ class Client(SSHClient):
         return hostname if bare else f"[{hostname}]:{port}"
 
 
+def _make(known_hosts: str) -> None:
+    """Have the file of host keys there: pyinfra warns of one that is not, as it is before the first connection."""
+    with contextlib.suppress(OSError):  # writing the first key says why
+        file = Path(known_hosts).expanduser()
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+
+
 def _of_config(hostname: str, said: Mapping[str, Any]) -> dict[str, Any]:
     """The file of host keys that an ssh config names for `hostname`, where one was named itself: a rented box's."""
     named = said.get("_pyinfra_ssh_config_file")
@@ -232,8 +242,6 @@ def _of_config(hostname: str, said: Mapping[str, Any]) -> dict[str, Any]:
 
 def _defaults() -> dict[str, Any]:
     """pyinfra's names for what its own client is told, and testinfra's and jump hosts' are not."""
-    KNOWN_HOSTS.parent.mkdir(mode=0o700, exist_ok=True)
-    KNOWN_HOSTS.touch()
     return {
         _KNOWN_HOSTS: str(KNOWN_HOSTS),
         _CHECKING: "accept-new",

@@ -24,6 +24,8 @@ from pyinfra.context import ctx_host, ctx_state
 from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
 from visomaster_host.text import brief
 
+from controller import boxes
+
 _OUTCOME, _LAST_WORD = "run_outcome", "run_last_word"
 _GOES_ON = "goes_on"  # `operations.beside` writes there what a host does beside
 _NOBODY = "No hosts remaining!"  # as pyinfra says it
@@ -176,6 +178,7 @@ def leave(disconnect: Callable[[State], None], state: State) -> None:
     except PyinfraError as error:  # nobody above would catch it
         logger.error(f"--> Error: {brief(error)}")
         pending = pending if _status(pending) else SystemExit(1)
+    boxes.show(state)
     told = list(_last_lines(state))
     for line in told:
         logger.error(line)

@@ -11,7 +11,7 @@ import spec.here  # noqa: F401 - before any virtual environment is made, the on-
 from visomaster_host.text import printable
 
 from sandbox import apt, assets, base, channel, engine, tools, venv
-from sandbox.shell import SandboxError, say
+from sandbox.shell import SandboxError, complain
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,7 +45,9 @@ def main() -> int:
         for line in _run(options):
             print(printable(line))
     except SandboxError as error:
-        say(f"error: {error}")
+        for line in error.last_lines:
+            print(printable(line), file=sys.stderr)
+        complain(str(error))
         return 1
     return 0
 

@@ -5,21 +5,26 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TextIO
 
 from visomaster_host.choices import Access, Screen
+from visomaster_host.colours import is_terminal
+from visomaster_host.summary import Summary, local_address, opened
 from visomaster_host.text import lines, printable
+from visomaster_host.waiting import WAITING
+from visomaster_host.way_in import READY
 
 from sandbox import assets
 from sandbox.base import base_image
 from sandbox.engine import docker, docker_command, label_of
-from sandbox.shell import INPUTS_LABEL, LABEL, REPOSITORY, SandboxError, fingerprint, lock, say, step
+from sandbox.shell import INPUTS_LABEL, LABEL, REPOSITORY, SandboxError, fingerprint, lock, step
 from spec.fields import one_of
 from spec.variant import VARIANTS, Variant
 
@@ -27,6 +32,11 @@ UP_LABEL = f"{LABEL}.up"
 REPOSITORY_NAME = "visomaster-sandbox/desktop"
 ORIGIN = "http://assets.sandbox.invalid"
 READY_WITHIN = 120
+LOG = REPOSITORY / ".state" / "up.log"
+"""What pyinfra says of a bake."""
+LAST_LINES = 12
+"""Of the log, where the bake failed."""
+_OPERATION = re.compile(r"--> Starting operation: (.+?)\s*$")
 # What decides what a bake makes: everything pyinfra reads.
 INPUTS = ("deploy.py", "connectors", "controller", "files", "operations", "spec", "tasks", "templates", "VisoMaster")
 
@@ -58,7 +68,7 @@ def bake(variant: str, release: str = "bookworm", screen: Screen = Screen.TIGERV
     """Bake `variant` with `screen` on the base image of `release` unless the same was baked before; return the image's
     tag.
 
-    pyinfra's own output is shown. Raises SandboxError when it fails.
+    pyinfra's own output is in `LOG`. Raises SandboxError when it fails.
     """
     repository = REPOSITORY_NAME if screen == Screen.TIGERVNC else f"{REPOSITORY_NAME}-{screen}"
     base = base_image(release)
@@ -67,22 +77,49 @@ def bake(variant: str, release: str = "bookworm", screen: Screen = Screen.TIGERV
     tag = f"{repository}:{release}-{variant}-{inputs}"
     with lock(f"bake-{variant}"):
         if not docker("images", "--quiet", tag).strip():
-            say(f"baking {variant} on {base} with pyinfra")
             settings = data(variant, assets.bridge_url(), screen=screen, repository=repository)
-            pyinfra([f"@bake/{base}", "deploy.py", "-y", *settings])
+            with step(f"baking {variant} (log: {LOG.relative_to(REPOSITORY)})") as now:
+                pyinfra([f"@bake/{base}", "deploy.py", "-y", *settings], now)
             docker("tag", f"{repository}:{VARIANTS[variant].tags()[0]}", tag)
     return tag
 
 
-def pyinfra(arguments: list[str]) -> None:
-    """Run the project's pyinfra with its output shown. Raises SandboxError when it fails."""
+def pyinfra(arguments: list[str], now: Callable[[str], None]) -> None:
+    """Run the project's pyinfra with its output in `LOG`; `now` is told each of its operations on a terminal.
+
+    Raises SandboxError, with the last lines of the log, when it fails.
+    """
     program = REPOSITORY / ".venv" / "bin" / "pyinfra"
     # Other tools just call `docker`: the client that was found comes first for them.
     path = f"{Path(docker_command()).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "DOCKER": docker_command(), "PATH": path, "PYINFRA_PROGRESS": "off"}
-    status = subprocess.run([program, *arguments], cwd=REPOSITORY, env=environment, check=False).returncode
-    if status:
-        raise SandboxError(f"pyinfra ended with status {status}, see above")
+    LOG.parent.mkdir(mode=0o700, exist_ok=True)
+    with LOG.open("w", encoding="utf-8") as log, _begun([program, *arguments], environment) as process:
+        for line in map(lines, process.stdout or ()):
+            log.write(line)
+            log.flush()
+            if (found := _OPERATION.search(line)) and is_terminal(sys.stderr):
+                now(found[1])
+    if process.returncode:
+        last = [line for line in LOG.read_text(encoding="utf-8").splitlines() if line.strip()][-LAST_LINES:]
+        failure = SandboxError(f"pyinfra ended with status {process.returncode}, see {LOG}")
+        failure.last_lines = last
+        raise failure
+
+
+def _begun(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """A program that runs, whose output is to be read."""
+    output, errors = subprocess.PIPE, subprocess.STDOUT
+    return subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=errors,
+        text=True,
+        errors="replace",
+    )
 
 
 def up(variant: str) -> None:
@@ -117,22 +154,39 @@ def _run(desktop: Desktop, image: str) -> None:
 
 
 def wait(container: str) -> None:
-    """Wait until a person could use the desktop of `container`, showing what is still missing."""
+    """Wait until a person could use the desktop of `container`; one line says what is still missing, at the end with
+    its reason. Raises SandboxError then."""
     command = [docker_command(), "exec", container, "visomaster-ready", "--wait", str(READY_WITHIN)]
-    if _passed_on(command, sys.stderr):
-        raise SandboxError(f"{container} is not ready after {READY_WITHIN} s: see `make logs`")
+    told: list[str] = []
+    try:
+        with step("waiting until it can be used") as now, _begun(command) as process:
+            for line in map(lines, process.stdout or ()):
+                if line.startswith(WAITING):
+                    now(line.removeprefix(WAITING).strip())
+                elif not line.startswith("ok "):
+                    told.append(line)
+            if process.wait():
+                raise SandboxError(f"{container} is not ready after {READY_WITHIN} s: see `make logs`")
+    finally:
+        for line in told:
+            print(printable(line.rstrip("\n")), file=sys.stderr, flush=True)
 
 
 def tell(desktop: Desktop) -> None:
     """Say where the desktop is and how to get in. A VNC password is printed only when it is asked for; a portal's
     address holds its token, which opens nothing beyond this machine."""
-    match desktop.variant.access:
-        case Access.VNC:
-            way = f"with a VNC client at 127.0.0.1:{desktop.variant.port}"
-        case Access.PORTAL:
-            found = docker("exec", desktop.container, "visomaster-credentials", "--json")
-            way = f"in a browser:\n  {printable(json.loads(found)['url'])}"
-    print(f"\n  The desktop is ready. Open it {way}\n  How to get in:  make password\n  How to end it:  make down\n")
+    access, port = desktop.variant.access, desktop.variant.port
+    where = local_address(access, port)
+    if access is Access.PORTAL:
+        where = str(json.loads(docker("exec", desktop.container, "visomaster-credentials", "--json"))["url"])
+    box = Summary(
+        title=READY,
+        open=(opened(access, where),),
+        log_in=("make password",),
+        stop=("make down: it runs on this machine and costs nothing but its disk space",),
+        check=(f"make verify HOST=docker://{desktop.container}",),
+    )
+    box.tell(sys.stdout)
 
 
 def running_container() -> str:
@@ -152,8 +206,7 @@ def show(*command: str) -> NoReturn:
 
 def _passed_on(command: Sequence[str], stream: TextIO) -> int:
     """Run a program, show its lines on `stream` as they come; its exit status."""
-    output, errors = subprocess.PIPE, subprocess.STDOUT
-    with subprocess.Popen(command, stdout=output, stderr=errors, text=True, errors="replace") as process:
+    with _begun(command) as process:
         for line in process.stdout or ():
             print(lines(line), end="", file=stream, flush=True)
     return process.returncode

@@ -6,14 +6,16 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from visomaster_host.text import Told, printable
+from visomaster_host.colours import Colour, coloured, is_terminal
+from visomaster_host.text import Told, brief, printable
 
 LABEL = "org.visomaster.sandbox"
 INPUTS_LABEL = f"{LABEL}.inputs"
@@ -22,8 +24,16 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 CACHE = REPOSITORY / ".cache" / "sandbox"
 
 
+TICK = 0.5
+"""Seconds between two looks of a line that changes."""
+
+_OUTCOME = {True: Colour.RED, False: Colour.GREEN}
+
+
 class SandboxError(Told, RuntimeError):
-    """A step failed; the message is one line for the person at the terminal."""
+    """A step failed; the message is one line for the person at the terminal, `last_lines` are of what it said."""
+
+    last_lines: Sequence[str] = ()
 
 
 def say(text: str) -> None:
@@ -31,31 +41,47 @@ def say(text: str) -> None:
     print(printable(f"sandbox: {text}"), file=sys.stderr, flush=True)
 
 
+def complain(text: str) -> None:
+    """Print one line about what went wrong, red on a terminal."""
+    print(coloured(f"sandbox: error: {text}", Colour.RED, sys.stderr), file=sys.stderr, flush=True)
+
+
 @contextlib.contextmanager
-def step(text: str) -> Iterator[None]:
-    """Announce `text`, count the seconds while the body runs (on a terminal), end the line with them."""
+def step(text: str) -> Iterator[Callable[[str], None]]:
+    """Announce `text`, count the seconds while the body runs (on a terminal), end the line with them. The body is given
+    a function that says what happens now: on a terminal in the place of what was said before.
+    """
     text, started = printable(text), time.monotonic()
     finished = threading.Event()
-    terminal = sys.stderr.isatty()
+    terminal = is_terminal(sys.stderr)
+    details = [""]
+
+    def now(detail: str) -> None:
+        details[0] = printable(detail)
+        if not terminal:
+            print(f" {printable(detail)} …", end="", file=sys.stderr, flush=True)
 
     def tick() -> None:
-        while not finished.wait(1):
-            print(f"\rsandbox: {text} … {time.monotonic() - started:.0f} s", end="", file=sys.stderr, flush=True)
+        while not finished.wait(TICK):
+            line = f"sandbox: {text} … {time.monotonic() - started:.0f} s  {details[0]}".rstrip()
+            width = max(20, shutil.get_terminal_size().columns - 1)
+            print(f"\r\x1b[K{brief(line, width)}", end="", file=sys.stderr, flush=True)
 
     print(f"sandbox: {text} …", end="", file=sys.stderr, flush=True)
     ticker = threading.Thread(target=tick, daemon=True)
     if terminal:
         ticker.start()
-    outcome = "failed after "
+    failed = True
     try:
-        yield
-        outcome = ""
+        yield now
+        failed = False
     finally:
         finished.set()
         if terminal:
             ticker.join()
-        start = f"\rsandbox: {text} …" if terminal else ""
-        print(f"{start} {outcome}{time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+        start = f"\r\x1b[Ksandbox: {text} …" if terminal else ""
+        took = f"{'failed after ' if failed else ''}{time.monotonic() - started:.1f} s"
+        print(f"{start} {coloured(took, _OUTCOME[failed], sys.stderr)}", file=sys.stderr, flush=True)
 
 
 def run(

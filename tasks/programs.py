@@ -12,15 +12,16 @@ from spec.here import local
 from tasks.fetcher import COMMANDS, PACKAGE, install_programs, write_manifest
 
 PAGES, FRONT = local(paths.PORTAL_SHARE), local(paths.FRONT_SHARE)
-READS = (PACKAGE, COMMANDS, PAGES, FRONT)
+GREETING = local(paths.GREETING)
+READS = (PACKAGE, COMMANDS, PAGES, FRONT, GREETING)
 ON_PATH = f'PATH="{paths.CONDA_BIN}:$PATH:{paths.FFMPEG}"\n'
 """For login shells: the environment, and ffmpeg where nothing else has one."""
 
 
 @deploy("Programs")
 def programs(manifest: Path) -> None:
-    """The on-host package and its commands, the portal's pages, the application's model `manifest`, and the
-    environment on PATH of login shells."""
+    """The on-host package and its commands, the portal's pages, the application's model `manifest`, and what login
+    shells are given: the environment on PATH, and a greeting."""
     folders = {str(path): "root" for path in (paths.ETC, paths.PACKAGES, paths.SHARE)}
     file.folders(name="Make room for the programs", owners=folders, mode="755")
     install_programs()
@@ -32,6 +33,14 @@ def programs(manifest: Path) -> None:
         name="Put the environment on PATH of login shells",
         text=ON_PATH,
         dest=str(paths.LOGIN_PATH),
+        user="root",
+        group="root",
+        mode="644",
+    )
+    file.written(
+        name="Greet whoever logs in",
+        text=GREETING.read_text(encoding="utf-8"),
+        dest=str(paths.GREETING),
         user="root",
         group="root",
         mode="644",

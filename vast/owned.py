@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from visomaster_host.choices import Access
+from visomaster_host.colours import Colour
 
 from spec.variant import VARIANTS
 from vast import sync
@@ -34,6 +35,14 @@ TUNNEL_TRIES = 5
 """A tunnel that ends is made again so often, with pauses, before it is given up; one that answered begins anew."""
 
 _HEADINGS = ("", "state", "GPU", "$/h", "spent", "lease left", "by", "address")
+
+
+def number_of(name: str) -> int:
+    """The number of the box called `name`: that alone, or `vast-NUMBER`. Raises `VastError` for what is none."""
+    match = re.fullmatch(r"(?:vast-)?([0-9]{1,18})", name.strip())
+    if not match:
+        raise VastError(f"BOX: expected a box's number, as `make boxes` lists it, got {name!r}")
+    return int(match[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +70,7 @@ class Owned:
         widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADINGS))]
         for box, row in zip([None, *boxes] if boxes else [], cells, strict=False):
             line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-            late = box is not None and box.lease is not None and box.lease.expired(now)
-            (self.screen.bad if late else self.screen.say)(line)
+            self.screen.row(line, _colour(box, now) if box else None)
         self.left_behind(boxes)
 
     def left_behind(self, boxes: Sequence[Box]) -> None:
@@ -80,12 +88,10 @@ class Owned:
 
     def box(self, name: str) -> Box:
         """The box called `name`: a number or `vast-NUMBER`. Raises `VastError` for one that is not of this project."""
-        match = re.fullmatch(r"(?:vast-)?([0-9]{1,18})", name.strip())
-        if not match:
-            raise VastError(f"BOX: expected a box's number, as `make boxes` lists it, got {name!r}")
-        raw = self.calls.instance(int(match[1]))
+        number = number_of(name)
+        raw = self.calls.instance(number)
         if raw is None:
-            raise VastError(f"BOX: there is no box {match[1]} on the account (any more)")
+            raise VastError(f"BOX: there is no box {number} on the account (any more)")
         box = read_box(raw)
         if not box.is_ours:
             by_hand = f"vastai destroy instance {box.id}"
@@ -176,6 +182,13 @@ class Owned:
         hint = " (visomaster-credentials on the box has the token)"
         self.screen.say(f"{url if self.screen.is_terminal else address + hint}; Ctrl-C closes the tunnel")
         _browse(url, machine.folder / "open.html", self.environment)
+
+
+def _colour(box: Box, now: float) -> Colour:
+    """Red past the lease, yellow for one that costs and cannot be used, green for one that runs."""
+    if box.lease and box.lease.expired(now):
+        return Colour.RED
+    return Colour.GREEN if box.status == "running" else Colour.YELLOW
 
 
 def _row(box: Box, now: float) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from visomaster_host.choices import ModelsAt
+from visomaster_host.summary import Summary
 
 from spec.here import ROOT
 from spec.variant import Variant
-from vast import checking, sync
+from vast import checking, handed, sync
 from vast.books import Attempt
 from vast.boxes import Box
 from vast.calls import Ask, Calls
@@ -56,6 +57,8 @@ class Preparing:
         """For boxes that are `wanted`, reached by `key`; `environment` is more variables of the box (NAME=VALUE)."""
         self._calls, self._wanted, self._key, self._say = calls, wanted, key, say
         self._environment = environment
+        self.handed: list[Summary] = []
+        """The boxes that this run ends with, one for each that was handed over."""
 
     def lease(self) -> Lease:
         """A new lease, by Vast's clock."""
@@ -112,6 +115,7 @@ class Preparing:
     def finish(self, box: Box, attempt: Attempt) -> Iterator[str]:
         """Agree on the lease with the box, and bring the folder there. A failure is told, the box stays."""
         machine = Machine(name=box.name, folder=attempt.folder)
+        self.handed.append(handed.summary(box, attempt, self._wanted.variant, machine, self._key))
         yield "the lease"
         lease = box.lease
         try:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from visomaster_host.colours import Colour, coloured
+from visomaster_host.summary import Summary
 from visomaster_host.text import brief, printable
 
 CALM = 30.0
@@ -32,8 +34,17 @@ class Screen:
 
     def bad(self, line: str) -> None:
         """As `say`, red on a terminal."""
-        text = printable(line)
-        self._write(f"{self._wipe()}\x1b[31m{text}\x1b[0m\n" if self.is_terminal else f"{text}\n")
+        self.row(line, Colour.RED)
+
+    def row(self, line: str, colour: Colour | None) -> None:
+        """As `say`, in `colour` on a terminal that shows colours."""
+        self._write(f"{self._wipe()}{coloured(line, colour, self._stream)}\n")
+
+    def box(self, summary: Summary) -> None:
+        """The box that a run ends with."""
+        self._write(self._wipe())
+        with contextlib.suppress(OSError, ValueError):
+            summary.tell(self._stream)
 
     def now(self, what: str, since: str) -> None:
         """What happens (`what`), and for how long (`since`): over the last such line, or as one of a calm log."""

@@ -153,9 +153,7 @@ def test_a_program_that_does_not_start_says_why(desk: Box) -> None:
     deadline = time.monotonic() + HEALED_WITHIN
     for user in ("root", users.DESKTOP):
         # It is started again and again, and may be running just now.
-        while not re.search(
-            f"missing program: .*{why}", desk.run("runuser", "-u", user, "visomaster-ready").stdout
-        ):
+        while not re.search(f"missing program: .*{why}", desk.run("runuser", "-u", user, "visomaster-ready").stdout):
             assert time.monotonic() < deadline
             time.sleep(0.2)
     docker("restart", f"--time={STOPPED_WITHIN}", desk.name)

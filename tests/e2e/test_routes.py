@@ -91,8 +91,9 @@ class TestDockerConnector:
     def image(cls, base_image: str, settings: tuple[str, ...]) -> Iterator[str]:
         result = pyinfra(f"@docker/{base_image}", "deploy.py", "-y", *settings)
         assert result.returncode == 0, result.stderr
-        last = result.stderr.strip().splitlines()[-1]
-        assert "untagged image without an entrypoint" in last and f"pyinfra @bake/{base_image} deploy.py" in last
+        assert "untagged image without an entrypoint" in result.stderr
+        box = result.stderr.rpartition("-- The image is made, without a name ")[2]
+        assert f"pyinfra @bake/{base_image} deploy.py" in result.stderr and "--entrypoint visomaster-start" in box
         found = re.search(r"image ID: .*?([0-9a-f]{12})", result.stderr)
         assert found
         yield found[1]
@@ -155,15 +156,35 @@ class TestSsh:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def applied(cls, box: Container, address: tuple[str, ...]) -> Container:
+    def applied(cls, box: Container, address: tuple[str, ...], key: Path) -> Container:
         """The box after one run, its desktop started by it."""
         result = pyinfra(*address)
         assert result.returncode == 0, result.stderr
+        said = result.stderr.rpartition("-- The desktop is ready on 127.0.0.1 ")[2]
+        ssh = f"-i {key} -p {address[2]} root@127.0.0.1"
+        assert f"ssh -L 11111:127.0.0.1:11111 {ssh}" in said or f"ssh -L 5901:127.0.0.1:5901 {ssh}" in said, said
+        assert f"ssh {ssh} visomaster-credentials" in said
+        assert f"make verify HOST=paramiko://root@127.0.0.1:{address[2]} KEY={key}" in said
+        assert "Failed to load host keys" not in result.stderr and ";Need" not in result.stderr
         assert box.run("visomaster-ready").returncode == 0
         return box
 
     def test_the_host_tests_pass(self, applied: Container, address: tuple[str, ...], key: Path) -> None:
         host_suite(f"paramiko://root@127.0.0.1:{address[2]}", f"--ssh-identity-file={key}")
+
+    def test_a_login_is_greeted_and_a_command_is_not(
+        self, applied: Container, address: tuple[str, ...], key: Path, tmp_path: Path
+    ) -> None:
+        """A terminal gets the three commands; a command and scp, by both of its protocols, what they asked for."""
+        known = ("-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={tmp_path}/known", "-i", str(key))
+        port, box = address[2], "root@127.0.0.1"
+        assert run(["ssh", *known, "-p", port, box, "echo answer"]).stdout == "answer\n"
+        greeted = run(["sh", "-c", 'echo exit | "$@"', "sh", "ssh", "-tt", *known, "-p", port, box]).stdout
+        assert "visomaster-ready" in greeted and "visomaster-credentials" in greeted
+        for protocol in ([], ["-O"]):
+            copied = tmp_path / f"copied{len(protocol)}"
+            done = run(["scp", "-q", *protocol, *known, "-P", port, f"{box}:/etc/os-release", str(copied)])
+            assert (done.returncode, copied.exists()) == (0, True), done.stderr
 
     def test_a_second_run_changes_nothing(self, applied: Container, address: tuple[str, ...]) -> None:
         """Nor does it wait for the network: of more than forty questions nearly all are asked together."""

@@ -85,3 +85,15 @@ def test_fonts_are_indexed(host: Any) -> None:
     lines = looked.stdout.splitlines()
     assert any(line.startswith(folders) for line in lines), looked.stdout
     assert [line for line in lines if line.startswith(folders) and "failed to write" in line] == []
+
+
+def test_a_login_is_greeted(host: Any) -> None:
+    """Whoever logs in on a terminal is told what this is, and nothing else is.
+
+    What scp, rsync and `ssh HOST COMMAND` are sent before their answer breaks them.
+    """
+    file = host.file(str(paths.GREETING))
+    assert (file.user, file.group, file.mode) == ("root", "root", 0o644)
+    assert host.check_output("sh -lc true") == host.check_output("bash -lc true") == ""
+    greeted = host.check_output("HOME=/nonexistent script -qec 'bash -ilc true' /dev/null </dev/null")
+    assert all(said in greeted for said in ("visomaster-ready", "visomaster-credentials", str(paths.INPUT)))

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import textwrap
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,10 @@ MISTYPED: Mapping[str, tuple[tuple[str, ...], str]] = {
     "nothing": (("", "deploy.py", "-y"), "'' is no host's name"),
     "a user": (("root@box", "deploy.py", "-y"), "expected box --ssh-user root"),
     "a connector": (("@loca", "deploy.py", "-y"), "inventory @loca: Invalid connector: loca"),
+    "data of two words": (
+        ("@fake/a", "deploy.py", "-y", "--data", "variant", "alt"),
+        "deploy.py is followed by a word that is no option: a setting is written --data variant=alt",
+    ),
     "data": (("@fake/a", "deploy.py", "-y", "--data", "variant"), "--data variant: expected KEY=VALUE"),
     "a limit": (
         ("@fake/a,@fake/b", "deploy.py", "-y", "--limit", "@fake/a", "--limit", "c"),
@@ -156,18 +161,24 @@ def test_one_refusal_keeps_no_other_host_from_being_finished(fleet: subprocess.C
     assert "[@fake/good]" in fleet.stderr.partition("Start the services")[2]
 
 
-def test_the_way_in_is_the_last_line_of_a_good_one(fleet: subprocess.CompletedProcess[str], tmp_path: Path) -> None:
+BOX = """\
+-- The desktop is ready on @fake/told ----------------------------------------
+  Open    http://192.0.2.7:11111/
+  Log in  visomaster-credentials there, as root
+  Stop    supervisorctl shutdown there, as root; visomaster-start brings it back
+          a rented machine costs until it is destroyed; stopped, its storage
+  Check   visomaster-ready there
+------------------------------------------------------------------------------
+"""
+
+
+def test_a_box_ends_a_good_one(fleet: subprocess.CompletedProcess[str], tmp_path: Path) -> None:
     """Where it is, as the host knows it, and never a secret; nothing of the kind where nothing was started."""
-    ways = [line for line in fleet.stderr.splitlines() if "the desktop is ready" in line]
-    assert [line.split("]")[0].strip() for line in ways] == ["[@fake/good"]
+    assert re.findall(r"The desktop is ready on (\S+)", fleet.stderr) == ["@fake/good"]
     told = fake("told", {"visomaster-credentials --address": "http://192.0.2.7:11111/"})
     good = run(tmp_path, [told], "deploy.py", "-y")
     assert good.returncode == 0, good.stderr
-    last = good.stderr.splitlines()[-1]
-    assert last.endswith(
-        "the desktop is ready at http://192.0.2.7:11111/;"
-        " run visomaster-credentials there, as root, to see how to log in"
-    )
+    assert textwrap.dedent("\n".join(good.stderr.splitlines()[-7:])) == BOX.strip()
     for arguments in (("--dry",), ("-y", "--data", "layers=services")):
         done = run(tmp_path, [told], "deploy.py", *arguments)
         assert done.returncode == 0 and "desktop is ready" not in done.stderr

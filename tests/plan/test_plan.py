@@ -84,7 +84,7 @@ def expected(layer: Layer, variant: Variant, release: Release = Release.BOOKWORM
                 "Compile the package",
                 "Write the model manifest",
             ]
-            names += ["Put the environment on PATH of login shells"]
+            names += ["Put the environment on PATH of login shells", "Greet whoever logs in"]
         case Layer.MODELS:
             names = ["Write the model manifest", *(["Fetch the models"] if built else [])]
         case Layer.SERVICES:

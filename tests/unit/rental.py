@@ -36,6 +36,9 @@ class Told:
 
     bad = say
 
+    def row(self, line: str, colour: object) -> None:
+        self.lines.append(line)
+
     def now(self, what: str, since: str) -> None:
         """What happens is not asked for here."""
 

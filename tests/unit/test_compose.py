@@ -65,3 +65,12 @@ def test_its_health_is_the_images(name: str) -> None:
 def test_it_gets_the_gpus(name: str) -> None:
     (device,) = COMPOSE["services"][name]["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_it_knows_where_it_is_opened(name: str) -> None:
+    """What ends its log can be opened as it stands: each port is published under its own number."""
+    environment = COMPOSE["services"][name]["environment"]
+    ports = {key: value for key, value in environment.items() if key.startswith("VAST_TCP_PORT_")}
+    assert ports == {f"VAST_TCP_PORT_{port}": f"{port}" for port in VARIANTS[name].ports}
+    assert environment["PUBLIC_IPADDR"] == "${PUBLIC_IPADDR:-127.0.0.1}"

@@ -125,8 +125,8 @@ def test_the_title_of_a_window(text: str, monkeypatch: pytest.MonkeyPatch, capfd
     results = [ready._try(check, "fluxbox", host=host())]
     assert results[0].ok
     one_line(results[0].detail)
-    ready.print_lines(results, [])
-    ready.print_json(results, [])
+    ready.print_lines(results)
+    ready.print_json(results)
     for line in said(capfd).splitlines():
         one_line(line)
 
@@ -138,7 +138,7 @@ def test_what_is_not_ready(text: str, capfd: pytest.CaptureFixture[str]) -> None
 
     result = ready._try(Check(name="x", probe=probe), "xvfb", host=host())
     one_line(result.detail)
-    ready.print_lines([result], [])
+    ready.print_lines([result])
     one_line(said(capfd))
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from visomaster_host import display, ready, rfb
 from visomaster_host.host import Host
 from visomaster_host.problems import NotReady
 from visomaster_host.service import Check
+from visomaster_host.waiting import Waiting
 
 from tests.unit.test_host_facts import host
 
@@ -134,6 +137,15 @@ def test_a_server_that_says_nothing_times_out(monkeypatch: pytest.MonkeyPatch) -
         done.set()
 
 
+def test_what_the_system_says_is_told_in_words(tmp_path: Path) -> None:
+    """Of a server that is not there yet, on a port or a socket: without the number that Python shows."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        gone = listening.getsockname()
+    for address in (gone, tmp_path / "none"):
+        with pytest.raises(NotReady, match=r": nobody listens there$"):
+            rfb.handshake(address, rfb.NO_PASSWORD)
+
+
 def missing(host: Host) -> str:
     raise NotReady("no display")
 
@@ -165,12 +177,50 @@ def test_parts_that_stand_on_no_other_are_tried_at_the_same_time(monkeypatch: py
 
 
 @pytest.mark.usefixtures("two_parts")
-def test_waiting_says_each_thing_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_is_one_line_and_the_reasons_come_at_the_end(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ready, "POLL", 0.01)
     assert ready.wait_until_ready(host(), 0.1, ready.print_lines) == 1
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert capsys.readouterr().out.splitlines() == [
+        "waiting: x, window",
+        "missing x: no display",
+        "missing window: needs x",
+    ]
     assert ready.wait_until_ready(host(), 0.1, ready.print_json) == 1
     assert json.loads(capsys.readouterr().out)["ready"] is False
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_the_line_changes_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter((0.0, 0.0, 3.0))
+    terminal = Terminal()
+    waiting = Waiting(terminal, clock=lambda: next(seconds))
+    waiting.show(["screen", "program"])
+    waiting.show(["program"])
+    waiting.end()
+    shown = "\r\x1b[K"
+    assert terminal.getvalue() == f"{shown}waiting: screen, program … 0 s{shown}waiting: program … 3 s{shown}"
+
+
+@pytest.mark.usefixtures("two_parts")
+@pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_colours_are_for_terminals_that_want_them(
+    variables: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    assert ready.wait_until_ready(host(), 0, ready.print_lines) == 1
+    first = terminal.getvalue().splitlines()[0]
+    assert first == ("\x1b[31mmissing\x1b[0m x: no display" if coloured else "missing x: no display")
 
 
 @pytest.mark.parametrize("seconds", ["-1", "soon", "1e9", "nan"])

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from visomaster_host import container, credentials, paths, start, supervisor
+from visomaster_host import addresses, container, credentials, paths, start, supervisor
 from visomaster_host.choices import Access, ModelsAt
 from visomaster_host.environment import Environment
 from visomaster_host.files import Owner, ensure_directory
@@ -172,8 +172,8 @@ def test_the_token_is_quoted_in_the_portals_address() -> None:
 def test_the_password_comes_with_the_address() -> None:
     assert credentials.credentials(host(), Settings(), "secret12")["password"] == "secret12"
     portal = host(access="portal", port=11111)
-    assert credentials.address(portal, Settings(public_address="203.0.113.7:1")) == "http://203.0.113.7:1/"
-    assert credentials.address(host(), Settings()) == f"{credentials.UNKNOWN_ADDRESS}:{host().port}"
+    assert addresses.address(portal, Settings(public_address="203.0.113.7:1")) == "http://203.0.113.7:1/"
+    assert addresses.address(host(), Settings()) == f"{addresses.UNKNOWN_ADDRESS}:{host().port}"
 
 
 def calls_of(monkeypatch: pytest.MonkeyPatch, *known: Program) -> list[tuple[str, ...]]:

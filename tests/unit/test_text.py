@@ -102,7 +102,16 @@ ELSEWHERE = {
     "operations/cuda.py": "runs on a box, as above",
     "sandbox/application": "the stand-in program: its output is what is guarded against",
 }
-MAKES_PRINTABLE = {"printable", "brief", "lines", "dumps", "page", "render", "as_text"}  # dumps: ASCII; the rest: ours
+MAKES_PRINTABLE = {
+    "printable",
+    "brief",
+    "lines",
+    "coloured",
+    "dumps",
+    "page",
+    "render",
+    "as_text",
+}  # dumps: ASCII; the rest: ours
 OURS = {
     (
         "release/runner.py",
@@ -111,10 +120,8 @@ OURS = {
     ("release/runner.py", "free"): "a number",
     ("locks/__main__.py", "application.name"): "checked where the profile is read",
     ("locks/__main__.py", "out.name"): "made of the profile's name",
-    ("sandbox/desktop.py", "way"): "made of what is printable, a few lines above",
     ("sandbox/shell.py", "start"): "the line's own return, and what is printable",
     ("sandbox/shell.py", "text"): "printable since the line begins",
-    ("sandbox/shell.py", "outcome"): "two words of its own",
     ("sandbox/repack.py", "package.subdir"): "what it has made; it runs in a build without the project",
     ("sandbox/repack.py", "package.file_name"): "as above",
     ("vast/side.py", "asked['mark']"): "made by who asks, for a program that looks for it; it runs without the project",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from visomaster_host import credentials
+from visomaster_host import addresses
 from visomaster_host.portal.config import ConfigError, OwnPage, PortalConfig, parse
 from visomaster_host.settings import Settings, outside_port
 
@@ -29,7 +29,7 @@ def test_vast_tells_each_port_that_it_publishes(published: dict[str, str], label
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (Settings(), f"https://{credentials.UNKNOWN_ADDRESS}:11443/"),
+        (Settings(), f"https://{addresses.UNKNOWN_ADDRESS}:11443/"),
         (
             Settings(public_address="203.0.113.7:40111", outside_ports={"11111": "40111", "11443": "40443"}),
             "https://203.0.113.7:40443/",

@@ -140,6 +140,7 @@ def test_a_host_of_the_ssh_config_is_reached_by_its_name(server: Server, tmp_pat
     assert status == 0, output
     assert f"[127.0.0.1]:{server.port} ecdsa-sha2-nistp256 " in (tmp_path / "known_hosts").read_text()
     assert not (tmp_path / ".ssh/known_hosts").exists()
+    assert "Failed to load host keys" not in output
 
 
 def test_a_changed_host_key_is_refused(server: Server, tmp_path: Path) -> None:

@@ -18,16 +18,15 @@ import sys
 from urllib.parse import quote
 
 from visomaster_host import beneath, environment, paths, supervisor
+from visomaster_host.addresses import address, tls_address
 from visomaster_host.choices import Access, Screen
 from visomaster_host.host import Host, read_host
 from visomaster_host.login import USER, login_for
 from visomaster_host.problems import Problem, reporting
 from visomaster_host.services import services_of
-from visomaster_host.settings import Settings, outside_port, read_settings
+from visomaster_host.settings import Settings, read_settings
 from visomaster_host.store import PORTAL_TOKEN, VNC_PASSWORD, read_secret
 from visomaster_host.text import printable
-
-UNKNOWN_ADDRESS = "ADDRESS-OF-THIS-HOST"
 
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 _CERTIFICATE_MOST = 64 * 1024  # bytes; a chain has some 5000
@@ -107,20 +106,6 @@ def sha256_of(pem: str) -> str:
     begun = pem.index(_BEGIN) + len(_BEGIN)
     der = base64.b64decode("".join(pem[begun : pem.index("-----END", begun)].split()), validate=True)
     return hashlib.sha256(der).digest().hex(":").upper()
-
-
-def address(host: Host, settings: Settings) -> str:
-    """Where a VNC client or a browser finds the desktop. The address outside is known on Vast only."""
-    found = settings.public_address or f"{UNKNOWN_ADDRESS}:{host.port}"
-    if host.access == Access.VNC:
-        return found
-    return f"{'https' if settings.enable_https else 'http'}://{found}/"
-
-
-def tls_address(host: Host, settings: Settings) -> str | None:
-    """Where a browser finds the portal over TLS, whatever ENABLE_HTTPS says; None where that port is not published."""
-    port = outside_port(host.tls_port, settings.outside_ports, settings.container_label)
-    return f"https://{settings.public_address.rpartition(':')[0] or UNKNOWN_ADDRESS}:{port}/" if port else None
 
 
 def credentials(host: Host, settings: Settings, secret: str) -> dict[str, str]:

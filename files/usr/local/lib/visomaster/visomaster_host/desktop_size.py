@@ -16,6 +16,7 @@ from pathlib import Path
 
 from visomaster_host import rfb
 from visomaster_host.problems import NotReady
+from visomaster_host.refusals import in_words
 
 ANSWER_WITHIN = 5.0
 """Seconds from the first byte to the server's last; on an idle machine all of it takes some 10 ms."""
@@ -57,7 +58,7 @@ def resize(path: Path, width: int, height: int) -> None:
             rfb.enter(connection, str(path))
             _set(_Server(connection), width, height, where)
     except (OSError, EOFError) as error:
-        raise NotReady(f"{where}: {error or type(error).__name__}") from None
+        raise NotReady(f"{where}: {in_words(error)}") from None
 
 
 def _set(server: _Server, width: int, height: int, where: str) -> None:

@@ -27,10 +27,14 @@ ROOT_ETC = TOP / "etc"
 LOCALE = Path("/etc/default/locale")
 LOGIN_PATH = Path("/etc/profile.d/visomaster.sh")
 """What puts the environment on PATH of login shells."""
+GREETING = Path("/etc/profile.d/visomaster-greeting.sh")
+"""What greets whoever logs in on a terminal."""
 
 ETC = Path("/etc/visomaster")
 HOST = ETC / "host.json"
 MANIFEST = ETC / "models.json"
+PROGRAM_FILES = ETC / "program-files"
+"""What the last copy of a folder of a person's own brought into `PROGRAM`: sha256 and name, a line each."""
 ENVIRONMENT_LOCK = ETC / "environment.lock"
 SUPERVISORD_CONFIG = ETC / "supervisord.conf"
 FLUXBOX = ETC / "fluxbox"
@@ -144,6 +148,7 @@ SUPERVISOR_SOCKET = Path("/run/supervisor.sock")
 
 COMMANDS = Path("/usr/local/bin")
 SERVICE = COMMANDS / "visomaster-service"
+READY_COMMAND = COMMANDS / "visomaster-ready"
 LEASE_COMMAND = COMMANDS / "visomaster-lease"
 PACKAGES = Path("/usr/local/lib/visomaster")
 PACKAGE = PACKAGES / "visomaster_host"

@@ -1,7 +1,9 @@
-"""Say whether this host is ready to be used: visomaster-ready [--json] [--wait SECONDS | --health]
+"""Say whether this host is ready to be used: visomaster-ready [--json] [--wait SECONDS | --health | --summary]
 
 Prints one line per part, `ok`, `warning` or `missing` with the reason. Exit status 0 only when every part really works:
 the X server answers, a window manager runs, VNC shakes hands, the application's window is on the screen.
+With --wait, one line says what is still waited for, and the others come at the end.
+With --summary it waits for an hour at most, then says where the desktop is opened, and how it is stopped and checked.
 With --health, as an image's health check asks, it is 0 as well while nothing but models is missing and more of
 them arrives, and what waits for them.
 """
@@ -10,23 +12,35 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from visomaster_host import health, runs, supervisor
+from visomaster_host import health, runs, supervisor, way_in
+from visomaster_host.colours import Colour, coloured
 from visomaster_host.host import Host, read_host
 from visomaster_host.problems import NotReady, Problem, Warned, reporting
 from visomaster_host.refusals import refusal
 from visomaster_host.service import Check, Result
 from visomaster_host.services import services_of
+from visomaster_host.settings import read_settings
 from visomaster_host.text import brief, printable
+from visomaster_host.waiting import Waiting
 
-Report = Callable[[list[Result], list[Result]], None]
-"""Is given the results now and those before."""
+Report = Callable[[list[Result]], None]
+"""Is given the results."""
 
 POLL = 0.25
 """Seconds between two looks while waiting."""
+
+PATIENCE = 3600.0
+"""Seconds for a first start that fetches the models, where nobody waits."""
+
+CALM = 2.0
+"""Seconds between two looks where nobody waits: what starts is not to be kept from it."""
+
+_COLOURS = {"ok": Colour.GREEN, "warning": Colour.YELLOW, "missing": Colour.RED}
 
 
 def checks_for(host: Host) -> tuple[tuple[Check, str], ...]:
@@ -50,18 +64,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--health", action="store_true", help="status 0 too while the models of a first start arrive")
+    how.add_argument("--summary", action="store_true", help="wait for it, then say where it is opened")
     how.add_argument("--wait", type=_seconds, default=0.0, metavar="SECONDS", help="wait so long for it")
     arguments = parser.parse_args(argv)
     report = print_json if arguments.json else print_lines
     if arguments.health:
         return reporting("visomaster-ready", lambda: tell_health(read_host(), report))
+    if arguments.summary:
+        return reporting("visomaster-ready", lambda: summarise(read_host()))
     return reporting("visomaster-ready", lambda: wait_until_ready(read_host(), arguments.wait, report))
 
 
 def tell_health(host: Host, report: Report) -> int:
     """Look once, and `report`; 0 when everything is ready or there is a good reason why it is not yet."""
     results = look(host)
-    report(results, [])
+    report(results)
     if all(result.ok for result in results):
         return 0
     reason = health.excuse(host, results, time.time())
@@ -71,19 +88,37 @@ def tell_health(host: Host, report: Report) -> int:
 
 
 def wait_until_ready(host: Host, seconds: float, report: Report) -> int:
-    """Look until everything is ready or `seconds` are over; `report` gets the results now and before."""
+    """Look until everything is ready or `seconds` are over, then `report`; meanwhile one line says what is missing."""
     deadline = time.monotonic() + seconds
-    before: list[Result] = []
+    waiting = Waiting(sys.stdout)
     while True:
         results = look(host)
-        ready = all(result.ok for result in results)
-        last = ready or time.monotonic() >= deadline
-        if last or report is not print_json:
-            report(results, before)
-        if last:
-            return 0 if ready else 1
-        before = results
+        missing = [result.name for result in results if not result.ok]
+        if not missing or time.monotonic() >= deadline:
+            waiting.end()
+            report(results)
+            return 1 if missing else 0
+        if report is not print_json:
+            waiting.show(missing)
         time.sleep(POLL)
+
+
+def summarise(host: Host) -> int:
+    """Wait without a word until everything is ready, then print where it is opened; what is missing after `PATIENCE`.
+
+    Raises `Problem`.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        results = look(host)
+        if all(result.ok for result in results):
+            break
+        if time.monotonic() >= deadline:
+            print_lines(results)
+            return 1
+        time.sleep(CALM)
+    way_in.summary(host, read_settings()).tell(sys.stdout)
+    return 0
 
 
 def look(host: Host) -> list[Result]:
@@ -116,15 +151,16 @@ def _try(check: Check, service: str, *, host: Host, stands_on: Result | None = N
         return Result(name=check.name, ok=False, detail=brief(told))
 
 
-def print_lines(results: list[Result], before: list[Result]) -> None:
-    """Print one line for each result that is not as it was before."""
+def print_lines(results: list[Result]) -> None:
+    """Print one line for each result."""
     for result in results:
-        if result not in before:
-            found = "warning" if result.warning else "ok" if result.ok else "missing"
-            print(printable(f"{found:8}{result.name}: {result.detail}"), flush=True)
+        found = "warning" if result.warning else "ok" if result.ok else "missing"
+        gap = " " * (8 - len(found))
+        print(coloured(found, _COLOURS[found], sys.stdout), end=gap)
+        print(printable(f"{result.name}: {result.detail}"), flush=True)
 
 
-def print_json(results: list[Result], before: list[Result]) -> None:
+def print_json(results: list[Result]) -> None:
     """Print all results as one JSON object: {"ready": bool, "checks": [{"name", "ok", "detail"}], "notices": [text]}.
 
     A notice is what happened since the host was started and may have been healed since.

@@ -17,6 +17,8 @@ CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "KILL": 5, "SETGID":
 REQUIRED = frozenset(CAPABILITIES) - {"FOWNER"}
 """Without which there is no host: owners are given, users become others, services are stopped."""
 
+_NOBODY = (errno.ECONNREFUSED, errno.ENOENT, errno.ENXIO)  # the last one is a socket's whose server is gone
+
 _BY_FILES = ("DAC_OVERRIDE",)  # without it the kernel says EACCES, without the others EPERM
 
 _ADVICE = {
@@ -43,6 +45,13 @@ def refusal(error: OSError) -> str:
     reason = error.strerror or str(error) or type(error).__name__
     advice = _advice(error.errno or 0, path)
     return f"{f'{path}: ' if path else ''}{reason}{f'; {advice}' if advice else ''}"
+
+
+def in_words(error: OSError | EOFError) -> str:
+    """What a connection's `error` says to a person, without its number."""
+    if getattr(error, "errno", None) in _NOBODY:
+        return "nobody listens there"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _advice(number: int, path: str) -> str:

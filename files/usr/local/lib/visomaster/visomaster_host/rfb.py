@@ -10,6 +10,7 @@ from pathlib import Path
 
 from visomaster_host import beneath
 from visomaster_host.problems import NotReady
+from visomaster_host.refusals import in_words
 
 ANSWER_WITHIN = 2.0
 """Seconds for each step."""
@@ -38,7 +39,7 @@ def handshake(address: tuple[str, int] | Path, security: int, source: str = "") 
             width, height = struct.unpack(">HH", receive(connection, 4))
             return f"{where} greets and shows {width}x{height}"
     except (OSError, EOFError) as error:
-        raise NotReady(f"{where}: {error or type(error).__name__}") from None
+        raise NotReady(f"{where}: {in_words(error)}") from None
 
 
 def connected(address: tuple[str, int] | Path, source: str = "") -> socket.socket:

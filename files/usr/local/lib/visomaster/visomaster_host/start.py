@@ -47,6 +47,7 @@ program.
 """
 
 SUPERVISORD = (str(paths.SUPERVISORD), "-n", "-c", str(paths.SUPERVISORD_CONFIG))
+SUMMARY = (str(paths.READY_COMMAND), "--summary")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -96,6 +97,7 @@ def become_supervisord(host: Host, checked: Environment) -> NoReturn:
     with going_on("visomaster-start", "supervisord starts its first service a second later"):
         if os.fork() == 0:
             _wake_supervisord()
+            _tell_when_ready()
     os.execve(SUPERVISORD[0], SUPERVISORD, _environment_without_secrets())
 
 
@@ -188,8 +190,16 @@ def take_lock(within: float = LOCK_WITHIN) -> int:
             time.sleep(POLL)
 
 
-def _wake_supervisord() -> NoReturn:
-    """In a forked child: connect to supervisord as soon as that works, and end.
+def _tell_when_ready() -> NoReturn:
+    """In the forked child: become the program that ends the container's log with where the desktop is opened."""
+    try:
+        os.execve(SUMMARY[0], SUMMARY, _environment_without_secrets())
+    finally:
+        os._exit(1)
+
+
+def _wake_supervisord() -> None:
+    """In a forked child: connect to supervisord as soon as that works.
 
     supervisord sleeps for a second before it spawns its first program, unless a connection wakes it. Until
     then the child holds the start lock too: a second start meanwhile waits, then finds the services there.
@@ -198,8 +208,8 @@ def _wake_supervisord() -> NoReturn:
     try:
         while not supervisor.is_listening() and time.monotonic() < deadline:
             time.sleep(POLL)
-    finally:
-        os._exit(0)
+    except BaseException:
+        os._exit(1)
 
 
 def _environment_without_secrets() -> dict[str, str]:

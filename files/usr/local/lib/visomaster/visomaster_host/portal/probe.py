@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from visomaster_host.beneath import Folder
 from visomaster_host.choices import STREAM_PATH, WEBSOCKET_PORT
 from visomaster_host.host import Host
 from visomaster_host.problems import NotReady, Warned
+from visomaster_host.refusals import in_words
 
 _TIMEOUT = 2.0  # seconds
 _WEBSOCKIFY = ("127.0.0.1", WEBSOCKET_PORT)
@@ -81,8 +81,7 @@ def _on_socket(place: Path, target: str, what: str) -> str:
             raise NotReady(f"{what} does not listen on {place}") from None
         return f"{what} listens"
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise NotReady(f"{what} on {place}: {reason}") from None
+        raise NotReady(f"{what} on {place}: {in_words(error)}") from None
     if not answer.startswith(b"HTTP/1.1 200 "):
         raise NotReady(f"{what} on {place} does not answer {target}")
     return f"{what} answers"
@@ -94,8 +93,7 @@ def _converse(address: tuple[str, int], request: bytes, *, until: bytes, what: s
         with socket.create_connection(address, timeout=_TIMEOUT) as connection:
             return _exchange(_over_tls(connection) if secure else connection, request, until)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise NotReady(f"{what} on port {address[1]}: {reason}") from None
+        raise NotReady(f"{what} on port {address[1]}: {in_words(error)}") from None
 
 
 def _exchange(connection: socket.socket, request: bytes, until: bytes) -> bytes:
