@@ -11,10 +11,26 @@ export PYINFRA_PROGRESS ?= off
 PYTHON ?= python3
 BIN := .venv/bin
 
+# What `make NAME=VALUE` takes; and what it can be told to make.
+TAKES := ACCELERATOR APP APPLICATION ATTEST BASE BOX BUILD_OPTIONS CACHE CHECKOUT COMPRESSION COUNT DATA DISK DOCKERHUB_TOKEN \
+	DOCKERHUB_USERNAME ENGINE GPU HOST HOURS IDLE IMAGE KEEP KEY LIMIT MAX_PRICE MIRRORS ON_END PYINFRA_PROGRESS REGISTRY REPOSITORY \
+	SCANNER SETS SSH_KEY TRIES VARIANT YES
+TARGETS := help up down logs shell password bake image dockerfile layers verify verify-image push publish cache login logout runner \
+	template fleet vast-page offers rent boxes open sync end test drills lint format lock pin manifest bench-desktop bench-fetch \
+	bench-files bench-start bench-apply bench-from-bare bench-same-environment clean
+
+# A slip on the command line ends make before anything is done; blanks around a value are none.
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
+$(foreach name,$(filter $(TAKES),$(GIVEN)),$(eval override $(name) := $$(strip $$($(name)))))
+quoted = '$(subst ','\'',$(1))'
+ifneq ($(GIVEN)$(filter-out $(TARGETS),$(MAKECMDGOALS)),)
+SLIP := $(shell $(PYTHON) -m sandbox.command_line '$(TAKES)' '$(TARGETS)' \
+	$(foreach name,$(GIVEN),$(call quoted,$(name)=$($(name)))) $(foreach word,$(MAKECMDGOALS),$(call quoted,$(word))))
+$(if $(SLIP),$(error $(SLIP)))
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help up down logs shell password bake image dockerfile layers verify verify-image push publish cache login logout runner template \
-	fleet vast-page offers rent boxes open sync end test drills lint format lock pin manifest bench-desktop bench-fetch bench-files bench-start \
-	bench-apply bench-from-bare bench-same-environment clean
+.PHONY: $(TARGETS)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -122,7 +138,7 @@ test: .venv/.installed ## All tests: unit, plan, host, end to end
 	$(BIN)/python -m tests.side_by_side tests/e2e -- tests $(addprefix --ignore=tests/,e2e host drills)
 
 # Those that wait much, or build images of their own: beside the others.
-BESIDE := $(patsubst %,tests/drills/test_%.py,caddy files release rent_killed repository sources viewers)
+BESIDE := $(patsubst %,tests/drills/test_%.py,caddy files guide release rent_killed repository sources viewers)
 
 drills: .venv/.installed ## Slower drills: killed services, full disks, broken downloads
 	$(BIN)/python -m sandbox tools
@@ -169,7 +185,7 @@ pin: .venv/.installed ## Renew the digests of the images that a build fetches, w
 	@$(MAKE) --no-print-directory dockerfile
 
 manifest: .venv/.installed ## The model manifest of an application's checkout: APP=NAME CHECKOUT=FOLDER
-	$(BIN)/python -m spec.manifest $(CHECKOUT) --output VisoMaster/models/$(APP).json
+	@$(BIN)/python -m spec.manifest "$(CHECKOUT)" --application "$(APP)"
 
 bench-desktop: .venv/.installed ## The desktop in a browser by Selkies, Xtigervnc and x11vnc: pictures, age, Mbit/s, cores; fast and slow lines
 	$(BIN)/python -m bench.desktop

@@ -14,7 +14,7 @@ from pyinfra.facts.server import OsRelease
 from visomaster_host.text import brief
 
 from connectors import ahead, bake, shell, stock_docker
-from controller import terminal, way_in
+from controller import names, terminal, way_in
 from controller.host_data import project_data
 from operations.facts.described import DescribedHost
 from spec.as_before import as_before
@@ -63,6 +63,7 @@ def checks_of(settings: Settings) -> Iterator[Callable[[], None]]:
         yield partial(refuse_neighbours, variant.access, variant.models, settings.screen, settings.public_ports)
 
 
+names.require_host()
 terminal.guard()
 shell.attend()
 ahead.attend()

@@ -16,6 +16,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
 from pyinfra.connectors.sshuserclient.client import get_ssh_config
+from pyinfra.context import ctx_host
 from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
 from visomaster_host.text import brief
 
@@ -91,6 +92,13 @@ def connect(connect_all: Callable[[State], None], state: State) -> None:
     if not any(state.is_host_in_limit(host) for host in state.inventory):
         raise CliError("--limit and --exclude leave no host, so nothing was done")
     connect_all(state)
+
+
+def require_host() -> None:
+    """Raise `CliError` where a deploy is read without a host: pyinfra takes a file for a function, and what follows for
+    its arguments, where a word stands behind it that is no file's name."""
+    if not ctx_host.isset():
+        raise CliError("deploy.py is followed by a word that is no option: a setting is written --data variant=alt")
 
 
 def override_data(read: Callable[..., Mapping[str, object]], data: Iterable[str], *more: Any) -> Mapping[str, object]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from visomaster_host.text import brief
 
 from fleet.rendered import EXAMPLE, FILE, Engine, fleet
+from spec.image import own_repository
 
 HERE = Path(__file__).parent
 
@@ -23,7 +24,7 @@ def main(arguments: list[str]) -> int:
             variant, repository, engine = (*arguments, Engine.KUBERNETES.value)[:3]
             if engine not in [each.value for each in Engine]:
                 raise ValueError(f"engine: {engine!r} is unknown, expected one of {', '.join(Engine)}")
-            sys.stdout.write(fleet(variant, repository).file(Engine(engine)))
+            sys.stdout.write(fleet(variant, own_repository(repository)).file(Engine(engine)))
         else:
             raise ValueError(f"fleet: expected VARIANT REPOSITORY [{'|'.join(Engine)}], got {len(arguments)} words")
     except ValueError as error:

@@ -11,7 +11,7 @@ import importlib
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 
@@ -20,10 +20,11 @@ from visomaster_host.text import brief, without_login
 from layers.source import call, module_of
 from spec.closure import closure
 from spec.distribution import Release
+from spec.folder import local_files
 from spec.here import ROOT
 from spec.layer import IMAGE_LAYERS, Layer, Part
 from spec.parts import up_to
-from spec.program import LEFTOVERS, FolderSource
+from spec.program import FolderSource
 from spec.settings import read_settings
 from spec.slices import Slice, slice_of
 from spec.variant import VARIANTS, Variant
@@ -161,13 +162,11 @@ def _copy(read: _Read, folder: Path) -> None:
     if read.text is not None:
         target.write_text(read.text, encoding="utf-8")
     elif path.is_dir():
-        shutil.copytree(path, target, ignore=_ignored(path, read.exclude), dirs_exist_ok=True)
+        for name, file in local_files(path, read.exclude).items():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file.path, target / name)
     else:
         shutil.copy2(path, target)
-
-
-def _ignored(top: Path, exclude: frozenset[str]) -> Callable[[str, list[str]], set[str]]:
-    return lambda folder, names: {*LEFTOVERS, *(exclude if Path(folder) == top else ())}.intersection(names)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,71 +4,18 @@ from __future__ import annotations
 
 import base64
 import fnmatch
-import hashlib
 import io
 import tarfile
 from collections.abc import Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, StringCommand, operation
 
 from operations.as_user import as_user, folder_command, in_roots_folder
-from operations.facts.tree import FoundTree, RemoteFile, RemoteFolder
-from operations.stream import streamed
-
-
-@dataclass(frozen=True, kw_only=True)
-class LocalFile:
-    """One file to bring: where it is here, whether it is a program, and whether it is this project's own."""
-
-    path: Path
-    executable: bool
-    own: bool = False
-
-    @property
-    def content(self) -> bytes:
-        """What the host gets. A text of ours has line ends of Unix: with others a host could not run it."""
-        found = self.path.read_bytes()
-        return found if b"\0" in found or not self.own else found.replace(b"\r\n", b"\n")
-
-    @property
-    def mode(self) -> str:
-        """Permission bits on the host, in octal."""
-        return "755" if self.executable else "644"
-
-
-def local_files(folder: Path, exclude: frozenset[str] = frozenset(), *, own: bool = False) -> dict[str, LocalFile]:
-    """The regular files below `folder` by relative path, without version control, what tools leave behind and the
-    entries of its top level named in `exclude`.
-
-    `own`: they are of this project, which knows by itself what of it is a program. Archives, and file systems of
-    Windows, lose the bit that says so.
-    """
-    unwanted = {".git", ".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__"}
-    return {
-        path.relative_to(folder).as_posix(): LocalFile(path=path, executable=_is_program(path, own=own), own=own)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        and not unwanted.intersection(path.relative_to(folder).parts)
-        and path.relative_to(folder).parts[0] not in exclude
-    }
-
-
-def _is_program(path: Path, *, own: bool) -> bool:
-    if not own:
-        return bool(path.stat().st_mode & 0o100)
-    with path.open("rb") as file:
-        return file.read(2) == b"#!"
-
-
-def digest(files: Mapping[str, LocalFile]) -> str:
-    """One sha256 over names, modes and contents of `files`."""
-    whole = hashlib.sha256()
-    for name, file in sorted(files.items()):
-        whole.update(f"{name}\0{file.mode}\0{_sha256(file)}\n".encode())
-    return whole.hexdigest()
+from operations.facts.tree import CopiedFiles, FoundTree, RemoteFile, RemoteFolder, RemoteTree
+from operations.stream import refused, streamed
+from spec.folder import LocalFile, digest, local_files, without
 
 
 def differing(wanted: Mapping[str, LocalFile], found: Mapping[str, RemoteFile], owner: str) -> list[str]:
@@ -76,7 +23,7 @@ def differing(wanted: Mapping[str, LocalFile], found: Mapping[str, RemoteFile], 
     return [
         name
         for name, file in wanted.items()
-        if found.get(name) != RemoteFile(mode=file.mode, owner=owner, sha256=_sha256(file))
+        if found.get(name) != RemoteFile(mode=file.mode, owner=owner, sha256=file.sha256)
     ]
 
 
@@ -89,21 +36,63 @@ def copied(
     prune: str = "*",
     exclude: frozenset[str] = frozenset(),
     own: bool = False,
-    kept: Sequence[str] = (),
 ) -> Generator[FunctionCommand | StringCommand]:
     """Bring the files below the local folder `source` to the folder `dest`, owned by `user` and `group`. `own`: they
     are this project's, as in `local_files`.
 
     Programs get mode 755, other files 644, folders 755. Files that are not in `source` are removed when their path
     matches the pattern `prune`: with a narrower one, or "" for none, `dest` may hold files of others. `exclude` names
-    entries at the top of `source` to leave out. Where `dest` has a link at one of the paths `kept`, what is there lives
-    elsewhere and stays as it is.
+    entries at the top of `source` to leave out.
     """
     found = host.get_fact(FoundTree, path=dest, user=user)
-    wanted = without_kept(local_files(source, exclude, own=own), found.links.intersection(kept))
+    wanted = local_files(source, exclude, own=own)
+    surplus = sorted(fnmatch.filter(set(found.files) - set(wanted), prune))
+    yield from _brought(wanted, found, surplus, dest, user, group)
+
+
+@operation()
+def followed(
+    source: Path, exclude: frozenset[str], kept: Sequence[str], fingerprint: str, dest: str, user: str, listing: str
+) -> Generator[FunctionCommand | StringCommand]:
+    """Have the folder `dest` of `user`'s, who writes there too, follow the local folder `source`, from copy to copy.
+
+    As `copied`, but of what is on the host nothing is removed that did not come with the last copy, which `listing`
+    names, or that has changed there since. Where `dest` has a link at one of the paths `kept`, what is there lives
+    elsewhere and stays as it is. Fails in one line where `source` has not the `fingerprint` any more that it had when
+    the run was planned.
+    """
+    try:
+        whole = local_files(source, exclude)
+        if digest(without(whole, kept)) != fingerprint:
+            yield refused(f"{source}: it has changed since this run began: run it again")
+            return
+        found = host.get_fact(FoundTree, path=dest, user=user)
+        wanted = without(whole, found.links.intersection(kept))
+        before = host.get_fact(CopiedFiles, path=listing)
+        yield from _brought(wanted, found, gone(before, wanted, found.files), dest, user, user)
+    except OSError as error:
+        yield refused(f"{error.filename}: {error.strerror}")
+
+
+def gone(before: Mapping[str, str], wanted: Collection[str], found: Mapping[str, RemoteFile]) -> list[str]:
+    """The names that the last copy brought (`before`, with the sha256 of each), that are not `wanted` any more, and
+    that are still `found` as they came."""
+    return sorted(
+        name for name in set(before).difference(wanted) if name in found and found[name].sha256 == before[name]
+    )
+
+
+def listed(files: Mapping[str, LocalFile]) -> str:
+    """What a host is told of a copy of `files`, for `followed` to read at the next one."""
+    return "".join(f"{file.sha256}  {name}\n" for name, file in sorted(files.items()))
+
+
+def _brought(
+    wanted: Mapping[str, LocalFile], found: RemoteTree, surplus: Sequence[str], dest: str, user: str, group: str
+) -> Generator[FunctionCommand | StringCommand]:
+    """The commands that bring what of the files `wanted` is not as `found`, and remove those called `surplus`."""
     changed = differing(wanted, found.files, f"{user}:{group}")
     closed = private(folders_of(wanted), found.folders)
-    surplus = sorted(fnmatch.filter(set(found.files) - set(wanted), prune))
     if not (changed or closed or surplus):
         host.noop(f"{dest} is up to date ({len(wanted)} files)")
         return
@@ -113,12 +102,7 @@ def copied(
         archive = packed({name: wanted[name] for name in changed}, closed, user, group)
         yield streamed(unpack_command(dest, user), stdin=base64.encodebytes(archive).decode())
     if surplus:
-        yield StringCommand(_in_folder(dest, user, 'rm -f -- "$@"', *surplus))
-
-
-def without_kept(files: Mapping[str, LocalFile], links: Collection[str]) -> dict[str, LocalFile]:
-    """`files` but those at or below one of `links`."""
-    return {name: file for name, file in files.items() if not any(f"{name}/".startswith(f"{link}/") for link in links)}
+        yield streamed(remove_command(dest, user), stdin="".join(f"{name}\n" for name in surplus))
 
 
 def unpack_command(dest: str, user: str) -> str:
@@ -129,6 +113,12 @@ def unpack_command(dest: str, user: str) -> str:
     running keeps its old one.
     """
     return _in_folder(dest, user, "base64 --decode | tar -x --preserve-permissions -f -")
+
+
+def remove_command(dest: str, user: str) -> str:
+    """The shell command that removes the files of `dest` that are named on standard input, a line each: there may be
+    more of them than a command has room for."""
+    return _in_folder(dest, user, r"xargs --no-run-if-empty --delimiter='\n' rm -f --")
 
 
 def _in_folder(dest: str, user: str, script: str, *words: str) -> str:
@@ -167,7 +157,3 @@ def _member(name: str, mode: int, user: str, group: str, kind: bytes) -> tarfile
     member = tarfile.TarInfo(name)
     member.mode, member.uname, member.gname, member.type = mode, user, group, kind
     return member
-
-
-def _sha256(file: LocalFile) -> str:
-    return hashlib.sha256(file.content).hexdigest()

@@ -12,7 +12,7 @@ from visomaster_host.text import brief, printable
 
 from release import image
 from release.image import Compression, Release, ReleaseError
-from spec.image import repository
+from spec.image import own_repository
 from spec.published import state
 from spec.variant import VARIANTS
 
@@ -56,7 +56,7 @@ def main() -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command of `options`. Raises `ReleaseError` or `ValueError`."""
-    repository(options.repository)  # before git is asked: a wrong name is wrong in any checkout
+    own_repository(options.repository)  # before git is asked: a wrong name is wrong in any checkout
     commit, changed = state()
     compression = Compression(getattr(options, "compression", "") or Compression.GZIP)
     release = Release(variant=VARIANTS[options.variant], repository=options.repository, commit=commit, changed=changed)

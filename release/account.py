@@ -25,7 +25,7 @@ DOCKER_HUB = ("", "docker.io", "index.docker.io", "https://index.docker.io/v1/")
 def check_repository(environment: Mapping[str, str]) -> None:
     """Raise `ValueError` when REPOSITORY is no image's name. In a workflow it is made of the secret, which is named."""
     try:
-        image.repository(environment.get(REPOSITORY, ""))
+        image.own_repository(environment.get(REPOSITORY, ""))
     except ValueError as error:
         made_of = f"{NAME}, of which the images' name is made: " if environment.get("GITHUB_ACTIONS") == "true" else ""
         raise ValueError(f"{made_of}{error}") from None

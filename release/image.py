@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,8 @@ from visomaster_host.text import Told, lines
 
 from layers import dockerfile, stages
 from release.runner import STORE
+from sandbox.engine import docker_command
+from sandbox.shell import SandboxError
 from spec import pins
 from spec.here import ROOT
 from spec.image import repository as checked_repository
@@ -258,10 +259,7 @@ def _docker(
 
     All else that it says is shown: an engine, a registry or a container may have written it.
     """
-    client = shutil.which("docker")
-    if client is None:
-        raise ReleaseError("docker: no such program: install Docker, or run `python3 -m sandbox engine`")
-    words, variables = [client, *command], {**os.environ, **(environment or {})}
+    words, variables = [_client(), *command], {**os.environ, **(environment or {})}
     if capture:
         done = subprocess.run(
             words, input=text, capture_output=True, text=True, errors="replace", env=variables, check=False
@@ -273,6 +271,15 @@ def _docker(
     if status:
         raise ReleaseError(f"docker {command[0]}: ended with status {status}, see above")
     return output
+
+
+def _client() -> str:
+    """The client that `make up` finds, or the one that the variable DOCKER names. Raises `ReleaseError` when none can
+    build."""
+    try:
+        return os.environ.get("DOCKER") or docker_command()
+    except SandboxError as error:
+        raise ReleaseError(f"docker: {error}") from None
 
 
 def _followed(words: Sequence[str], text: str, variables: Mapping[str, str]) -> int:

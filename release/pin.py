@@ -23,6 +23,8 @@ def digest_of(name: str) -> str:
     found = done.stdout.strip()
     if done.returncode or not _DIGEST.fullmatch(found):
         said = (done.stderr.strip() or found or "no answer").splitlines()[0]
+        if "buildx" in said or "unknown flag" in said:  # what clients without it say of its words
+            raise RuntimeError("docker: this client has no buildx, which asks registries: install docker-buildx")
         raise RuntimeError(f"{name}: its registry gives no digest: {said}")
     return found
 

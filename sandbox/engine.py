@@ -16,6 +16,7 @@ from visomaster_host import paths
 from sandbox.shell import CACHE, SandboxError, apt_install, as_root, run, say, step, succeeds
 
 START_SECONDS = 60
+DISTRIBUTION = "/usr/bin"
 # BuildKit is part of the client up to this version and a plug-in (buildx) after it.
 BUILTIN_BUILDKIT_BEFORE = 23
 
@@ -29,13 +30,13 @@ def docker_command() -> str:
     """
     client = find_client()
     if client is None:
-        raise SandboxError("no Docker client that can build with BuildKit: run `python3 -m sandbox engine`")
+        raise SandboxError("no Docker client here can build with BuildKit: run `python3 -m sandbox engine`")
     return client
 
 
 def find_client() -> str | None:
     """Return the first client that can build with BuildKit, or None."""
-    folders = ["/usr/bin", *os.get_exec_path()]
+    folders = [DISTRIBUTION, *os.get_exec_path()]
     candidates = dict.fromkeys(shutil.which("docker", path=folder) for folder in folders)
     return next((client for client in candidates if client and builds(client)), None)
 

@@ -12,8 +12,10 @@ import tarfile
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from sandbox.shell import CACHE, REPOSITORY, SandboxError, apt_install, as_root, fingerprint, lock, run, step
 
@@ -58,9 +60,33 @@ HAPROXY_LIBRARIES = ("liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing
 
 TUS_JS = CACHE / "tus-js-client-4.3.1.js"
 """tus-js-client as its makers build it for browsers, one file."""
-TUS_JS_PACKAGE = "tus-js-client/-/tus-js-client-4.3.1.tgz"
-TUS_JS_INTEGRITY = "sha512-ZLeYmjrkaU1fUsKbIi8JML52uAocjEZtBx4DKjRrqzrZa0O4MYwT6db+oqePlspV+FxXJAyFBc/L5gwUi2OFsg=="
-"""Of the package's archive, as the registry has it."""
+AXE = CACHE / "axe-core-4.14.1.js"
+"""axe-core, the same: what finds what keeps people out of a page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """The file `member` of npm's `package`, whose archive has this `integrity`, as the registry has it."""
+
+    package: str
+    member: str
+    integrity: str
+
+
+FROM_NPM: Mapping[Path, Packed] = MappingProxyType(
+    {
+        TUS_JS: Packed(
+            package="tus-js-client/-/tus-js-client-4.3.1.tgz",
+            member="package/dist/tus.min.js",
+            integrity="sha512-ZLeYmjrkaU1fUsKbIi8JML52uAocjEZtBx4DKjRrqzrZa0O4MYwT6db+oqePlspV+FxXJAyFBc/L5gwUi2OFsg==",
+        ),
+        AXE: Packed(
+            package="axe-core/-/axe-core-4.14.1.tgz",
+            member="package/axe.min.js",
+            integrity="sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
+        ),
+    }
+)
 REGISTRY = "https://registry.npmjs.org"
 """Where npm's own configuration names no other."""
 
@@ -78,8 +104,9 @@ def provide() -> None:
             missing.add("openssh-server")
         if missing:
             apt_install(sorted(missing))
-        if not TUS_JS.is_file():
-            _fetch_tus_js()
+        for file, packed in FROM_NPM.items():
+            if not file.is_file():
+                _fetch(packed, file)
 
 
 def registry() -> str:
@@ -100,17 +127,17 @@ def taken_out(archive: bytes, member: str, integrity: str) -> bytes:
         return file.read() if file else b""
 
 
-def _fetch_tus_js() -> None:
-    address = f"{registry()}/{TUS_JS_PACKAGE}"
-    with step("fetching tus-js-client"):
+def _fetch(packed: Packed, file: Path) -> None:
+    name = packed.package.partition("/")[0]
+    with step(f"fetching {name}"):
         try:
-            with urllib.request.urlopen(address, timeout=60) as answer:
+            with urllib.request.urlopen(f"{registry()}/{packed.package}", timeout=60) as answer:
                 archive = answer.read()
         except urllib.error.URLError as error:
-            raise SandboxError(f"npm's registry, {TUS_JS_PACKAGE}: {error.reason}") from error
-        new = TUS_JS.with_suffix(".new")
-        new.write_bytes(taken_out(archive, "package/dist/tus.min.js", TUS_JS_INTEGRITY))
-        new.rename(TUS_JS)
+            raise SandboxError(f"npm's registry, {packed.package}: {error.reason}") from error
+        new = file.with_suffix(".new")
+        new.write_bytes(taken_out(archive, packed.member, packed.integrity))
+        new.rename(file)
 
 
 def engines() -> Path:

@@ -49,6 +49,17 @@ class Application:
     environment: CondaEnvironment
     accelerators: tuple[Accelerator, ...]
 
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The paths of what it keeps."""
+        return tuple(entry.path for entry in self.state)
+
+    @property
+    def commit(self) -> str:
+        """The commit of its source, or what tells one state of a folder from another. Raises `ValueError` where that
+        cannot be read."""
+        return self.source.shown(self.kept)
+
     def accelerator(self, name: str | None) -> Accelerator:
         """The accelerator called `name`, or the default one. Raises `ValueError` listing the known ones."""
         if name is None:

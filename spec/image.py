@@ -13,6 +13,7 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _ID = re.compile(r"[0-9a-f]{64}")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_PLACEHOLDER = "your_name"
 _LONGEST_REPOSITORY = 255
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?")
@@ -23,12 +24,34 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
 def repository(value: str) -> str:
     """`value` when it may be the name of an image before its tag, as engines read it. Raises `ValueError` otherwise."""
     if not _is_repository(value):
-        hint = " (is DOCKERHUB_USERNAME an e-mail address? It is the account's name)" if "@" in value else ""
         raise ValueError(
             "repository: expected an image's name in lower case, without a tag, such as name/visomaster or"
-            f" registry.example:5000/name/visomaster, got {value!r}{hint}"
+            f" registry.example:5000/name/visomaster, got {value!r}{_hint(value)}"
         )
     return value
+
+
+def own_repository(value: str) -> str:
+    """`repository` of somebody who has put their own name where the guide says YOUR_NAME. Raises `ValueError`
+    otherwise."""
+    _require_own(value, "repository: ")
+    return repository(value)
+
+
+def _require_own(value: str, where: str = "") -> None:
+    found = next((part for part in value.split("/") if part.lower().replace("-", "_") == _PLACEHOLDER), None)
+    if found is not None:
+        raise ValueError(f"{where}{found} stands for your own name at Docker Hub: write that instead, got {value!r}")
+
+
+def _hint(value: str) -> str:
+    """What may be meant where `value` is no name of an image or an account."""
+    if "@" in value:
+        return " (is DOCKERHUB_USERNAME an e-mail address? It is the account's name)"
+    if not _is_repository(value) and _is_repository(value.lower()):
+        return f" (names at Docker Hub are lower case: {value.lower()})"
+    blank = value != value.strip() and _is_repository(value.strip().lower())
+    return " (there is a blank at its end or beginning)" if blank else ""
 
 
 def published_repository(value: str) -> str:
@@ -40,8 +63,9 @@ def published_repository(value: str) -> str:
 
 def account(value: str) -> str:
     """`value` when it may be the name of an account at Docker Hub. Raises `ValueError` otherwise."""
+    _require_own(value)
     if not _is_repository(value) or "/" in value:
-        hint = " (this looks like an e-mail address)" if "@" in value else ""
+        hint = " (this looks like an e-mail address)" if "@" in value else _hint(value)
         raise ValueError(f"expected the name of an account at Docker Hub, in lower case, got {value!r}{hint}")
     return value
 

@@ -21,8 +21,12 @@ from visomaster_host import given
 from visomaster_host.fetch.manifest import load_manifest, parse_manifest
 from visomaster_host.text import brief
 
+from spec.application import PROFILES, known_applications
+from spec.fields import one_of
+
 SOURCE = PurePosixPath("app/processors/models_data.py")
 LIST = "models_list"
+USAGE = "make manifest APP=NAME CHECKOUT=FOLDER"
 
 
 class NotPlain(ValueError):
@@ -162,25 +166,56 @@ def as_text(manifest: Mapping[str, object]) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the manifest of a checkout, or write it with --output; keeps an existing one's groups and sizes."""
+    """Print the manifest of a checkout, or write it with --output; keeps an existing one's groups and sizes. 2 after
+    one line where what was asked for is none, 1 where the checkout's list cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m spec.manifest", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("checkout", type=Path)
+    parser.add_argument("checkout")
     parser.add_argument("--output", type=Path, metavar="FILE", help="e.g. VisoMaster/models/visomaster.json")
+    parser.add_argument("--application", metavar="NAME", help="write the manifest of this profile's")
     args = parser.parse_args(argv)
     try:
-        models = read_models(given.read(args.checkout / SOURCE))
-        manifest, left_out = _refresh(models, args.output)
+        source = _source_in(args.checkout)
+        output = args.output if args.application is None else _output_of(args.application)
+    except ValueError as error:
+        print(brief(f"manifest: {error}"), file=sys.stderr)
+        return 2
+    try:
+        models = read_models(given.read(source))
+        manifest, left_out = _refresh(models, output)
         parse_manifest(manifest)  # what a host would refuse is not written
-        if args.output:
-            args.output.write_text(as_text(manifest), encoding="utf-8")
+        if output:
+            output.write_text(as_text(manifest), encoding="utf-8")
     except (OSError, RecursionError, SyntaxError, ValueError) as error:
         print(brief(f"manifest: {error}"), file=sys.stderr)
         return 1
     for name in left_out:
         print(brief(f"manifest: left out, no URL or hash: {name}"), file=sys.stderr)
-    if not args.output:
+    if not output:
         sys.stdout.write(as_text(manifest))
     return 0
+
+
+def _source_in(checkout: str) -> Path:
+    """The list of models in the folder `checkout`. Raises `ValueError` where it is no checkout of such a program."""
+    if not checkout.strip():
+        raise ValueError(f"say where the program is: {USAGE}")
+    folder = Path(checkout).expanduser()
+    if not folder.is_dir():
+        raise ValueError(f"CHECKOUT={checkout}: there is no such folder")
+    if not (folder / SOURCE).is_file():
+        raise ValueError(f"CHECKOUT={checkout}: no checkout of VisoMaster or Fusion, it has no {SOURCE}")
+    return folder / SOURCE
+
+
+def _output_of(application: str) -> Path:
+    """The manifest of a profile. Raises `ValueError` where there is no such profile."""
+    if not application.strip():
+        raise ValueError(f"say for which program: {USAGE}")
+    if application not in known_applications():
+        raise ValueError(
+            f"APP={application}: expected {one_of(known_applications())} (another: write its profile first)"
+        )
+    return PROFILES / "models" / f"{application}.json"
 
 
 def _refresh(models: list[dict[str, object]], output: Path | None) -> tuple[dict[str, object], list[str]]:

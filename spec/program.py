@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from spec.folder import LEFTOVERS, LocalFile, digest, local_files, without
+
 _NO_LINE = re.compile("[\n\r\ud800-\udfff]")
 """What makes a name two lines, or is of no character: a host is asked for its files line by line, in UTF-8."""
-
-LEFTOVERS = (".git", ".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__")
-"""What tools leave in folders: it is brought to no host."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,10 @@ class GitSource:
 
     url: str
     commit: str
+
+    def shown(self, kept: Collection[str] = ()) -> str:
+        """What tells it from other states of the program: all of the commit."""
+        return self.commit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,25 @@ class FolderSource:
 
     path: Path
     exclude: frozenset[str] = frozenset()
+
+    def files(self, kept: Collection[str] = ()) -> dict[str, LocalFile]:
+        """The program's files by relative path, but those at or below the paths `kept`, which are a person's. Raises
+        `ValueError` for a file that cannot be read."""
+        try:
+            return without(local_files(self.path, self.exclude), kept)
+        except OSError as error:
+            _refuse(error)
+
+    def fingerprint(self, kept: Collection[str] = ()) -> str:
+        """One sha256 over the names, modes and contents of `files`, and no times. Raises `ValueError` as they do."""
+        try:
+            return digest(self.files(kept))
+        except OSError as error:
+            _refuse(error)
+
+    def shown(self, kept: Collection[str] = ()) -> str:
+        """What tells it from other states of the program. Raises `ValueError` as `files` does."""
+        return f"local-{self.fingerprint(kept)[:12]}"
 
     def require_readable(self) -> None:
         """Raise `ValueError` for a file or folder that could not be copied: not readable, or with a name that is no

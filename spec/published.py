@@ -14,7 +14,6 @@ from visomaster_host.text import Told
 from spec.application import Application
 from spec.here import ROOT
 from spec.image import Healthcheck, ImageConfig
-from spec.program import GitSource
 from spec.settings import Settings
 from spec.variant import Variant
 
@@ -60,13 +59,12 @@ def image_config(
 
 
 def _labels(variant: Variant, application: Application, commit: str | None) -> Mapping[str, str]:
-    source = application.source
     labels = {
         "org.opencontainers.image.title": f"{application.title} ({variant.name})",
         "org.opencontainers.image.description": f"{application.title} on a remote desktop, {variant.access} access",
         "org.visomaster.variant": variant.name,
         "org.visomaster.application": application.name,
-        "org.visomaster.application.commit": source.commit if isinstance(source, GitSource) else "local",
+        "org.visomaster.application.commit": application.commit,
     }
     return labels | ({"org.opencontainers.image.revision": commit} if commit else {})
 

@@ -18,7 +18,7 @@ from visomaster_host.text import without_login
 from spec import fields, requirements
 from spec.application import Application, load_application, read_source
 from spec.environment import DEFAULT_INDEX, Accelerator
-from spec.image import repository
+from spec.image import own_repository
 from spec.layer import Layer
 from spec.parts import read_set
 from spec.program import FolderSource, Source
@@ -94,7 +94,7 @@ def read_settings(data: Mapping[str, object], default_layers: tuple[Layer, ...] 
         application=application,
         accelerator=accelerator,
         mirrors=_mirrors(data),
-        repository=repository(_optional(data, "repository") or DEFAULT_REPOSITORY),
+        repository=own_repository(_optional(data, "repository") or DEFAULT_REPOSITORY),
     )
     for field, number in (("port", settings.port), ("tls_port", settings.tls_port)):
         if number in internal_ports(variant.access, screen):

@@ -30,7 +30,6 @@ from spec.packages import (
     SYSTEM,
     VNC,
 )
-from spec.program import GitSource
 from spec.settings import Settings
 from spec.wheels import SELKIES
 
@@ -91,8 +90,12 @@ def _access(settings: Settings, release: Release) -> Slice:
 
 def _application(settings: Settings, release: Release) -> Slice:
     application = settings.application
-    kept = tuple(entry.path for entry in application.state)
-    return {"profile": application.name, "source": application.source, "kept": kept, "mirrors": settings.mirrors}
+    return {
+        "profile": application.name,
+        "source": application.source,
+        "kept": application.kept,
+        "mirrors": settings.mirrors,
+    }
 
 
 def _programs(settings: Settings, release: Release) -> Slice:
@@ -136,7 +139,7 @@ def host_facts(settings: Settings) -> Host:
     application, variant = settings.application, settings.variant
     return Host(
         application=application.name,
-        commit=source.commit if isinstance(source := application.source, GitSource) else "local",
+        commit=application.commit,
         window_title=application.title,
         access=variant.access,
         models=variant.models,

@@ -9,7 +9,7 @@ from typing_extensions import assert_never
 from visomaster_host import paths, users
 from visomaster_host.kept import linking
 
-from operations import checkout, tree
+from operations import checkout, file, tree
 from spec.program import FolderSource, GitSource, Source
 
 
@@ -35,15 +35,23 @@ def application(profile: str, source: Source, kept: Sequence[str], mirrors: Mapp
             )
             checkout.readable(name=f"Let everybody read {profile}", dest=str(paths.PROGRAM), user=users.DESKTOP)
         case FolderSource(path=folder, exclude=exclude):
-            tree.copied(
+            tree.followed(
                 name=f"Copy {profile} from {folder.name}/",
                 source=folder,
-                dest=str(paths.PROGRAM),
-                user=users.DESKTOP,
-                group=users.DESKTOP,
-                prune="",
                 exclude=exclude,
                 kept=kept,
+                fingerprint=source.fingerprint(kept),
+                dest=str(paths.PROGRAM),
+                user=users.DESKTOP,
+                listing=str(paths.PROGRAM_FILES),
+            )
+            file.written(
+                name="Note what was copied",
+                text=tree.listed(source.files(kept)),
+                dest=str(paths.PROGRAM_FILES),
+                user="root",
+                group="root",
+                mode="644",
             )
         case _:
             assert_never(source)

@@ -17,6 +17,7 @@ from visomaster_host.services import known, services_of, source_of
 from operations import file, models, supervisor, tree
 from operations.facts.supervisor import RunningConfiguration
 from spec.closure import closure
+from spec.folder import LocalFile, digest, local_files
 from spec.here import GUIDE, TEMPLATES, local
 
 PROGRAM = TEMPLATES / "etc/supervisor/conf.d/program.conf.j2"
@@ -121,10 +122,12 @@ def configuration(service: Service, description: Host) -> str:
 
 def started_from(service: Service, description: Host) -> str:
     """`made_from` of `service` on the host so described. Another public port is nothing to one that is not given it,
-    such as the program a person works with."""
+    such as the program a person works with; another state of the program is something to that alone."""
     given_port = service.public == description.access
     tls_port = TLS_PORT if description.tls_port else 0
     given = description if given_port else replace(description, port=PORT[description.access], tls_port=tls_port)
+    if service.directory != paths.PROGRAM:
+        given = replace(given, commit="")
     return made_from(service, given.as_json(), given.public_ports)
 
 
@@ -133,22 +136,22 @@ def made_from(service: Service, facts: str, ports: Sequence[int]) -> str:
     anew when a newer playbook or another variant brings other code, pages or `facts`; a steady one with other public
     `ports` alone, and what it reads by itself."""
     whole = hashlib.sha256(" ".join(map(str, ports)).encode() if service.steady else facts.encode())
-    whole.update(tree.digest(_sources(service)).encode())
+    whole.update(digest(_sources(service)).encode())
     return whole.hexdigest()[:16]
 
 
-def _sources(service: Service) -> Mapping[str, tree.LocalFile]:
+def _sources(service: Service) -> Mapping[str, LocalFile]:
     """What `service` is started from: its own file and its programs, all that these import, and what they read."""
     code = [] if service.steady else [local(paths.PACKAGE) / "run_service.py", source_of(service)]
-    found: dict[str, tree.LocalFile] = {}
+    found: dict[str, LocalFile] = {}
     for path in map(local, service.reads):
         if path.is_dir():
-            found |= {f"{path.name}/{name}": file for name, file in tree.local_files(path, own=True).items()}
+            found |= {f"{path.name}/{name}": file for name, file in local_files(path, own=True).items()}
         elif path.suffix == ".py":
             code.append(path)
         else:
-            found[path.name] = tree.LocalFile(path=path, executable=True, own=True)
+            found[path.name] = LocalFile(path=path, executable=True, own=True)
     for path in closure(*code):
         name = path.as_posix().rpartition(f"/{paths.PACKAGE.name}/")[2]
-        found[name] = tree.LocalFile(path=path, executable=False, own=True)
+        found[name] = LocalFile(path=path, executable=False, own=True)
     return found

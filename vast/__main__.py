@@ -28,7 +28,7 @@ from vast.errors import VastError
 from vast.fit import Way
 from vast.machine import find_key
 from vast.offers import Market, Need, market, need, table
-from vast.owned import Owned
+from vast.owned import Owned, number_of
 from vast.preparing import Preparing, Wanted
 from vast.renting import Limits, Rental
 from vast.shown import Screen
@@ -145,6 +145,7 @@ def _interrupt(which: int, _: FrameType | None) -> NoReturn:
 
 def run(options: argparse.Namespace, screen: Screen) -> None:
     """Run the command of `options`. Raises `Told`, `OSError`, `ValueError`."""
+    _refuse(options)
     api = Api(os.environ.get("VAST_URL") or URL, read_key(os.environ), say=screen.say)
     calls, books = Calls(api), Books(options.state.absolute())
     owned = Owned(calls=calls, books=books, screen=screen, environment=os.environ)
@@ -162,6 +163,19 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
         case "end":
             for name in options.box.split(","):
                 owned.end(name, options.ssh_key, None if options.without_home else options.workspace)
+
+
+def _refuse(options: argparse.Namespace) -> None:
+    """Raise `ValueError` or `VastError` for what is wrong whatever the account says: before its key is asked for."""
+    match options.command:
+        case "rent":
+            _wanted(options)
+        case "offers":
+            _published(options.image)
+            _need(options)
+        case "open" | "sync" | "end":
+            for name in options.box.split(",") if options.command == "end" else [options.box]:
+                number_of(name)
 
 
 def rent(options: argparse.Namespace, calls: Calls, owned: Owned, screen: Screen) -> None:
@@ -218,10 +232,18 @@ def _show(found: Market, needed: Need, screen: Screen) -> None:
         screen.say(told)
 
 
+def _published(image: str) -> None:
+    """Raise `ValueError` where `image`, if there is one, is no name of one."""
+    try:
+        if image:
+            images.own_repository(image.rpartition(":")[0] or image)
+    except ValueError as error:
+        raise ValueError(f"image: {str(error).removeprefix('repository: ')}") from None
+
+
 def _wanted(options: argparse.Namespace) -> Wanted:
     """What a box is to be. Raises `ValueError` naming the field that is wrong."""
-    if options.image:
-        images.repository(options.image.rpartition(":")[0] or options.image)
+    _published(options.image)
     if options.image and options.data:
         raise ValueError("data: only for a box from scratch, without IMAGE=")
     for field, pairs in {"data": options.data, "env": options.env}.items():

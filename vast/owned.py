@@ -37,6 +37,14 @@ TUNNEL_TRIES = 5
 _HEADINGS = ("", "state", "GPU", "$/h", "spent", "lease left", "by", "address")
 
 
+def number_of(name: str) -> int:
+    """The number of the box called `name`: that alone, or `vast-NUMBER`. Raises `VastError` for what is none."""
+    match = re.fullmatch(r"(?:vast-)?([0-9]{1,18})", name.strip())
+    if not match:
+        raise VastError(f"BOX: expected a box's number, as `make boxes` lists it, got {name!r}")
+    return int(match[1])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Owned:
     """The boxes of this project on an account, and what this machine knows of them."""
@@ -80,12 +88,10 @@ class Owned:
 
     def box(self, name: str) -> Box:
         """The box called `name`: a number or `vast-NUMBER`. Raises `VastError` for one that is not of this project."""
-        match = re.fullmatch(r"(?:vast-)?([0-9]{1,18})", name.strip())
-        if not match:
-            raise VastError(f"BOX: expected a box's number, as `make boxes` lists it, got {name!r}")
-        raw = self.calls.instance(int(match[1]))
+        number = number_of(name)
+        raw = self.calls.instance(number)
         if raw is None:
-            raise VastError(f"BOX: there is no box {match[1]} on the account (any more)")
+            raise VastError(f"BOX: there is no box {number} on the account (any more)")
         box = read_box(raw)
         if not box.is_ours:
             by_hand = f"vastai destroy instance {box.id}"

@@ -134,7 +134,7 @@ def main(arguments: list[str]) -> int:
         name, repository = arguments
         if name not in VARIANTS:
             raise ValueError(f"variant: {name!r} is unknown, expected one of {', '.join(VARIANTS)}")
-        body = Template(variant=VARIANTS[name], repository=repository).body()
+        body = Template(variant=VARIANTS[name], repository=image.own_repository(repository)).body()
     except ValueError as error:
         print(brief(error), file=sys.stderr)
         return 1

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pyinfra.api import FactBase, StringCommand
+from pyinfra.api import FactBase, QuoteString, StringCommand
 
 from operations.as_user import as_user_if_there
 
@@ -77,3 +77,19 @@ class FoundTree(FactBase[RemoteTree]):
                 mode, owner = attributes[name]
                 files[name] = RemoteFile(mode=mode, owner=owner, sha256=digest)
         return RemoteTree(files=files, folders=folders, links=frozenset(links))
+
+
+class CopiedFiles(FactBase[dict[str, str]]):
+    """The files that the last copy of a folder brought, by name with their sha256, as root's list at `path` has them;
+    empty where there is none."""
+
+    @staticmethod
+    def default() -> dict[str, str]:
+        return {}
+
+    def command(self, path: str) -> StringCommand:
+        return StringCommand("if test -f", QuoteString(path), "; then cat --", QuoteString(path), "; fi")
+
+    def process(self, output: Iterable[str]) -> dict[str, str]:
+        lines = (line.partition("  ") for line in output)
+        return {name: digest for digest, _, name in lines if name}

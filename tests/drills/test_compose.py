@@ -17,6 +17,7 @@ from sandbox import desktop
 from sandbox.shell import LABEL
 from spec.here import ROOT
 from spec.variant import VARIANTS
+from tests.documents import block
 from tests.e2e.machine import BIN, Container, run
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*TripleDES")
@@ -92,3 +93,19 @@ def test_a_portal_profile_takes_its_token_from_a_file(project: Path, variant: st
         in_volume = "/app/models" in box.output("cat", "/proc/mounts")
         assert in_volume == (variant == "s-def")
         assert SECRETS["portal_token"] not in box.output("sh", "-c", "cat /var/log/portal/* /var/log/supervisor/*")
+
+
+def test_a_folder_of_ones_own_is_the_workspace(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the guide has it: made for the program's user, named by `WORKSPACE`; the way in is told by the container."""
+    made, start = block("docs/guide.md", "sudo install -d").splitlines()
+    assert run(["bash", "-c", made.removeprefix("sudo ")], cwd=project).returncode == 0
+    name, _, folder = start.split()[0].partition("=")
+    monkeypatch.setenv(name, folder)
+    told, _ = block("docs/guide.md", "docker compose --profile alt exec").splitlines()
+    with going(project, "alt") as box:
+        box.output(
+            "setpriv", "--reuid=visomaster", "--clear-groups", "sh", "-c", "echo made >/workspace/out/result.txt"
+        )
+        assert (project / folder / "out/result.txt").read_text() == "made\n"
+        assert SECRETS["portal_token"] in compose(project, "alt", "exec", "-T", *told.split()[-2:]).stdout
+    assert (project / folder / "out/result.txt").exists()

@@ -180,6 +180,7 @@ def test_the_commands_in_their_heads_make_a_secret() -> None:
         (["alt"], "fleet: expected VARIANT REPOSITORY [kubernetes|dstack|skypilot], got 1 words"),
         (["new", REPOSITORY], "variant: 'new' is unknown, expected one of default, alt, s-def, s-alt"),
         (["alt", "visomaster"], "repository: expected NAME/visomaster, as on Docker Hub, got 'visomaster'"),
+        (["alt", "YOUR_NAME/visomaster"], "repository: YOUR_NAME stands for your own name at Docker Hub"),
         (["alt", "a: b\nc/d"], "repository: "),
         (["alt", REPOSITORY, "nomad"], "engine: 'nomad' is unknown, expected one of kubernetes, dstack, skypilot"),
     ],

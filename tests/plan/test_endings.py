@@ -33,6 +33,10 @@ MISTYPED: Mapping[str, tuple[tuple[str, ...], str]] = {
     "nothing": (("", "deploy.py", "-y"), "'' is no host's name"),
     "a user": (("root@box", "deploy.py", "-y"), "expected box --ssh-user root"),
     "a connector": (("@loca", "deploy.py", "-y"), "inventory @loca: Invalid connector: loca"),
+    "data of two words": (
+        ("@fake/a", "deploy.py", "-y", "--data", "variant", "alt"),
+        "deploy.py is followed by a word that is no option: a setting is written --data variant=alt",
+    ),
     "data": (("@fake/a", "deploy.py", "-y", "--data", "variant"), "--data variant: expected KEY=VALUE"),
     "a limit": (
         ("@fake/a,@fake/b", "deploy.py", "-y", "--limit", "@fake/a", "--limit", "c"),

@@ -26,8 +26,10 @@ from visomaster_host.portal import apply, front, pages, tls
 from visomaster_host.portal.config import offered
 from visomaster_host.portal.report import Readiness, Sources
 from visomaster_host.portal.sessions import Session, Sessions
+from visomaster_host.portal.words import Words
+from visomaster_host.runs import End
 from visomaster_host.service import Result
-from visomaster_host.services import services_for
+from visomaster_host.services import known, services_for
 from visomaster_host.workspace.routes import routes
 from visomaster_host.workspace.server import Server as FilesServer
 
@@ -39,6 +41,14 @@ CADDY = os.environ.get("PORTAL_TEST_CADDY") or str(tools.UNPACKED / "usr/bin/cad
 ME = Owner(uid=os.getuid(), gid=os.getgid())
 TOKEN = "correct-horse-battery-staple"
 READY = (Result(name="screen", ok=True, detail="answers"), Result(name="models", ok=True, detail="fetched"))
+
+MACHINE = {
+    "up": 11_600.0,
+    "disk": {"free": 83_200_000_000, "total": 214_700_000_000},
+    "gpus": [{"name": "NVIDIA GeForce RTX 4090", "used": 3 << 30, "total": 24564 << 20}],
+    "gpu_silent": False,
+}
+"""What the machine that it is on tells of itself."""
 
 OFFERED = offered(services_for(Access.PORTAL, ModelsAt.BUILD))
 """What the portal of a host offers when PORTAL_CONFIG says nothing."""
@@ -149,6 +159,8 @@ class Portal:
     processes: tuple[int, ...]
     checks: list[Result] = field(default_factory=lambda: list(READY))
     ends: list[str] = field(default_factory=list)
+    ended: list[End] = field(default_factory=list)
+    machine: dict[str, Any] = field(default_factory=dict)
     _session: Session | None = None
 
     @property
@@ -270,7 +282,8 @@ def running(
         stack.callback(websockify.close)
         for name in ("log", "supervisor"):
             (folder / name).mkdir(exist_ok=True)
-        checks, ends = list(READY), list[str]()
+        checks, ends, ended = list(READY), list[str](), list[End]()
+        machine = dict(MACHINE)
         sources = Sources(
             readiness=Readiness(lambda: tuple(checks), fresh=0.0),
             fetch=folder / "fetch.json",
@@ -279,6 +292,9 @@ def running(
             lease=folder / "lease.json",
             folders={"": folder / "log", "supervisor": folder / "supervisor"},
             ends=lambda: list(ends),
+            end_of=lambda name: next(iter(ended), None),
+            words=Words(known().values()),
+            machine=lambda: dict(machine),
         )
         port = port or free_port()
         where = places(folder, port, websockify.port, screen)
@@ -314,6 +330,8 @@ def running(
             processes=processes,
             checks=checks,
             ends=ends,
+            ended=ended,
+            machine=machine,
         )
 
 

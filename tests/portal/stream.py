@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 INDEX = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Selkies</title>\
 <link rel="manifest" href="manifest.json" crossorigin="use-credentials"><link rel="icon" href="icon.png">\
-<script type="module" crossorigin src="./assets/index-X1.js"></script></head><body></body></html>"""
+<script type="module" crossorigin src="./assets/index-X1.js"></script></head><body><div id="app"></div></body></html>"""
 
 BEGIN = 'import "./selkies-core-X2.js"; await fetch("api/status"); selkiesCoreInitialize();\n'
 
@@ -36,7 +36,7 @@ const code = `let line; onmessage = ({ data: m }) => {
 globalThis.selkiesCoreInitialize = () => {
   const status = document.createElement("p");
   status.id = "status-display";
-  document.body.append(status);
+  document.getElementById("app").append(status);
   let killed = false;
   (function connect() {
     const worker = new Worker(URL.createObjectURL(new Blob([code])));

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from visomaster_host.runs import End
 
 from tests.portal import browser, rig
 
@@ -79,6 +80,7 @@ def fetching(portal: rig.Portal, share: float, status: str = "running", error: s
         rig.Result(name="screen", ok=True, detail=":1 answers"),
         rig.Result(name="window manager", ok=True, detail="Fluxbox"),
         rig.Result(name="vnc", ok=True, detail="127.0.0.1:5900 greets"),
+        rig.Result(name="connection", ok=True, detail="port 6080 brings the VNC server's greeting"),
         rig.Result(
             name="models",
             ok=status == "done",
@@ -131,7 +133,7 @@ def test_a_person_types_the_token(chromium: Browser, shown: rig.Portal) -> None:
     page.get_by_label("Token").fill(f" {rig.TOKEN} ")
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(re.compile(rf"http://127.0.0.1:{shown.port}/~[A-Za-z0-9_-]{{22}}/logs/"))
-    assert page.get_by_role("link", name="visomaster_app.log").is_visible()
+    assert page.get_by_role("link", name="The program's output").is_visible()
     context.close()
 
 
@@ -165,7 +167,7 @@ def test_the_progress_of_a_fetch_moves(
         enter(page, shown)
         bar = page.get_by_role("progressbar")
         assert bar.get_attribute("aria-valuenow") == "34"
-        assert page.get_by_role("status").inner_text() == "fetching models"
+        assert page.get_by_role("status").first.inner_text() == "fetching models"
         page.wait_for_timeout(700)  # the bar's movement, for the picture
         browser.save(page, PICTURES, f"index-fetching-{look}")
         assert browser.fits(page)
@@ -186,15 +188,16 @@ def test_the_other_pages(chromium: Browser, shown: rig.Portal, size: dict[str, i
     fetching(shown, 0.34, "failed", "404 Not Found from models.example")
     with browser.page(chromium, size=size, dark=dark) as page:
         enter(page, shown, "/status/")
-        assert page.get_by_role("status").inner_text() == "models missing"
+        assert page.get_by_role("status").first.inner_text() == "models missing"
         assert page.get_by_text("404 Not Found").is_visible()
         browser.save(page, PICTURES, f"status-failed-{look}")
         assert browser.fits(page)
         page.get_by_role("link", name="Logs").click()
         browser.save(page, PICTURES, f"logs-{look}")
         assert browser.fits(page)
-        page.get_by_role("link", name="visomaster_app.log").click()
+        page.get_by_role("link", name="The program's output").click()
         page.get_by_text("line 199 of the application's log").wait_for(timeout=5000)
+        assert page.get_by_role("main").get_by_role("region", name="The program's output").is_visible()
         browser.save(page, PICTURES, f"log-{look}")
         assert browser.fits(page)
 
@@ -215,10 +218,20 @@ def test_a_log_follows(chromium: Browser, shown: rig.Portal) -> None:
 
 
 KILLED = "visomaster_app was killed for memory 2 times, last at 2026-11-26 12:31 UTC (memory limit 600 MiB)"
-NO_GPU = (
-    "visomaster_app ended 3 times, last with exit status 1: RuntimeError: Found no NVIDIA driver. <b>x</b>"
-    " (this container sees no GPU: run it with `--gpus all`, on a machine with an NVIDIA GPU and its driver)"
+NO_GPU = End(
+    count=3,
+    at=0.0,
+    how="exit status 1",
+    words="RuntimeError: Found no NVIDIA driver. <b>x</b>",
+    cause="this container sees no GPU: run it with `--gpus all`, on a machine with an NVIDIA GPU and its driver",
+    log="/var/log/portal/visomaster_app_err.log",
+    again=True,
 )
+ENDED = """The program ended
+RuntimeError: Found no NVIDIA driver. <b>x</b>
+This container sees no GPU: run it with --gpus all, on a machine with an NVIDIA GPU and its driver. \
+It ended 3 times, last with exit status 1. It is started again by itself.
+The program's errors"""
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -226,26 +239,34 @@ NO_GPU = (
 def test_how_the_program_ended_appears(
     chromium: Browser, shown: rig.Portal, size: dict[str, int], name: str, dark: bool
 ) -> None:
-    """While the page is open: why there is no window; and a kill for memory stays when the program is back."""
+    """While the page is open: red, its last line, the way to its log. A kill for memory is told when it is back."""
     look = f"{name}-{'dark' if dark else 'light'}"
     fetching(shown, 1.0, "done")
     ready = list(shown.checks)
+    (shown.folder / "log/visomaster_app_err.log").write_text("RuntimeError: Found no NVIDIA driver.\n")
     with browser.page(chromium, size=size, dark=dark) as page:
         enter(page, shown, "/status/")
-        assert page.get_by_role("alert").count() == 0 or not page.get_by_role("alert").is_visible()
-        shown.ends[:] = [NO_GPU]
-        shown.checks[-1] = rig.Result(name="program", ok=False, detail=f"no window 'VisoMaster'; {NO_GPU}")
-        page.reload()
-        assert page.get_by_role("status").inner_text() == "not ready"
-        assert page.get_by_role("alert").inner_text() == NO_GPU
+        alert = page.get_by_role("alert").filter(visible=True)
+        assert alert.count() == 0
+        shown.ended[:] = [NO_GPU]
+        shown.checks[-1] = rig.Result(name="program", ok=False, detail="no window; visomaster_app ended 3 times")
+        page.get_by_role("heading", name="The program ended").wait_for(timeout=15000)
+        assert page.get_by_role("status").first.inner_text() == "the program ended"
+        assert " ".join(alert.inner_text().split()) == " ".join(ENDED.split())
         browser.save(page, PICTURES, f"status-ended-{look}")
         assert browser.fits(page)
         page.get_by_role("link", name="VisoMaster").click()
+        assert " ".join(alert.inner_text().split()) == " ".join(ENDED.split())
+        assert page.locator("#checks").get_by_text("ended, see above").is_visible()
         browser.save(page, PICTURES, f"index-ended-{look}")
         assert browser.fits(page)
+        page.get_by_role("alert").get_by_role("link", name="The program's errors").click()
+        page.get_by_text("RuntimeError: Found no NVIDIA driver.").wait_for(timeout=5000)
+        page.go_back()
+        shown.ended.clear()
         shown.ends[:] = [KILLED]
         shown.checks[:] = ready
         page.wait_for_selector("#ready.good", timeout=5000)
-        assert page.get_by_role("alert").inner_text() == KILLED
+        assert alert.inner_text() == KILLED.replace("visomaster_app", "The program")
         browser.save(page, PICTURES, f"index-killed-{look}")
     shown.ends.clear()

@@ -92,7 +92,7 @@ def test_the_page_runs_our_scripts_alone(portal: rig.Portal) -> None:
     page = answer.body.decode()
     scripts = re.findall(r"<script\b[^>]*>", page)
     assert len(scripts) == 2 and all(f'nonce="{nonce}"' in script for script in scripts)
-    assert "<title>VisoMaster</title>" in page and "manifest" not in page
+    assert "<title>Desktop · VisoMaster</title>" in page and "manifest" not in page
     policy = answer.headers["content-security-policy"]
     assert f"script-src 'nonce-{nonce}'" in policy and "script-src 'self'" not in policy
     assert portal.browse("/desktop/stream.html").status == 404

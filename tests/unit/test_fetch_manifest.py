@@ -14,6 +14,7 @@ from visomaster_host.fetch.manifest import (
     parse_mirrors,
 )
 
+from spec.application import PROFILES
 from spec.manifest import as_text, main, make_manifest, read_models
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "VisoMaster/models"
@@ -200,7 +201,6 @@ def test_a_new_release_is_one_command_and_keeps_what_people_added(
         ("model_assets/c", "required", 9),
         ("dependencies/ffmpeg.exe", "dependencies", None),
     ]
-    assert main([str(tmp_path / "nothing")]) == 1
     good = output.read_text()
     for text, new in (("https://h/a", "https://h/a b"), ("lp/a.onnx", "lp/a.part")):
         source.write_text(FUSION.replace(text, new))
@@ -211,3 +211,30 @@ def test_a_new_release_is_one_command_and_keeps_what_people_added(
     output.write_text("{")
     assert main([str(tmp_path / "checkout"), "--output", str(output)]) == 1
     assert (output.read_text(), capsys.readouterr().err.count("expected JSON")) == ("{", 1)
+
+
+@pytest.mark.parametrize(
+    ("checkout", "application", "said"),
+    [
+        ("", "sandbox", "say where the program is: make manifest APP=NAME CHECKOUT=FOLDER"),
+        ("{}/nothing", "sandbox", "CHECKOUT={}/nothing: there is no such folder"),
+        ("{}/file", "sandbox", "CHECKOUT={}/file: there is no such folder"),
+        ("{}", "sandbox", "CHECKOUT={}: no checkout of VisoMaster or Fusion, it has no app/processors/models_data.py"),
+        ("{}/checkout", "", "say for which program: make manifest APP=NAME CHECKOUT=FOLDER"),
+        ("{}/checkout", "visomastr", "APP=visomastr: expected one of: fusion, "),
+        ("{}/checkout", "../x", "APP=../x: expected one of: fusion, "),
+    ],
+)
+def test_a_wrong_folder_or_program_is_one_line(
+    checkout: str, application: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And nothing is written, nor made."""
+    (tmp_path / "file").touch()
+    source = tmp_path / "checkout/app/processors/models_data.py"
+    source.parent.mkdir(parents=True)
+    source.write_text(FUSION)
+    before = {path: path.read_bytes() for path in (PROFILES / "models").iterdir()}
+    assert main([checkout.format(tmp_path), "--application", application]) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith(f"manifest: {said.format(tmp_path)}") and shown.err.count("\n") == 1
+    assert shown.out == "" and before == {path: path.read_bytes() for path in (PROFILES / "models").iterdir()}

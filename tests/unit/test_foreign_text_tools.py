@@ -36,6 +36,7 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], P
         client.write_text(f"#!/bin/sh\ncat {tmp_path}/text; cat {tmp_path}/text >&2; exit 1\n")
         client.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        monkeypatch.setenv("DOCKER", str(client))
         return client
 
     return saying

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spec.image import Healthcheck, ImageConfig, repository
+from spec.image import Healthcheck, ImageConfig, own_repository, repository
 
 CHECK = Healthcheck(command=("ready", "--all"), interval=30, timeout=10, start_period=120, retries=3)
 
@@ -145,6 +145,30 @@ def test_a_repository_that_no_engine_takes_is_refused(name: str) -> None:
     ) as refused:
         repository(name)
     assert repr(name) in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["YOUR_NAME/visomaster", "your_name/visomaster", "registry.example/Your-Name/x"])
+def test_a_name_of_the_guide_s_own_is_to_be_replaced(name: str) -> None:
+    """Whether it is copied as it stands or brought into lower case."""
+    with pytest.raises(
+        ValueError, match=r"^repository: \S+ stands for your own name at Docker Hub: write that instead"
+    ):
+        own_repository(name)
+    assert own_repository("jane/visomaster") == "jane/visomaster"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("My_Name/visomaster", " (names at Docker Hub are lower case: my_name/visomaster)"),
+        ("jane/visomaster ", " (there is a blank at its end or beginning)"),
+        ("jane@example.org/visomaster", " (is DOCKERHUB_USERNAME an e-mail address? It is the account's name)"),
+    ],
+)
+def test_what_is_meant_is_said(name: str, hint: str) -> None:
+    with pytest.raises(ValueError, match="repository: ") as refused:
+        own_repository(name)
+    assert str(refused.value).endswith(f"got {name!r}{hint}")
 
 
 @pytest.mark.parametrize("name", GOOD)

@@ -117,7 +117,7 @@ def test_the_models_see_the_fetcher_its_manifest_and_operation() -> None:
         "VisoMaster/models/visomaster.json",
         *(f"operations/{name}.py" for name in ("as_user", "file", "models", "tree")),
         *(f"operations/facts/{name}.py" for name in ("file", "models", "tree")),
-        *("operations/remote/enter.sh", "tasks/fetcher.py", "tasks/models.py"),
+        *("operations/remote/enter.sh", "spec/folder.py", "tasks/fetcher.py", "tasks/models.py"),
     }
     assert not {name for name in fetcher if name.startswith((f"{host}/portal", f"{host}/services"))}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from operations.tree import local_files
+from spec.folder import local_files
 from spec.here import FILES, ROOT
 
 PROGRAM = "#!/usr/bin/python3 -I\nprint()\n"

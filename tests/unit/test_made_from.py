@@ -93,6 +93,13 @@ def test_another_port_restarts_those_who_are_given_it(variant: str, expected: se
     assert {name for name in here.services if _differs(name, here, other)} == set(here.services) - steady
 
 
+def test_another_state_of_the_program_restarts_that_alone() -> None:
+    """The desktop that it is on stays, with whoever looks at it."""
+    here = host_facts(read_settings({"variant": "alt", "application": "sandbox"}))
+    elsewhere = replace(here, commit="local-0123456789ab")
+    assert {name for name in here.services if _differs(name, here, elsewhere)} == {"visomaster_app"}
+
+
 def _differs(name: str, one: Host, other: Host) -> bool:
     return started_from(known()[name], one) != started_from(known()[name], other)
 

@@ -293,18 +293,25 @@ def test_what_a_build_fetches_is_pinned() -> None:
     assert f'--base "{pins.images()["base"]}"' in asked and f'--scanner "{pins.images()["sbom-scanner"]}"' in asked
 
 
-def test_why_there_is_no_digest_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+NO_BUILDX = "docker: this client has no buildx, which asks registries: install docker-buildx"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("docker: unknown command: docker buildx\n\nRun 'docker --help'", NO_BUILDX),
+        ("unknown flag: --format\nSee 'docker --help'.", NO_BUILDX),
+        ("ERROR: no such host\n", "debian:bookworm-slim: its registry gives no digest: ERROR: no such host"),
+    ],
+)
+def test_why_there_is_no_digest_is_one_line(said: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def docker(command: Sequence[str], **options: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(
-            command, 1, "", "docker: unknown command: docker buildx\n\nRun 'docker --help'"
-        )
+        return subprocess.CompletedProcess(command, 1, "", said)
 
     monkeypatch.setattr(subprocess, "run", docker)
     with pytest.raises(RuntimeError) as refused:
         pin.digest_of("debian:bookworm-slim")
-    assert str(refused.value) == (
-        "debian:bookworm-slim: its registry gives no digest: docker: unknown command: docker buildx"
-    )
+    assert str(refused.value) == expected
 
 
 def test_digests_are_renewed_all_or_none(

@@ -11,6 +11,7 @@ import pytest
 from visomaster_host import causes, memory, paths, prepare, ready, run_service, runs
 from visomaster_host.last_words import LONGEST, MARK, last_words, shown
 from visomaster_host.portal.report import Readiness, Sources, report
+from visomaster_host.portal.words import Words
 from visomaster_host.problems import NotReady
 from visomaster_host.service import Check, Service
 from visomaster_host.services import known
@@ -32,7 +33,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(paths, "OWN_GROUPS", tmp_path / "own")
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(paths, "SUPERVISORD_LOG", tmp_path / "supervisord.log")
-    monkeypatch.setattr(causes, "_gpus", lambda: ["nvidia0"])
+    monkeypatch.setattr(causes, "gpus", lambda: ["nvidia0"])
     count(tmp_path, 0)
     return tmp_path
 
@@ -213,6 +214,60 @@ def test_a_host_that_cannot_be_written_runs_its_services(
     assert capsys.readouterr().out == ""
 
 
+# -- what the portal asks: the end of a program that is missed
+
+
+def test_a_program_without_an_end_has_none(machine: Path) -> None:
+    assert runs.end_of(APP) is None
+    runs.begin(service(machine))
+    assert runs.end_of(APP) is None
+
+
+def test_the_end_of_a_program_that_is_missed(machine: Path) -> None:
+    """With the words of its log for errors, and what helps."""
+    (machine / f"{APP}.log").write_text("MODELS 6\n")
+    run(machine, exited("exit status 1"), words="RuntimeError: CUDA out of memory\n")
+    end = runs.end_of(APP)
+    assert end is not None
+    assert (end.count, end.how, end.words, end.again) == (1, "exit status 1", "RuntimeError: CUDA out of memory", True)
+    assert end.cause.startswith("the memory of the GPU is full")
+    assert end.log == str(machine / f"{APP}_err.log")
+    runs.begin(service(machine))
+    again = runs.end_of(APP)
+    assert again is not None and again.at > 0 and (again.count, again.words) == (1, end.words)
+
+
+def test_the_log_is_the_one_that_has_the_words(machine: Path) -> None:
+    """Of a program that says on its standard output why it ended; else the first that has anything in it."""
+    log = machine / f"{APP}.log"
+    run(machine, exited("exit status 1"))
+    log.write_text("FatalError: no model\n")
+    end = runs.end_of(APP)
+    assert end is not None and (end.words, end.log) == ("FatalError: no model", str(log))
+    (machine / f"{APP}_err.log").write_text("a warning\n")
+    log.write_text("")
+    end = runs.end_of(APP)
+    assert end is not None and end.log == str(machine / f"{APP}_err.log")
+
+
+def test_the_end_of_one_that_was_killed_for_memory(machine: Path) -> None:
+    run(machine, exited("terminated by SIGKILL"), words="MODELS 6\n", killed=1)
+    end = runs.end_of(APP)
+    assert end is not None
+    assert (end.how, end.words, end.cause) == ("for memory", "", "it may use 600 MiB of memory")
+    run(machine, exited("exit status 3"), words="Error: other\n")
+    end = runs.end_of(APP)
+    assert end is not None and (end.count, end.how, end.words) == (2, "exit status 3", "Error: other")
+
+
+def test_the_end_of_one_that_is_given_up(machine: Path) -> None:
+    run(machine, exited("exit status 1"))
+    with paths.SUPERVISORD_LOG.open("a") as log:
+        log.write(f"2026-11-26 12:31:07,001 INFO gave up: {APP} entered FATAL state, too many start retries\n")
+    end = runs.end_of(APP)
+    assert end is not None and not end.again
+
+
 # -- where it is shown
 
 
@@ -234,8 +289,8 @@ def test_readiness_tells_it_where_the_part_is_missed(
     assert looked("xvfb", Check(name="x", probe=lambda host: "answers")) == "answers"
     ready.print_json([])
     assert json.loads(capsys.readouterr().out)["notices"] == [why]
-    sources = Sources(readiness=Readiness(lambda: ()))
-    assert report(sources)["ends"] == [why]
+    sources = Sources(readiness=Readiness(lambda: ()), words=Words(known().values()))
+    assert report(sources)["ends"] == [why.replace(APP, "The program")]
 
 
 def test_what_a_program_says_is_shown_as_others_text(machine: Path) -> None:
@@ -338,7 +393,7 @@ def test_what_looks_like_a_secret_and_is_none_is_kept() -> None:
     ],
 )
 def test_what_helps(monkeypatch: pytest.MonkeyPatch, line: str, gpus: list[str], said: str) -> None:
-    monkeypatch.setattr(causes, "_gpus", lambda: gpus)
+    monkeypatch.setattr(causes, "gpus", lambda: gpus)
     assert said in causes.cause_of(line) and bool(said) == bool(causes.cause_of(line))
 
 

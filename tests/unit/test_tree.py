@@ -13,7 +13,8 @@ from visomaster_host import paths
 from operations.facts.bytecode import StaleBytecode
 from operations.facts.tree import FoundTree, RemoteFile, RemoteFolder
 from operations.facts.unpacked import UnpackedFiles
-from operations.tree import differing, digest, folders_of, local_files, packed, private, unpack_command, without_kept
+from operations.tree import differing, folders_of, packed, private, remove_command, unpack_command
+from spec.folder import digest, local_files, without
 
 
 @pytest.fixture
@@ -103,8 +104,19 @@ def test_what_is_linked_to_elsewhere_is_not_brought(folder: Path, tmp_path: Path
     found = FoundTree().process(lines)
     assert found.links == {"bin"}
     wanted = local_files(folder)
-    assert set(wanted) - set(without_kept(wanted, found.links)) == {name for name in wanted if name.startswith("bin/")}
-    assert without_kept(wanted, {"bi"}) == wanted
+    assert set(wanted) - set(without(wanted, found.links)) == {name for name in wanted if name.startswith("bin/")}
+    assert without(wanted, {"bi"}) == wanted
+
+
+def test_whatever_is_to_go_goes(folder: Path) -> None:
+    """More files than a command has room for, with names that a shell would read otherwise."""
+    names = ["-rf", "a  b", 'it\'s "one"', "$HOME", *(f"{number:0200}" for number in range(2000))]
+    for name in names:
+        (folder / name).touch()
+    command = remove_command(str(folder), "root")
+    given = "".join(f"{name}\n" for name in [*names, "not there"])
+    subprocess.run(["sh", "-c", command], input=given, text=True, check=True)
+    assert sorted(local_files(folder)) == ["bin/run", "data.txt"]
 
 
 def test_compiled_python_that_others_cannot_read_is_stale(tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ def test_make_template_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["none", "someone/visomaster"], "variant: 'none' is unknown, expected one of default, alt, s-def, s-alt"),
         (["alt", "visomaster"], "repository: expected NAME/visomaster, as on Docker Hub, got 'visomaster'"),
+        (["alt", "your_name/visomaster"], "repository: your_name stands for your own name at Docker Hub: write that"),
         (["alt", "someone/visomaster:latest"], "repository: expected an image's name in lower case, without a tag"),
     ],
 )

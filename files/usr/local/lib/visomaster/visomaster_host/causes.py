@@ -34,11 +34,11 @@ _KNOWN = (
 
 def cause_of(line: str) -> str:
     """What is behind the error `line`, and what helps; empty when nothing is known of it."""
-    if _OF_GPUS.search(line) and not _gpus():
+    if _OF_GPUS.search(line) and not gpus():
         return NO_GPU
     return next((told for pattern, told in _KNOWN if pattern.search(line)), "")
 
 
-def _gpus() -> list[str]:
+def gpus() -> list[str]:
     """The devices of GPUs that can be seen here."""
     return [name for name in os.listdir("/dev") if _DEVICE.fullmatch(name)]

@@ -26,10 +26,10 @@ _SERVICE = re.compile(r"[a-z][a-z0-9_]*")
 class Host:
     """One host; its fields are those of host.json, in their order there.
 
-    `commit` is the program's, or "local"; `window_title` begins the title of its window. `port` is the public one, and
-    `tls_port` another one on which a portal speaks TLS, 0 without a portal. `geometry` is what the screen begins with.
-    `services` names what supervisord runs, in the order it starts; `cuda_libraries` are the sonames that the program
-    loads, `state` is what it keeps.
+    `commit` is the program's, or `local-` and what tells one state of a folder from another; `window_title` begins the
+    title of its window. `port` is the public one, and `tls_port` another one on which a portal speaks TLS, 0 without a
+    portal. `geometry` is what the screen begins with. `services` names what supervisord runs, in the order it starts;
+    `cuda_libraries` are the sonames that the program loads, `state` is what it keeps.
     Raises `Problem` naming the first field that cannot be used. `s-def` and `s-alt` are the same host, so no
     variant is named.
     """

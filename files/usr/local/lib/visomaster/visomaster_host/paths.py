@@ -33,6 +33,8 @@ GREETING = Path("/etc/profile.d/visomaster-greeting.sh")
 ETC = Path("/etc/visomaster")
 HOST = ETC / "host.json"
 MANIFEST = ETC / "models.json"
+PROGRAM_FILES = ETC / "program-files"
+"""What the last copy of a folder of a person's own brought into `PROGRAM`: sha256 and name, a line each."""
 ENVIRONMENT_LOCK = ETC / "environment.lock"
 SUPERVISORD_CONFIG = ETC / "supervisord.conf"
 FLUXBOX = ETC / "fluxbox"

@@ -112,6 +112,52 @@ def told_of(name: str, *, missing: bool) -> str:
     return f"{told}; it is not started again by itself: supervisorctl start {name}" if given_up else told
 
 
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """How a program that is missed ended last, `at` what time, 0 for unknown, and how often: `how` is "exit status 1",
+    "SIGSEGV", "for memory" or empty, `words` the line that says why, `cause` what helps, `log` the file that has these
+    words or the next best. `again` is whether it is started again by itself.
+    """
+
+    count: int
+    at: float
+    how: str
+    words: str
+    cause: str
+    log: str
+    again: bool
+
+
+def end_of(name: str) -> End | None:
+    """How the service `name`, which is missed, ended last; None where it did not."""
+    run = read(name)
+    if run is None:
+        return None
+    now = with_end(run, at=0.0, asked=True)
+    killed, ended = now.killed, now.ended
+    if not (killed.count or ended.count):
+        return None
+    for_memory = killed != run.killed or not ended.count or (ended == run.ended and killed.at > ended.at)
+    limit = f"it may use {now.limit / (1 << 20):.0f} MiB of memory" if now.limit else "the machine's memory was full"
+    return End(
+        count=killed.count + ended.count,
+        at=(killed if for_memory else ended).at,
+        how="for memory" if for_memory else ended.how,
+        words="" if for_memory else ended.words,
+        cause=limit if for_memory else _cause(now),
+        log=_log_with("" if for_memory else ended.words, now),
+        again=now == run or not _given_up(name),
+    )
+
+
+def _log_with(words: str, run: Run) -> str:
+    """The log of `run` that has these `words`, else the first one with anything in it, else the last."""
+    files = [Path(path) for path, _ in run.logs]
+    having = (file for file in files if words and words == last_words([(file, 0)]))
+    written = (file for file in files if _size(file))
+    return str(next(having, next(written, files[-1]))) if files else ""
+
+
 def notices() -> list[str]:
     """What `told_of` says of each service that runs again, or should."""
     try:
@@ -163,9 +209,14 @@ def _other_ends(run: Run) -> str:
     times = f"ended {count} times, last" if count > 1 else "ended"
     way = "" if not how else f" by {how}" if how.startswith("SIG") else f" with {how}"
     at = f" at {_clock(run.ended.at)}" if run.ended.at else ""
-    # Without a count of the kernel's it may have been for memory.
-    cause = cause_of(words) or ("the kernel does so when memory is short" if how == _KILLED and not run.counter else "")
+    cause = _cause(run)
     return f"{times}{way}{at}{f': {words}' if words else ''}{f' ({cause})' if cause else ''}"
+
+
+def _cause(run: Run) -> str:
+    # Without a count of the kernel's it may have been for memory.
+    short = "the kernel does so when memory is short" if run.ended.how == _KILLED and not run.counter else ""
+    return cause_of(run.ended.words) or short
 
 
 def _times(ends: Ends) -> str:

@@ -12,9 +12,11 @@ from visomaster_host.login import FIXED_COOKIE
 from visomaster_host.portal import pages
 from visomaster_host.portal.report import Readiness, Sources
 from visomaster_host.portal.sessions import Sessions
+from visomaster_host.portal.words import Words
 from visomaster_host.problems import Problem, reporting, say
 from visomaster_host.refusals import refusal
 from visomaster_host.service import Result
+from visomaster_host.services import known
 from visomaster_host.text import brief
 
 
@@ -37,7 +39,7 @@ def serve() -> int:
     if not (folder and path):
         raise Problem("PORTAL_SESSIONS, PORTAL_PATH: expected folder and path of the sessions: run visomaster-service")
     site = pages.Site(
-        sources=Sources(readiness=Readiness(_checks)),
+        sources=Sources(readiness=Readiness(_checks), words=Words(known().values())),
         templates=paths.PORTAL_SHARE / "templates",
         sessions=Sessions(Path(folder), path),
         cookie=os.environ.get("PORTAL_COOKIE", FIXED_COOKIE),

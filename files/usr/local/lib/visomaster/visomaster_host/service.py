@@ -18,6 +18,9 @@ STOP_WITHIN = 10
 
 ROOT_FOLDER = Path("/")
 
+PROGRAM_CHECK = "program"
+"""The check that finds the program itself, which a person comes for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
@@ -70,11 +73,14 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """One of the portal's own pages, offered when PORTAL_CONFIG says nothing. `place` orders the links."""
+    """One of the portal's own pages, offered when PORTAL_CONFIG says nothing. `title` says what it is where `name` does
+    not, `place` orders the links.
+    """
 
     name: str
     path: str
     place: int
+    title: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -97,10 +103,11 @@ class Service:
     never all that the container was given. `groups` are more than the user has. `once` marks a program that ends by
     itself when its work is done.
 
-    For people: what readiness and the status page ask, and the portal's links.
+    For people: `title` is what a person calls it; what readiness and the status page ask, and the portal's links.
     """
 
     name: str
+    title: str = ""
     launch: Callable[[Host], Launch]
 
     access: Access | None = None
@@ -137,6 +144,11 @@ class Service:
     def command(self) -> str:
         """What supervisord runs: it waits for what the service needs, then becomes its program."""
         return f"{paths.SERVICE} {self.name}"
+
+    @property
+    def is_program(self) -> bool:
+        """Whether it is the program itself."""
+        return any(check.name == PROGRAM_CHECK for check in self.checks)
 
     def is_on(self, access: Access, models: ModelsAt, screen: Screen) -> bool:
         """Whether a host with this access and screen, whose models arrive then, has the service."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from visomaster_host import paths
+from visomaster_host import nvidia, paths
 
 NO_GPU = "no-gpu"
 
@@ -48,29 +48,10 @@ def _information() -> list[str]:
 
 def _asked() -> list[str]:
     """What the driver's own program says, where a container has that and not the driver's files."""
-    program = next((at for at in paths.SYSTEM_PATH.split(":") if os.access(f"{at}/{_PROGRAM}", os.X_OK)), None)
-    if program is None:
-        return []
-    import subprocess  # 3 ms, for machines with a card whose driver shows no files
-
     try:
-        asked = subprocess.run(
-            [f"{program}/{_PROGRAM}", "--query-gpu=name", "--format=csv,noheader"],
-            env={"PATH": paths.SYSTEM_PATH},
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_WITHIN,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
+        return nvidia.ask("name", within=_WITHIN)
+    except nvidia.Silent:
         return []
-    return [line.strip() for line in asked.stdout[:_MOST].splitlines() if line.strip()]
-
-
-_PROGRAM = "nvidia-smi"
 
 
 def _tensorrt() -> str:

@@ -17,6 +17,7 @@ from visomaster_host.lease import times
 from visomaster_host.lease.api import Failed, Reply
 from visomaster_host.lease.asked import OnEnd
 from visomaster_host.lease.clock import Clock
+from visomaster_host.lease.price import Price, price_in
 from visomaster_host.lease.terms import HOUR, Damaged, Terms, TooLate
 
 GRACE = 15 * 60.0
@@ -60,7 +61,7 @@ def ending(terms: Terms, *, grace: float, idle_at: float | None) -> Ending | Non
 @dataclass(frozen=True, kw_only=True)
 class State:
     """What is told of it: until which count of the kernel's there is `grace`, 0 for none; `trouble` is one line,
-    `asked` whether Vast has agreed to end the machine.
+    `asked` whether Vast has agreed to end the machine, `price` what it costs, None where Vast does not say.
     """
 
     terms: Terms
@@ -68,6 +69,7 @@ class State:
     grace: float = 0.0
     trouble: str = ""
     asked: bool = False
+    price: Price | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +100,7 @@ class Keeper:
         self._asking = self._asked = False
         self._damaged = self._refused = self._unknown = ""
         self._said: dict[str, str] = {}
+        self._price: Price | None = None
 
     def step(self) -> State:
         """One look; what has to be done now is done."""
@@ -117,7 +120,7 @@ class Keeper:
             self._end(found)
         trouble = self._damaged or self._refused or self._unknown
         grace = self._grace or 0.0
-        return State(terms=terms, ending=found, grace=grace, trouble=trouble, asked=self._asked)
+        return State(terms=terms, ending=found, grace=grace, trouble=trouble, asked=self._asked, price=self._price)
 
     def keep(self, *, desktop: bool) -> str:
         """Keep the machine for another hour; returns the line that says until when. Raises `TooLate`, OSError."""
@@ -160,7 +163,8 @@ class Keeper:
         """What time is it, and is the key taken? Better known now than at the end."""
         failure: Failed | None = None
         try:
-            at = self._vast.look().at
+            reply = self._vast.look()
+            at, self._price = reply.at, price_in(reply)
         except Failed as failed:
             at, failure = failed.at, failed
         # It may be that a machine is not told about itself (403), and may end itself all the same.

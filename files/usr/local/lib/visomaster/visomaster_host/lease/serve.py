@@ -45,7 +45,7 @@ def serve() -> int:
     if found is None:
         raise Problem("no key of this machine's own: there is nothing to keep a lease with")
     clock, boot = Clock(), boot_mark()
-    program = next(service.name for service in services_of(host) if service.holds_work)
+    program = next(service.name for service in services_of(host) if service.is_program)
     world = World(
         agreed=lambda: terms.agreed(settings),
         of_start=lambda: terms.of_start(settings),

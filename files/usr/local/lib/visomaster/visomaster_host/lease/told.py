@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ def document(state: State, now: float) -> dict[str, object]:
         "in": None if found is None else round(max(0.0, found.at - now)),
         "trouble": state.trouble,
         "asked": state.asked,
+        "price": None if state.price is None else asdict(state.price),
     }
 
 
@@ -51,6 +53,7 @@ def write(state: State, now: float, boot: str, instance: str) -> None:
         "boot": boot,
         "grace": state.grace,
         "seen": since_boot(),
+        "now": now,
     }
     write_atomic(paths.LEASE_TOLD, (json.dumps(found, indent=2) + "\n").encode(), mode=0o644, owner=ROOT)
     write_atomic(paths.LEASE_MENU, menu(state.ending).encode(), mode=0o644, owner=ROOT)
@@ -70,7 +73,25 @@ def read(path: Path | None = None) -> dict[str, Any] | None:
     state = read_state(path or paths.LEASE_TOLD)
     if not state or (state.get("ends") is None and not state.get("trouble")):
         return None
-    age = since_boot() - seconds(state, "seen")
+    age = _age(state)
     shown = {name: state.get(name) for name in _SHOWN}
     gone = "" if 0 <= age < STALE else "the service `lease` does not run: this machine may not end by itself"
     return {**shown, "in": max(0, round(seconds(state, "in") - age)), "trouble": gone or str(state.get("trouble", ""))}
+
+
+def paid(path: Path | None = None) -> dict[str, float] | None:
+    """What this machine costs: dollars an hour (`hourly`), `since` when, in seconds since 1970, and the seconds that it
+    is paid `for`. None where Vast does not say, or it is told no more.
+    """
+    state = read_state(path or paths.LEASE_TOLD)
+    price, age = state.get("price"), _age(state)
+    if not isinstance(price, dict) or not 0 <= age < STALE:
+        return None
+    hourly, since, now = seconds(price, "hourly"), seconds(price, "since"), seconds(state, "now")
+    paid_for = now + age - since
+    return {"hourly": hourly, "since": since, "for": round(paid_for)} if hourly > 0 and paid_for >= 0 else None
+
+
+def _age(state: dict[str, Any]) -> float:
+    """Seconds since `state` was told."""
+    return since_boot() - seconds(state, "seen")

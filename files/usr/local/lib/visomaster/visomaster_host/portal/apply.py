@@ -218,7 +218,8 @@ def _environment(login: Login, places: Places, wanted: Wanted, services: Path) -
         "PORTAL_BASE": f"~{login.path}",
         "PORTAL_COOKIE_PATTERN": cookie_pattern(login.cookie),
         "PORTAL_SESSIONS": str(places.sessions / login.sessions),
-        "PORTAL_LOGIN_SCRIPT": script_hash((places.share / "login.html").read_text(encoding="utf-8")),
+        "PORTAL_LOGIN_SCRIPT": script_hash(places.share / "login.html"),
+        "PORTAL_ANSWER_SCRIPT": script_hash(places.share / "answer.html"),
         "PORTAL_LISTEN": places.listen,
         "PORTAL_TLS_LISTEN": places.tls_listen,
         "PORTAL_PORT": str(places.port),
@@ -237,11 +238,11 @@ def _environment(login: Login, places: Places, wanted: Wanted, services: Path) -
     }
 
 
-def script_hash(page: str) -> str:
-    """What a Content-Security-Policy calls the one script inside `page`. Raises `Problem` unless there is one."""
-    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+def script_hash(page: Path) -> str:
+    """What a Content-Security-Policy calls the one script in the file `page`. Raises `Problem` unless there is one."""
+    scripts = re.findall(r"<script>(.*?)</script>", page.read_text(encoding="utf-8"), re.DOTALL)
     if len(scripts) != 1:
-        raise Problem(f"login.html: expected one script in it, found {len(scripts)}")
+        raise Problem(f"{page.name}: expected one script in it, found {len(scripts)}")
     return "sha256-" + base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode("ascii")
 
 

@@ -227,6 +227,8 @@ class Handler(BaseHTTPRequestHandler):
         self._send(status, "text/plain", b"ready\n" if good else b"not ready\n")
 
     def _listing(self, root: str, found: list[logs.Log]) -> None:
+        words = self.server.site.sources.words
+        found.sort(key=lambda log: not words.is_of_program(log.path))
         self._page("logs.html.j2", root=root, logs=found)
 
     def _log(self, path: str, query: dict[str, list[str]]) -> None:
@@ -267,7 +269,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _page(self, template: str, **values: Any) -> None:
         nonce = os.urandom(16).hex()  # nothing but the scripts that the page itself names runs in it
-        html = templates_in(self.server.site.templates).get_template(template).render(nonce=nonce, **values)
+        site = self.server.site
+        page = templates_in(site.templates).get_template(template)
+        html = page.render(nonce=nonce, log_title=site.sources.words.log, **values)
         self._send(HTTPStatus.OK, "text/html", html.encode(), {"Content-Security-Policy": policy(nonce)})
 
     def _json(self, document: dict[str, Any]) -> None:

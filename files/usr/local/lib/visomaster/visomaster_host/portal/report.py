@@ -1,4 +1,5 @@
-"""What the status page tells, readiness, the model fetch and refused requests, as one JSON document."""
+"""What the index and the status page tell, as one JSON document: readiness, the model fetch, how the program ended, the
+machine, what it costs, and refused requests."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from visomaster_host import paths, runs
 from visomaster_host.fetch_state import read_state
 from visomaster_host.lease import told
 from visomaster_host.portal import logs
-from visomaster_host.service import Result
+from visomaster_host.portal.machine import Machine
+from visomaster_host.portal.words import Words
+from visomaster_host.service import PROGRAM_CHECK, Result
 
 REFUSED_WINDOW = 3600
 """Seconds of the access log that refused requests are counted over."""
@@ -78,7 +81,7 @@ def ready(checks: tuple[Result, ...]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where the report is read from."""
+    """Where the report is read from; `words` says what a person calls it, and which service is the program."""
 
     readiness: Readiness
     fetch: Path = paths.FETCH_STATE
@@ -87,6 +90,9 @@ class Sources:
     host: Path = paths.HOST
     folders: Mapping[str, Path] = field(default_factory=lambda: logs.FOLDERS)
     ends: Callable[[], list[str]] = runs.notices
+    end_of: Callable[[str], runs.End | None] = runs.end_of
+    words: Words = field(default_factory=Words)
+    machine: Callable[[], dict[str, Any]] = field(default_factory=lambda: Machine().told)
 
 
 def report(sources: Sources, *, now: float | None = None) -> dict[str, Any]:
@@ -94,19 +100,47 @@ def report(sources: Sources, *, now: float | None = None) -> dict[str, Any]:
     checks = sources.readiness.checks()
     portal = read_state(sources.description)
     host = read_state(sources.host)
+    end = ended(sources, checks)
     return {
         "schema": 1,
         "ready": ready(checks),
-        "checks": [check.as_json() for check in checks],
+        "checks": [replace(check, detail=sources.words.said(check.detail)).as_json() for check in checks],
         "fetch": read_state(sources.fetch) or None,
         "lease": told.read(sources.lease),
+        "paid": told.paid(sources.lease),
+        "machine": sources.machine(),
         "refused": refused(sources.folders, now=time.time() if now is None else now),
         "notices": [*portal.get("notices", []), *(check.detail for check in checks if check.warning)],
-        "ends": sources.ends(),
-        "services": portal.get("services", []),
+        "ended": end,
+        "ends": [sources.words.said(line) for line in _other_ends(sources, end)],
+        "services": [_titled(sources.words, service) for service in portal.get("services", [])],
         "ports": {name: portal.get(name) for name in ("port", "tls_port")},
         "host": {name: host.get(name) for name in ("application", "commit", "screen", "models")},
     }
+
+
+def ended(sources: Sources, checks: tuple[Result, ...]) -> dict[str, Any] | None:
+    """How the program ended, where it is missed: a `runs.End`, with its log by the place under /logs/ and that log's
+    `title`. None where it is there, or waits for something else.
+    """
+    program = sources.words.program
+    missed = any(not check.ok and check.name == PROGRAM_CHECK for check in checks)
+    end = sources.end_of(program.name) if program and missed else None
+    if program is None or end is None:
+        return None
+    name = Path(end.log).name
+    return {**asdict(end), "service": program.name, "log": name, "title": sources.words.log(name)}
+
+
+def _other_ends(sources: Sources, end: dict[str, Any] | None) -> list[str]:
+    """Lines on services that ended, without the program's where its `end` is told at length."""
+    return [line for line in sources.ends() if end is None or not line.startswith(f"{end['service']} ")]
+
+
+def _titled(words: Words, service: dict[str, Any]) -> dict[str, Any]:
+    """A link of the index, with what it is where its name does not say it."""
+    title = words.page(str(service.get("name"))) if service.get("kind") == "page" else ""
+    return {**service, "title": title}
 
 
 def refused(folders: Mapping[str, Path], *, now: float) -> dict[str, int | bool]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from visomaster_host.beneath import Folder
 from visomaster_host.files import Owner, write_atomic
+from visomaster_host.portal.novnc import TITLE
 from visomaster_host.problems import Problem
 
 NAME = "stream.html"
@@ -14,11 +15,15 @@ NAME = "stream.html"
 
 _SCRIPT = re.compile(r'<script type="module" crossorigin src="\./(assets/index-[A-Za-z0-9_-]+\.js)"></script>')
 _CORE = "assets/selkies-core-*.js"
-_OWN = re.compile(r'<link rel="(?:manifest|icon|apple-touch-icon)"[^>]*>|<title>[^<]*</title>')
+_OWN = re.compile(
+    r'<link rel="(?:manifest|icon|apple-touch-icon)"[^>]*>|<meta name="viewport"[^>]*>|<title>[^<]*</title>'
+)
 _FIRST = '<meta charset="utf-8">'
-_HEAD = """<title>VisoMaster</title>
+_HEAD = """<title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="dark">
 <link rel="icon" href="../assets/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="../assets/way.css">
 <link rel="stylesheet" href="../assets/stream.css">
 <script nonce="{nonce}">
 {again}</script>
@@ -62,5 +67,5 @@ def page(web: Path, again: str, nonce: str) -> bytes | None:
         found = f"{text.count('<script')} scripts in it and {len(cores)} of {_CORE}"
         raise Problem(f"{web}/index.html: expected Selkies' page with one script, and its core, found {found}")
     then = f"{cores[0].relative_to(web)} {scripts[0]}"
-    head = _FIRST + "\n" + _HEAD.format(nonce=nonce, again=again, then=then)
+    head = _FIRST + "\n" + _HEAD.format(title=TITLE, nonce=nonce, again=again, then=then)
     return _SCRIPT.sub("", _OWN.sub("", text)).replace(_FIRST, head, 1).encode()

@@ -19,6 +19,7 @@ def launch(host: Host) -> Launch:
 
 SERVICE = Service(
     name="files",
+    title="Files up and down",
     launch=launch,
     access=Access.PORTAL,
     priority=60,

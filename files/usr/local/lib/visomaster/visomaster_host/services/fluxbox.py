@@ -55,6 +55,7 @@ def rules(title: str) -> str:
 
 SERVICE = Service(
     name="fluxbox",
+    title="The window manager (Fluxbox)",
     launch=launch,
     priority=20,
     log=paths.SUPERVISOR_LOGS / "fluxbox.log",

@@ -22,6 +22,7 @@ def launch(host: Host) -> Launch:
 
 SERVICE = Service(
     name="lease",
+    title="The lease of this machine",
     launch=launch,
     priority=80,
     log=paths.SUPERVISOR_LOGS / "lease.log",

@@ -30,6 +30,7 @@ def launch(host: Host) -> Launch:
 
 SERVICE = Service(
     name="portal",
+    title="The portal's pages",
     launch=launch,
     access=Access.PORTAL,
     priority=45,
@@ -39,5 +40,5 @@ SERVICE = Service(
     user=users.PAGES,
     home=ROOT_FOLDER,
     directory=ROOT_FOLDER,
-    links=(Link(name="LogBrowse", path="/logs/", place=50),),
+    links=(Link(name="LogBrowse", title="All logs", path="/logs/", place=50),),
 )

@@ -45,6 +45,7 @@ def modules_folder() -> str:
 
 SERVICE = Service(
     name="pulseaudio",
+    title="The sound (PulseAudio)",
     launch=launch,
     access=Access.PORTAL,
     screen=Screen.TIGERVNC,

@@ -21,6 +21,7 @@ def launch(host: Host) -> Launch:
 
 SERVICE = Service(
     name="screen_minder",
+    title="The screen's size",
     launch=launch,
     screen=Screen.TIGERVNC,
     priority=15,

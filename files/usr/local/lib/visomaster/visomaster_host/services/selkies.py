@@ -65,6 +65,7 @@ def options() -> tuple[str, ...]:
 
 SERVICE = Service(
     name="selkies",
+    title="The sharp picture (Selkies)",
     launch=launch,
     access=Access.PORTAL,
     screen=Screen.TIGERVNC,

@@ -10,7 +10,7 @@ from visomaster_host.host import Host
 from visomaster_host.kept import at_start
 from visomaster_host.needs import MODELS, WINDOW_MANAGER, X_SERVER
 from visomaster_host.problems import going_on
-from visomaster_host.service import Check, Launch, Link, Service
+from visomaster_host.service import PROGRAM_CHECK, Check, Launch, Link, Service
 from visomaster_host.variables import PROXIES
 
 LOG = paths.PORTAL_LOGS / "visomaster_app.log"
@@ -46,6 +46,7 @@ def launch(host: Host) -> Launch:
 
 SERVICE = Service(
     name="visomaster_app",
+    title="The program",
     launch=launch,
     priority=70,
     log=LOG,
@@ -57,8 +58,8 @@ SERVICE = Service(
     needs=(X_SERVER, WINDOW_MANAGER, MODELS),
     inherits=_INHERITS,
     checks=(
-        Check(name="program", probe=display.application_window, after="screen"),
+        Check(name=PROGRAM_CHECK, probe=display.application_window, after="screen"),
         Check(name="folders", probe=folders.kept_by_program),
     ),
-    links=(Link(name="AppLogs", path=f"/logs/{LOG.name}", place=20),),
+    links=(Link(name="AppLogs", title="The program's output", path=f"/logs/{LOG.name}", place=20),),
 )

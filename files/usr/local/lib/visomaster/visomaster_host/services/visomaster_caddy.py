@@ -35,6 +35,7 @@ def launch(host: Host) -> Launch:
 
 SERVICE = Service(
     name="visomaster_caddy",  # vastai/base-image has a program `caddy` of its own
+    title="The portal (Caddy)",
     launch=launch,
     access=Access.PORTAL,
     priority=50,
@@ -47,5 +48,5 @@ SERVICE = Service(
     directory=ROOT_FOLDER,
     umask=0o007,
     checks=(Check(name="portal", probe=probe.caddy, after="port"),),
-    links=(Link(name="CaddyLogs", path=f"/logs/{paths.CADDY_LOG.name}", place=40),),
+    links=(Link(name="CaddyLogs", title="The portal (Caddy)", path=f"/logs/{paths.CADDY_LOG.name}", place=40),),
 )

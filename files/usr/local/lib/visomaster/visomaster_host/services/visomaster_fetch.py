@@ -18,6 +18,7 @@ def launch(host: Host) -> Launch:
 
 SERVICE = Service(
     name="visomaster_fetch",
+    title="The models",
     launch=launch,
     models=ModelsAt.START,
     priority=60,

@@ -33,6 +33,7 @@ def holds_ports(host: Host) -> str:
 
 SERVICE = Service(
     name="visomaster_front",
+    title="The public port (HAProxy)",
     launch=launch,
     access=Access.PORTAL,
     priority=5,  # the first one: until it holds the ports, somebody else could take them

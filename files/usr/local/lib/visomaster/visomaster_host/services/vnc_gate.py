@@ -30,6 +30,7 @@ def launch(host: Host) -> Launch:
 
 SERVICE = Service(
     name="vnc_gate",
+    title="The guard of the VNC port",
     launch=launch,
     access=Access.VNC,
     screen=Screen.TIGERVNC,

@@ -21,6 +21,7 @@ def launch(host: Host) -> Launch:
 
 SERVICE = Service(
     name="websockify",
+    title="The connection (websockify)",
     launch=launch,
     access=Access.PORTAL,
     priority=40,
@@ -28,5 +29,5 @@ SERVICE = Service(
     reads=(paths.PACKAGE / "websockify.py",),
     directory=ROOT_FOLDER,  # with -m, Python takes modules of the working directory before its own
     checks=(Check(name="connection", probe=probe.websocket),),
-    links=(Link(name="VNC", path="/vnc/", place=10),),
+    links=(Link(name="VNC", title="The desktop (noVNC)", path="/vnc/", place=10),),
 )

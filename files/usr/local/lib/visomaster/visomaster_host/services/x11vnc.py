@@ -67,6 +67,7 @@ def serves(host: Host) -> str:
 
 SERVICE = Service(
     name="x11vnc",
+    title="The screen (VNC)",
     launch=launch,
     screen=Screen.GUIDE,
     priority=30,
@@ -76,5 +77,5 @@ SERVICE = Service(
     public=Access.VNC,
     needs=(X_SERVER,),
     checks=(Check(name="vnc", probe=serves),),
-    links=(Link(name="VNCLogs", path=f"/logs/{paths.VNC_LOG.name}", place=30),),
+    links=(Link(name="VNCLogs", title="The screen (VNC)", path=f"/logs/{paths.VNC_LOG.name}", place=30),),
 )

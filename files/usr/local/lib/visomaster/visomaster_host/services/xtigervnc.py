@@ -64,11 +64,12 @@ def serves(host: Host) -> str:
 
 SERVICE = Service(
     name=NAME,
+    title="The screen (VNC)",
     launch=launch,
     screen=Screen.TIGERVNC,
     priority=10,
     log=paths.VNC_LOG,
     holds_work=True,  # no program outlives its X server
     checks=(Check(name="screen", probe=display.server), Check(name="vnc", probe=serves)),
-    links=(Link(name="VNCLogs", path=f"/logs/{paths.VNC_LOG.name}", place=30),),
+    links=(Link(name="VNCLogs", title="The screen (VNC)", path=f"/logs/{paths.VNC_LOG.name}", place=30),),
 )

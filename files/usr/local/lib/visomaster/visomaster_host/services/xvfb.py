@@ -25,6 +25,7 @@ def launch(host: Host) -> Launch:
 
 SERVICE = Service(
     name="xvfb",
+    title="The screen (Xvfb)",
     launch=launch,
     screen=Screen.GUIDE,
     priority=10,

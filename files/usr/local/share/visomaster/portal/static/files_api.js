@@ -51,6 +51,12 @@ async function goOn() {
   again = undefined;
 }
 
+// See session.js: the page of the files stays as it is.
+addEventListener("visomaster-outside", (event) => {
+  if (!notices) return;
+  event.preventDefault();
+  loggedOut();
+});
 addEventListener("storage", goOn);
 document.addEventListener("visibilitychange", goOn);
 

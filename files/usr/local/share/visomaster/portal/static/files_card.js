@@ -65,7 +65,7 @@ async function update() {
       showUploads(summary.uploads);
       showLatest(summary.results);
       showPrevious(summary.previous);
-      say($("space"), `${size(room(summary.space))} free`);
+      say($("space"), `room for ${size(room(summary.space))}`);
       say($("gone"), "");
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;

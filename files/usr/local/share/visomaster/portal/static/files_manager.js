@@ -112,7 +112,7 @@ function showChosen() {
   $("rename").disabled = some.length !== 1;
   $("restore").hidden = some.length !== 1 || !some[0].name.toLowerCase().endsWith(".zip");
   const away = $("download");
-  away.toggleAttribute("aria-disabled", some.length === 0);
+  away.setAttribute("aria-disabled", some.length === 0);
   if (some.length === 1 && some[0].kind === "file") away.href = fileAddress(pathOf(some[0]));
   else if (some.length) away.href = zipAddress(some.map(pathOf), here.split("/").pop() || "files");
   else away.removeAttribute("href");

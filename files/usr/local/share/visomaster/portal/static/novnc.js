@@ -1,6 +1,7 @@
 // A desktop that comes back, and fewer colours for a slow line. Runs before noVNC's own script and shares its modules.
 import RFB from "../vnc/core/rfb.js";
 import "./session.js";
+import { connected } from "./novnc_page.js";
 
 // What an older address says of where the desktop is, a bookmark or the guide, is not true of this session; no other host
 // is ever asked (the page's policy sees to that, too).
@@ -122,6 +123,7 @@ RFB.prototype.dispatchEvent = function (event) {
     sessionStorage.removeItem(TRIES);
     if (!offered) offerColours();
     offered = true;
+    setTimeout(connected);
   }
   if (event.type === "disconnect" && !event.detail.clean) beginAnew();
   return dispatch.call(this, event);

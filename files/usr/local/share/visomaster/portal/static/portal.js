@@ -1,34 +1,14 @@
 // The live parts of the index and the status page. Everything comes from one JSON report; the page carries the first.
+import { showChecks } from "./checks.js";
+import { showEnded } from "./ended_card.js";
 import { showLease } from "./lease_card.js";
+import { showMachine } from "./machine_card.js";
+import { chooseWay, showButton, showState, stateOf } from "./readiness.js";
 import { duration, element, size } from "./words.js";
 
-const PERIOD = { fetching: 1000, starting: 2000, ready: 10000, lost: 3000 };
+const PERIOD = { first: 1500, fetching: 1000, starting: 2000, ready: 10000, lost: 3000, hidden: 10000 };
 const LIMIT = 20_000; // ms; a line that went dead says nothing
 const main = document.querySelector("main");
-
-function pill(text, kind) {
-  const ready = document.getElementById("ready");
-  if (ready.textContent !== text) ready.textContent = text; // a screen reader speaks every change
-  ready.className = `pill ${kind}`;
-}
-
-function showReady(report) {
-  const fetch = report.fetch;
-  if (report.ready) pill("ready", "good");
-  else if (fetch && fetch.status === "failed") pill("models missing", "bad");
-  else if (fetch && fetch.status === "running") pill("fetching models", "wait");
-  else if (report.ends.length) pill("not ready", "bad");
-  else pill("starting", "wait");
-}
-
-function showChecks(checks) {
-  document.getElementById("checks").replaceChildren(...checks.map((check) => {
-    const item = element("li", undefined, check.warning ? "warning" : check.ok ? "good" : "");
-    item.append(element("span", check.name), element("small", check.detail));
-    item.setAttribute("aria-label", `${check.name}: ${check.ok ? "there" : "not there"} ${check.detail}`);
-    return item;
-  }));
-}
 
 function showEnds(ends, ready) {
   const box = document.getElementById("ends");
@@ -114,8 +94,11 @@ function reuseBar(box, parts) {
 }
 
 function show(report) {
-  showReady(report);
-  showChecks(report.checks);
+  showState(stateOf(report), report.fetch);
+  showButton(report);
+  showEnded(report.ended);
+  showChecks(report.checks, report.ended);
+  showMachine(report.machine, report.paid);
   showEnds(report.ends, report.ready);
   showFetch(report.fetch);
   showLease(report.lease);
@@ -124,6 +107,7 @@ function show(report) {
 }
 
 function period(report) {
+  if (document.hidden) return PERIOD.hidden;
   if (report.fetch && report.fetch.status === "running") return PERIOD.fetching;
   return report.ready ? PERIOD.ready : PERIOD.starting;
 }
@@ -131,7 +115,8 @@ function period(report) {
 let updating = false;
 
 async function update() {
-  if (document.hidden || updating) return; // resumed by visibilitychange; one under way goes on by itself
+  // Resumed by visibilitychange; until it is ready, the title of a tab that is not looked at says how far it is.
+  if (updating || (document.hidden && last.ready)) return; // one under way goes on by itself
   updating = true;
   let wait = PERIOD.lost;
   try {
@@ -142,10 +127,11 @@ async function update() {
     }
     if (!answer.ok) throw new Error(answer.statusText);
     const report = await answer.json();
+    last = report;
     show(report);
     wait = period(report);
   } catch {
-    pill("no answer", "bad");
+    showState("lost");
   }
   updating = false;
   timer = setTimeout(update, wait);
@@ -168,7 +154,7 @@ function chooseDesktop(desktop) {
   const why = document.getElementById("why");
   if (isSecureContext && "VideoDecoder" in window) {
     link.setAttribute("href", "./desktop/");
-    link.querySelector("span").textContent = "in this browser, as large as the window, with sound";
+    chooseWay("in this browser, as large as the window, with sound");
     return;
   }
   why.hidden = false;
@@ -201,9 +187,9 @@ for (const link of document.querySelectorAll("a[data-port]")) {
 const desktop = document.querySelector(".desktop");
 if (desktop) chooseDesktop(desktop);
 
-const first = JSON.parse(document.getElementById("report").textContent);
-show(first);
-let timer = setTimeout(update, period(first));
+let last = JSON.parse(document.getElementById("report").textContent);
+show(last);
+let timer = setTimeout(update, Math.min(PERIOD.first, period(last))); // by then this machine has looked at itself
 document.addEventListener("visibilitychange", () => {
   clearTimeout(timer);
   update();

@@ -4,6 +4,7 @@
 // Selkies hands the desktop to the last page that came, and asks nobody. So this page asks first when somebody else is
 // there: /viewers tells of the connections that there are, each by a number.
 import "./session.js";
+import * as way from "./way.js";
 
 const OPENED = "visomaster-stream"; // the connection that this tab had last
 const TAKE = "visomaster-stream-take"; // this load need not ask
@@ -31,6 +32,9 @@ let ended = false; // whether another page has the desktop now
 let release = () => {}; // ends the lock on this page's connection
 
 history.replaceState(null, "", location.pathname); // what an older address asks for is not offered
+
+document.getElementById("app")?.setAttribute("role", "main");
+way.leadsTo(() => document.getElementById("overlayInput")); // Selkies' own, over the picture
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const lockOf = (viewer) => `visomaster-stream ${location.pathname} ${viewer}`;
