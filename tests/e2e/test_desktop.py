@@ -70,6 +70,19 @@ def wait_for_line(box: Container, pattern: str, seconds: float = 20) -> str:
     raise AssertionError(f"no line {pattern!r} in the program's log: {log[-500:]}")
 
 
+def test_the_log_ends_with_the_way_in(running: Container) -> None:
+    """What `docker logs` shows a person: a few lines, no alarm where all is well, no secret, and the box."""
+    deadline = time.monotonic() + 20
+    while "-- The desktop is ready" not in (log := docker("logs", running.name)):
+        assert time.monotonic() < deadline, log
+        time.sleep(0.1)
+    assert "CRIT" not in log and "spawned" not in log and password_of(running) not in log
+    box = log.partition("-- The desktop is ready")[2]
+    for command in ("exec {} visomaster-credentials", "stop {}", "exec {} visomaster-ready"):
+        assert f"docker {command.format(running.name)}" in box
+    assert set(box.splitlines()[-1]) == {"-"}
+
+
 def test_the_password_opens_the_desktop(running: Container, tmp_path: Path) -> None:
     """The picture is the program's window, whole, with the models it found."""
     pixels = come_in(running, screenshot)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from visomaster_host import addresses
+from visomaster_host import addresses, credentials
 from visomaster_host.portal.config import ConfigError, OwnPage, PortalConfig, parse
 from visomaster_host.settings import Settings, outside_port
 
