@@ -113,6 +113,7 @@ def questions(folder: Path) -> Iterator[tuple[FactBase[Any], dict[str, Any]]]:
         "PendingPrograms": {},
         "ProgramFiles": {"folder": tree, "pattern": "*"},
         "HostReady": {"names": ("xvfb",)},
+        "CopiedFiles": {"path": str(folder / "tree/.copied")},
         "FoundTree": {"path": tree, "user": "root"},
         "OtherUser": {},
         "RunningConfiguration": {"folder": tree, "prefix": "visomaster-"},
