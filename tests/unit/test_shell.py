@@ -91,6 +91,7 @@ def questions(folder: Path) -> Iterator[tuple[FactBase[Any], dict[str, Any]]]:
     (folder / "tree/sub").mkdir(parents=True, exist_ok=True)
     (folder / "tree/sub/program.py").write_text("print(1)\n")
     (folder / "link").symlink_to("tree")
+    (folder / "copied").write_text(f"{'0' * 64}  main.py\n")
     (folder / "tree/.unpacked").write_text("package novnc 1\npath usr/share/novnc\n")
     tree, file = str(folder / "tree"), str(folder / "tree/sub/program.py")
     given: dict[str, dict[str, Any]] = {
@@ -113,7 +114,7 @@ def questions(folder: Path) -> Iterator[tuple[FactBase[Any], dict[str, Any]]]:
         "PendingPrograms": {},
         "ProgramFiles": {"folder": tree, "pattern": "*"},
         "HostReady": {"names": ("xvfb",)},
-        "CopiedFiles": {"path": str(folder / "tree/.copied")},
+        "CopiedFiles": {"path": str(folder / "copied")},
         "FoundTree": {"path": tree, "user": "root"},
         "OtherUser": {},
         "RunningConfiguration": {"folder": tree, "prefix": "visomaster-"},
