@@ -47,7 +47,8 @@ def test_the_desktop_opens_connected_and_follows_the_window(portal: rig.Portal) 
     assert portal.inside("/vnc").headers["location"] == "vnc/"
     page = portal.inside("/vnc/vnc.html").body.decode()
     ours = re.findall(r'"\.\.(/assets/[^"]+)"', page)
-    assert ours == ["/assets/novnc.css", "/assets/novnc.js", "/assets/novnc_size.js"]
+    styles = ["/assets/way.css", "/assets/novnc.css"]
+    assert ours == ["/assets/icon.svg", *styles, "/assets/novnc.js", "/assets/novnc_size.js"]
     for asset in (*ours, "/assets/novnc_x11vnc.js"):
         assert portal.inside(asset).status == 200
 
