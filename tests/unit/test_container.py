@@ -172,7 +172,7 @@ def test_the_mount_of_a_path_is_the_last_and_deepest(mounted: Mounted, path: str
 @pytest.mark.parametrize("same", [True, False])
 def test_sessions_of_another_images_pages_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same: bool) -> None:
     """On a volume that outlives the image: its pages had a number of their own, and ours could write nothing there."""
-    for name in ("FRONT", "VNC", "STREAM", "PAGES", "SESSIONS"):
+    for name in ("FRONT", "VNC", "STREAM", "FILES", "PAGES", "SESSIONS"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
     paths.SESSIONS.mkdir()
     (paths.SESSIONS / "live").touch()
