@@ -128,7 +128,7 @@ def test_a_person_types_the_token(chromium: Browser, shown: rig.Portal) -> None:
     browser.save(page, PICTURES, "login")
     page.get_by_label("Token").fill("not the right one at all")
     page.get_by_role("button", name="Log in").click()
-    page.get_by_text("not the token of this machine").wait_for()
+    page.get_by_text("not the token of this box").wait_for()
     browser.save(page, PICTURES, "login-wrong")
     page.get_by_label("Token").fill(f" {rig.TOKEN} ")
     page.get_by_role("button", name="Log in").click()

@@ -394,7 +394,7 @@ def test_what_the_program_keeps_goes_home_and_comes_back(chromium: Browser, file
     for name in ("changed.json", "gone.json", "same.json"):
         (kept / name).write_text(f"{name} at home")
     with opened(chromium, files) as page:
-        page.get_by_text("Leave this machine").click()
+        page.get_by_text("Leave this box").click()
         with page.expect_download() as download:
             page.get_by_role("link", name="Take everything home").click()
         home = tmp_path / download.value.suggested_filename

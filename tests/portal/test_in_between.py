@@ -139,7 +139,7 @@ def test_while_nobody_answers_the_page_stays(page: Page, portal: rig.Portal) -> 
 
     page.route("**/*", fail)
     page.reload(wait_until="commit")
-    page.get_by_text("The machine does not answer").wait_for()
+    page.get_by_text("The box does not answer").wait_for()
     browser.save(page, PICTURES, "missing-lost")
     down.clear()
     works(page, portal, "/", 0)

@@ -72,7 +72,7 @@ def test_a_link_with_a_space_leads_in_without_a_script(portal: rig.Portal, token
 def test_a_wrong_token_in_an_address_is_told(page: Page, portal: rig.Portal) -> None:
     """It is no part of the address any more; the right one, typed, leads to the same page."""
     page.goto(f"http://127.0.0.1:{portal.port}/logs/some.log?token=not-the-right-one&raw=#end")
-    page.get_by_role("alert").filter(has_text="not the token of this machine").wait_for()
+    page.get_by_role("alert").filter(has_text="not the token of this box").wait_for()
     assert page.url == f"http://127.0.0.1:{portal.port}/logs/some.log?raw=#end"
     page.get_by_label("Token").fill(rig.TOKEN)
     page.get_by_role("button", name="Log in").click()

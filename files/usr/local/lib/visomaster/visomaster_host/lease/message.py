@@ -23,7 +23,7 @@ _PRESSED = 10
 
 def text(found: Ending) -> str:
     """What stands there."""
-    why = "Nobody seems to use this machine." if found.idle else "The lease of this machine is over soon."
+    why = "Nobody seems to use this box." if found.idle else "The lease of this box is over soon."
     return f"{why}\n\nIt {WHAT[found.how]}: {times.spoken(found.at)}.\nWhat is not saved in the program then is lost.\n"
 
 

@@ -64,7 +64,7 @@ def menu(found: Ending | None) -> str:
     if found is None:
         return ""
     unused = ", unless it is used" if found.idle else ""
-    line = f"This machine {WHAT[found.how].partition(',')[0]}: {times.spoken(found.at)}{unused}"
+    line = f"This box {WHAT[found.how].partition(',')[0]}: {times.spoken(found.at)}{unused}"
     return _MENU.format(line=line, command=paths.LEASE_COMMAND)
 
 
@@ -75,7 +75,7 @@ def read(path: Path | None = None) -> dict[str, Any] | None:
         return None
     age = _age(state)
     shown = {name: state.get(name) for name in _SHOWN}
-    gone = "" if 0 <= age < STALE else "the service `lease` does not run: this machine may not end by itself"
+    gone = "" if 0 <= age < STALE else "the service `lease` does not run: this box may not end by itself"
     return {**shown, "in": max(0, round(seconds(state, "in") - age)), "trouble": gone or str(state.get("trouble", ""))}
 
 

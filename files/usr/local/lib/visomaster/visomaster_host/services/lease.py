@@ -22,7 +22,7 @@ def launch(host: Host) -> Launch:
 
 SERVICE = Service(
     name="lease",
-    title="The lease of this machine",
+    title="The lease of this box",
     launch=launch,
     priority=80,
     log=paths.SUPERVISOR_LOGS / "lease.log",

@@ -5,7 +5,7 @@ import { element, link } from "./words.js";
 const LIMIT = 30_000; // ms; a line that went dead says nothing
 const KEY = "visomaster-session"; // see session.js
 const SESSION = /^\/~[A-Za-z0-9_-]{22}$/;
-const LOST = "The machine does not answer.";
+const LOST = "The box does not answer.";
 const HELP = { 401: "You are logged out.", 502: LOST, 503: LOST, 504: LOST };
 
 const API = document.querySelector("[data-api]").dataset.api;
@@ -15,7 +15,7 @@ let again; // resolves at the next login
 // What was asked for is not granted: `status` is HTTP's, or 0 where nobody has answered; its text is for the person.
 export class Refusal extends Error {
   constructor(status, said = {}) {
-    super(said.error ?? HELP[status] ?? (status ? `The machine answers as it should not (${status}).` : LOST));
+    super(said.error ?? HELP[status] ?? (status ? `The box answers as it should not (${status}).` : LOST));
     this.status = status;
     this.said = said;
   }

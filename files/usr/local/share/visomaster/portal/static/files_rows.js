@@ -124,7 +124,7 @@ class Row {
     const { path, sha256 } = group.uploads[0].finished;
     if (sha256) this.more.append(checksum(sha256));
     if (!path.toLowerCase().endsWith(".zip") || !(await isState(path))) return;
-    this.more.prepend(element("p", "This is what a program kept on another machine. "), button("Bring it back…", () => bringBack(path), "main"));
+    this.more.prepend(element("p", "This is what a program kept on another box. "), button("Bring it back…", () => bringBack(path), "main"));
   }
 }
 

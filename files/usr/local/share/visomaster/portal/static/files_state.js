@@ -44,6 +44,6 @@ export function showState() {
   const results = document.getElementById("state-out");
   const follow = () => link.setAttribute("href", address(results.checked ? "state?out=yes" : "state"));
   results.addEventListener("change", follow);
-  link.addEventListener("click", () => say(told, "The browser is saving it. On another machine, drop it on this page."));
+  link.addEventListener("click", () => say(told, "The browser is saving it. On another box, drop it on this page."));
   follow();
 }

@@ -189,7 +189,7 @@ export class Upload {
     if (status === 413 && this.#length > MIB) return void (this.#length /= 2);
     if (status === 507) return this.#waitForRoom(answer.said.needed, signal);
     if (status && status < 500 && status !== 408 && status !== 429) {
-      throw new Error(answer.said.error ?? `The machine refuses it (${status}).`);
+      throw new Error(answer.said.error ?? `The box refuses it (${status}).`);
     }
     return this.#lost(answer, signal);
   }

@@ -23,12 +23,12 @@ function sentence(lease) {
   const destroyed = lease.how === "destroy";
   const what = destroyed ? "is destroyed" : "is stopped";
   const lost = destroyed ? ", with all that is on it" : "";
-  if (lease.asked) return `This machine ${what} now${lost}.`;
+  if (lease.asked) return `This box ${what} now${lost}.`;
   const at = when(Date.now() + 1000 * lease.in);
   const time = lease.in < SOON ? `in ${duration(lease.in)} (${at})` : `at ${at}`;
-  if (lease.why === "idle") return `This machine ${what} ${time}, unless somebody uses it.`;
+  if (lease.why === "idle") return `This box ${what} ${time}, unless somebody uses it.`;
   const idle = lease.idle ? ` It is stopped before that after ${lease.idle} minutes without use.` : "";
-  return `This machine ${what} ${time}${lost}: its lease is over then.${idle}`;
+  return `This box ${what} ${time}${lost}: its lease is over then.${idle}`;
 }
 
 export function showLease(lease) {

@@ -29,7 +29,7 @@ const TRIES = "visomaster-desktop-tries";
 const MOST = 3;
 const PAUSE = 5000; // ms
 const LIMIT = 20_000; // ms; a line that went dead says nothing
-const LOST = "The machine does not answer. This page goes on when it does.";
+const LOST = "The box does not answer. This page goes on when it does.";
 const UNHEARD = "The desktop runs, but its websocket does not reach it. A proxy in between has to pass websockets on "
   + "(nginx: proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade, proxy_set_header Connection \"upgrade\").";
 let waiting = false;

@@ -14,7 +14,7 @@ const PASSING = 400; // ms after which a connection that only looked whether Sel
 const DRAWN = 15_000; // ms after which a picture should be there
 const SMALLEST = [800, 600]; // of a desktop that can be worked in; on a phone it is shown smaller
 const DATA = "data:text/javascript;charset=utf-8,";
-const LOST = "The machine does not answer. This page goes on when it does.";
+const LOST = "The box does not answer. This page goes on when it does.";
 const GONE = "The desktop is not there at the moment. This page goes on when it is.";
 const ELSEWHERE = "The desktop is open elsewhere. Use it here?";
 const TAKEN = "The desktop is used elsewhere now.";

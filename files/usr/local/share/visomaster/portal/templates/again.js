@@ -44,7 +44,7 @@
       sessionStorage.setItem(KEY, count);
       location.reload();
     } else {
-      tell("The machine does not answer. This page goes on when it does.", () => reload(count));
+      tell("The box does not answer. This page goes on when it does.", () => reload(count));
       setTimeout(reload, LOST * 1000, count);
     }
   }
