@@ -365,7 +365,7 @@ def test_the_index_tells_of_the_files(
         page.goto(address(files, "/"))
         card = page.get_by_role("region", name="Files")
         expect(card).to_contain_text("on the way")
-        expect(card).to_contain_text("free")
+        expect(card).to_contain_text("room for")
         browser.save(page, PICTURES, f"index-{size['width']}-{'dark' if dark else 'light'}")
         assert browser.fits(page)
         with page.expect_download() as download:
