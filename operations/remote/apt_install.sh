@@ -55,7 +55,7 @@ if [ "$whole" = no ]; then
 fi
 echo "apt: fetching $# packages and what they need"
 installing run apt-get install --download-only "$@"
-echo "apt: $(grep -oE 'Need to get .*|[0-9]+ upgraded, [0-9]+ newly installed' "$scratch/log" | sed -n '1h; 1!H; ${x; s/\n/; /g; p;}')"
+echo "apt: $(grep -oE 'Need to get .*|[0-9]+ upgraded, [0-9]+ newly installed' "$scratch/log" | paste -sd ';' - | sed 's/;/; /g')"
 installing run apt-get install --no-download "$@"
 # An image's layers keep whole seconds, and fontconfig's cache notes when each folder changed to the nanosecond: every
 # program of an image would read all fonts anew when it starts, in 0.2 s.
