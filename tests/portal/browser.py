@@ -82,9 +82,20 @@ def wait_for(opened: Page, expression: str, seconds: float = 30) -> None:
     Playwright's own wait evaluates text inside the page, which the page's Content-Security-Policy forbids.
     """
     deadline = time.monotonic() + seconds
-    while not opened.evaluate(expression):
+    while not _holds(opened, expression):
         assert time.monotonic() < deadline, f"{expression}: not within {seconds} s"
         opened.wait_for_timeout(50)
+
+
+def _holds(opened: Page, expression: str) -> bool:
+    from playwright.sync_api import Error
+
+    try:
+        return bool(opened.evaluate(expression))
+    except Error as error:
+        if "Execution context was destroyed" not in error.message:
+            raise
+        return False  # another page comes
 
 
 def fits(opened: Page) -> bool:

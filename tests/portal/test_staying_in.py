@@ -14,6 +14,9 @@ from tests.portal.street import Street, enter, expect_inside, expect_outside, un
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
 
+LOG = 'a[href$="/logs/caddy.log"]'
+"""A link of the list of logs."""
+
 
 def test_who_logs_out_is_out_everywhere(owner: BrowserContext, street: Street) -> None:
     """In the tab where it was said and in the other one, and the session's cookie is worth nothing any more."""
@@ -34,11 +37,11 @@ def test_a_bookmark_leads_in(owner: BrowserContext, street: Street) -> None:
     """Of a page as it is in the address bar, and as the guide writes it."""
     page = owner.pages[0]
     page.goto(f"{street.here}/logs/")
-    page.get_by_role("link", name="caddy.log").first.wait_for()
+    page.locator(LOG).first.wait_for()
     for address in (page.url, f"{street.here}/logs/", f"{street.here}/logs"):
         tab = owner.new_page()
         tab.goto(address)
-        tab.get_by_role("link", name="caddy.log").first.wait_for()
+        tab.locator(LOG).first.wait_for()
 
 
 @pytest.mark.parametrize("bookmark", ["of this session", "of an older session", "as the guide writes it"])
@@ -122,7 +125,7 @@ def test_a_new_token_ends_old_logins_at_rest(chromium: Browser, tmp_path: Path) 
             assert len(asked) < 20, asked
             page.get_by_label("Token").fill("another-token-than-before")
             page.get_by_role("button", name="Log in").click()
-            page.get_by_role("link", name="caddy.log").first.wait_for()
+            page.locator(LOG).first.wait_for()
     finally:
         context.close()
 
@@ -132,7 +135,7 @@ def test_a_wrong_secret_path_goes_round_in_no_circle(owner: BrowserContext, stre
     page, asked = owner.pages[0], []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{street.here}/~{'A' * 43}/logs/")
-    page.get_by_label("Token").or_(page.get_by_role("link", name="caddy.log")).first.wait_for()
+    page.get_by_label("Token").or_(page.locator(LOG)).first.wait_for()
     page.wait_for_timeout(500)
     assert len(asked) < 20, asked
     assert page.url.startswith(street.here)
@@ -154,6 +157,6 @@ def test_without_storage_the_link_leads_in(chromium: Browser, street: Street) ->
         if page.get_by_label("Token").count():
             page.get_by_label("Token").fill(rig.TOKEN)
             page.get_by_role("button", name="Log in").click()
-        page.get_by_role("link", name="caddy.log").first.wait_for()
+        page.locator(LOG).first.wait_for()
     finally:
         context.close()

@@ -216,5 +216,6 @@ def test_a_line_that_breaks_for_good_is_told(rented: Box) -> None:
             rented.home()
     finally:
         line.close()
-    assert (rented.here / side.INCOMING / "out/large.mp4").stat().st_size > 1_000_000
+    # Of 1.5 MB, less what was in pipes and sockets when the line broke.
+    assert (rented.here / side.INCOMING / "out/large.mp4").stat().st_size > 400_000
     assert not (rented.here / "out").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -31,8 +32,11 @@ def listening() -> Iterator[tuple[str, list[bytes], threading.Event]]:
                     except ConnectionResetError:
                         was_reset.set()
 
-    threading.Thread(target=serve, daemon=True).start()
+    server = threading.Thread(target=serve, daemon=True)
+    server.start()
     yield f"127.0.0.1:{listener.getsockname()[1]}", heard, was_reset
+    listener.shutdown(socket.SHUT_RDWR)  # it accepts no more: by its number it could be the next test's
+    server.join(5)
     listener.close()
 
 
@@ -56,6 +60,9 @@ def test_a_connection_that_ends_in_time_is_not_cut(listening: tuple[str, list[by
             connection.sendall(b"words")
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1) == b""
+        deadline = time.monotonic() + 5
+        while not heard and time.monotonic() < deadline:  # the line ends at both ends at once
+            time.sleep(0.01)
         assert (line.cuts, b"".join(heard), was_reset.is_set()) == (0, b"words", False)
 
 
