@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,8 +70,8 @@ def wrong_with(page: Page) -> list[str]:
     """What axe-core finds by day and by night, and what is too wide."""
     found = [] if browser.fits(page) else ["it is wider than the window"]
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        page.wait_for_timeout(400)  # its movements are over: a colour in between is nobody's
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        page.wait_for_timeout(200)  # its movements are over: a colour in between is nobody's
         found += [f"{scheme}: {one}" for one in axe.found(page)]
     return found
 
@@ -130,12 +131,14 @@ def refused(page: Page, portal: rig.Portal) -> None:
 def starting(page: Page, portal: rig.Portal) -> None:
     """Nobody makes the pages yet."""
     page.goto(f"http://127.0.0.1:{portal.port}/?token={rig.TOKEN}")
-    socket = rig.sockets(portal.folder) / "pages.sock"
-    socket.rename(socket.with_suffix(".away"))
-    try:
-        page.goto(page.url + "status/")
-    finally:
-        socket.with_suffix(".away").rename(socket)
+    pages = rig.sockets(portal.folder) / "pages.sock"
+    pages.rename(away(portal))
+    page.goto(page.url + "status/")
+
+
+def away(portal: rig.Portal) -> Path:
+    """Where the socket of the portal's pages is while nobody makes them."""
+    return rig.sockets(portal.folder) / "pages.away"
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -145,10 +148,14 @@ def test_the_answers_in_place_of_a_page(
 ) -> None:
     """Each is a page of ours, with a way on."""
     with browser.page(chromium, size=size, complain=False) as page:
-        go(page, portal)
-        assert wrong_with(page) == []
-        assert page.title().endswith("VisoMaster")
-        assert page.get_by_role("main").get_by_role("link").or_(page.get_by_role("button")).count() > 0
+        try:
+            go(page, portal)
+            assert wrong_with(page) == []
+            assert page.title().endswith("VisoMaster")
+            assert page.get_by_role("main").get_by_role("link").or_(page.get_by_role("button")).count() > 0
+        finally:
+            if away(portal).exists():
+                away(portal).rename(away(portal).with_suffix(".sock"))
 
 
 @pytest.mark.parametrize("size", SIZES)
