@@ -133,9 +133,12 @@ verify: .venv/.installed ## Check a host: HOST=docker://NAME, ssh://NAME, parami
 	@test -n "$(HOST)" || { echo "verify: say which host: make verify HOST=docker://NAME (or paramiko://, ssh://, local://)" >&2; exit 2; }
 	@$(BIN)/pytest tests/host "--hosts=$(HOST)" $(if $(KEY),"--ssh-identity-file=$(KEY)") -qq -rN --tb=no --no-header
 
+# Those that wait for a browser or for a line.
+IN_BROWSERS := tests/portal tests/fetch tests/sync
+
 test: .venv/.installed ## All tests: unit, plan, host, end to end
 	$(BIN)/python -m sandbox tools
-	$(BIN)/python -m tests.side_by_side tests/e2e -- tests $(addprefix --ignore=tests/,e2e host drills)
+	$(BIN)/python -m tests.side_by_side tests/e2e -- $(IN_BROWSERS) -- tests $(addprefix --ignore=,tests/e2e tests/host tests/drills $(IN_BROWSERS))
 
 # Those that wait much, or build images of their own: beside the others.
 BESIDE := $(patsubst %,tests/drills/test_%.py,caddy files guide release rent_killed repository sources viewers)

@@ -1,7 +1,7 @@
-"""Two runs of pytest at once: python -m tests.side_by_side THESE … -- THOSE …
+"""Several runs of pytest at once: python -m tests.side_by_side THESE … -- THOSE … [-- …]
 
-Tests in containers leave a processor idle most of the time. What THESE say is shown as it comes, what THOSE said when
-both are done. Ends with 1 when any of them failed.
+Tests in containers leave a processor idle most of the time, those in a browser often. What THESE say is shown as it
+comes, what the others said when all are done. Ends with 1 when any of them failed.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import groupby
 
 PYTEST = (sys.executable, "-m", "pytest")
 NO_CACHE = ("-p", "no:cacheprovider")
-"""Both would write there which tests have failed."""
+"""All would write there which tests have failed."""
 
 
 @contextmanager
@@ -30,15 +31,21 @@ def going(command: Sequence[str], output: int) -> Iterator[subprocess.Popen[byte
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run both; the exit status."""
-    end = arguments.index("--")
-    these, those = arguments[:end], arguments[end + 1 :]
-    with tempfile.TemporaryFile() as said, going((*PYTEST, *those, *NO_CACHE), said.fileno()) as others:
-        statuses = subprocess.run((*PYTEST, *these), check=False).returncode, others.wait()
-        said.seek(0)
-        sys.stdout.buffer.write(said.read())
-        sys.stdout.buffer.flush()
-    for names, status in zip((these, those), statuses, strict=True):
+    """Run all of them; the exit status."""
+    groups = [list(group) for is_end, group in groupby(arguments, "--".__eq__) if not is_end]
+    these, *others = groups
+    with ExitStack() as stack:
+        said = [stack.enter_context(tempfile.TemporaryFile()) for _ in others]
+        beside = [
+            stack.enter_context(going((*PYTEST, *group, *NO_CACHE), output.fileno()))
+            for group, output in zip(others, said, strict=True)
+        ]
+        statuses = [subprocess.run((*PYTEST, *these), check=False).returncode, *(process.wait() for process in beside)]
+        for output in said:
+            output.seek(0)
+            sys.stdout.buffer.write(output.read())
+            sys.stdout.buffer.flush()
+    for names, status in zip(groups, statuses, strict=True):
         print(f"{'passed' if status == 0 else f'FAILED, status {status}'}: {' '.join(names)}")
     return int(any(statuses))
 

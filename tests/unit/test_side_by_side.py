@@ -1,4 +1,4 @@
-"""Both runs of `make test` count, and both are shown."""
+"""Every run of `make test` counts, and every one is shown."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ def test_who_fails_beside_others_is_seen(tmp_path: Path, these: str, those: str,
             encoding="utf-8",
         )
     words = ["-q", f"--rootdir={tmp_path}"]
-    command = [*words, str(tmp_path / "test_these.py"), "--", *words, str(tmp_path / "test_those.py")]
+    (tmp_path / "test_more.py").write_text("def test_more():\n    pass\n", encoding="utf-8")
+    names = ("these", "those", "more")
+    command = [word for name in names for word in ("--", *words, str(tmp_path / f"test_{name}.py"))][1:]
     done = subprocess.run(
         [sys.executable, "-m", "tests.side_by_side", *command], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == status, done.stdout + done.stderr
-    for name, body in ("these", these), ("those", those):
+    for name, body in ("these", these), ("those", those), ("more", "pass"):
         word = "passed: " if body == "pass" else "FAILED, status 1: "
         assert f"{word}{' '.join(words)} {tmp_path}/test_{name}.py" in done.stdout
         assert body == "pass" or "AssertionError" in done.stdout
