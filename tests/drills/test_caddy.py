@@ -8,8 +8,10 @@ import subprocess
 from sandbox.shell import REPOSITORY
 from tests.e2e.machine import BIN
 
-WITHOUT = tuple(f"--ignore=tests/portal/test_{name}.py" for name in ("bench_page", "desktop", "follows", "screen"))
-"""What is about noVNC, the X server and the bench: Caddy does nothing there that others do not ask of it."""
+ELSEWHERE = ("axe", "bench_page", "browser", "desktop", "files_page", "first_page", "follows", "keyboard", "screen")
+"""What is about a page's looks and words, noVNC, the X server and the bench: Caddy does nothing there that others do not
+ask of it."""
+WITHOUT = tuple(f"--ignore=tests/portal/test_{name}.py" for name in ELSEWHERE)
 
 
 def test_the_newest_caddy_passes_the_same_tests() -> None:
