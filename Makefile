@@ -138,7 +138,7 @@ IN_BROWSERS := tests/portal tests/fetch tests/sync
 
 test: .venv/.installed ## All tests: unit, plan, host, end to end
 	$(BIN)/python -m sandbox tools
-	$(BIN)/python -m tests.side_by_side tests/e2e -- $(IN_BROWSERS) -- tests $(addprefix --ignore=,tests/e2e tests/host tests/drills $(IN_BROWSERS))
+	$(BIN)/python -m tests.side_by_side tests/e2e --apart $(IN_BROWSERS) -- tests $(addprefix --ignore=,tests/e2e tests/host tests/drills $(IN_BROWSERS))
 
 # Those that wait much, or build images of their own: beside the others.
 BESIDE := $(patsubst %,tests/drills/test_%.py,caddy files guide release rent_killed repository sources viewers)

@@ -1,11 +1,15 @@
-"""Several runs of pytest at once: python -m tests.side_by_side THESE … -- THOSE … [-- …]
+"""Several runs of pytest at once: python -m tests.side_by_side THESE … -- THOSE … [--apart THOSE …]
 
 Tests in containers leave a processor idle most of the time, those in a browser often. What THESE say is shown as it
 comes, what the others said when all are done. Ends with 1 when any of them failed.
+
+Those after --apart have a network of their own, of which a container that comes or goes is no change: a browser drops
+what it was about to load when its machine's network changes (`net::ERR_NETWORK_CHANGED`).
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +20,9 @@ from itertools import groupby
 PYTEST = (sys.executable, "-m", "pytest")
 NO_CACHE = ("-p", "no:cacheprovider")
 """All would write there which tests have failed."""
+
+BEGINNINGS = {"--": (), "--apart": ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")}
+"""Of a group, and what its run is begun with. Only root makes networks; others share the machine's."""
 
 
 @contextmanager
@@ -32,15 +39,19 @@ def going(command: Sequence[str], output: int) -> Iterator[subprocess.Popen[byte
 
 def main(arguments: Sequence[str]) -> int:
     """Run all of them; the exit status."""
-    groups = [list(group) for is_end, group in groupby(arguments, "--".__eq__) if not is_end]
-    these, *others = groups
+    words = [list(group) for _, group in groupby(("--", *arguments), BEGINNINGS.__contains__)]
+    groups = words[1::2]
+    these, *others = (
+        (*(BEGINNINGS[begun[-1]] if os.geteuid() == 0 else ()), *PYTEST, *group)
+        for begun, group in zip(words[::2], groups, strict=True)
+    )
     with ExitStack() as stack:
         said = [stack.enter_context(tempfile.TemporaryFile()) for _ in others]
         beside = [
-            stack.enter_context(going((*PYTEST, *group, *NO_CACHE), output.fileno()))
-            for group, output in zip(others, said, strict=True)
+            stack.enter_context(going((*command, *NO_CACHE), output.fileno()))
+            for command, output in zip(others, said, strict=True)
         ]
-        statuses = [subprocess.run((*PYTEST, *these), check=False).returncode, *(process.wait() for process in beside)]
+        statuses = [subprocess.run(these, check=False).returncode, *(process.wait() for process in beside)]
         for output in said:
             output.seek(0)
             sys.stdout.buffer.write(output.read())

@@ -73,7 +73,7 @@ def page(
     finally:
         context.close()
     left = [one for one in complaints if not one.startswith(IN_THE_CLEAR)]
-    assert not complain or left == []
+    assert not complain or left == [], left
 
 
 def wait_for(opened: Page, expression: str, seconds: float = 30) -> None:

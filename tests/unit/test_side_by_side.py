@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,3 +38,23 @@ def test_who_fails_beside_others_is_seen(tmp_path: Path, these: str, those: str,
         word = "passed: " if body == "pass" else "FAILED, status 1: "
         assert f"{word}{' '.join(words)} {tmp_path}/test_{name}.py" in done.stdout
         assert body == "pass" or "AssertionError" in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes networks")
+def test_those_apart_have_a_network_of_their_own(tmp_path: Path) -> None:
+    """With a loopback of its own; the others have the machine's."""
+    (tmp_path / "test_net.py").write_text(
+        "import os, pathlib, socket\ndef test_net():\n"
+        "    with socket.create_server(('127.0.0.1', 0)) as server:\n"
+        "        socket.create_connection(server.getsockname()).close()\n"
+        "    print('net', os.readlink('/proc/self/ns/net'))\n",
+        encoding="utf-8",
+    )
+    words = ["-qs", f"--rootdir={tmp_path}", str(tmp_path / "test_net.py")]
+    command = [sys.executable, "-m", "tests.side_by_side", *words, "--apart", *words, "--", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    here = str(Path("/proc/self/ns/net").readlink())
+    first, apart, last = (line.split()[-1] for line in done.stdout.splitlines() if "net net:" in line)
+    assert (first, last) == (here, here)
+    assert apart != here
