@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -36,6 +37,7 @@ class Seen:
         return replace(self, in_part_by=self.in_part_by | {layer})
 
 
+@functools.cache
 def readers(application: str) -> Mapping[str, Seen]:
     """File -> who sees it, for all that a layer sees. Raises `ValueError` as a deploy would."""
     found: dict[str, Seen] = {}

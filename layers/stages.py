@@ -95,6 +95,9 @@ def write(folder: Path, data: Mapping[str, str], release: Release) -> None:
     for key in ("variant", "layers"):
         if key in data:
             raise ValueError(f"{key}: expected none, the target of the build decides")
+    source = read_settings(data, (Layer.SYSTEM,)).application.source
+    if isinstance(source, FolderSource) and source.path.is_dir():
+        _require_within(source.path.resolve())  # before all of its files are looked at
     settings = [(stage, read_settings({**data, "variant": stage.variant.name}, IMAGE_LAYERS)) for stage in all_stages()]
     for stage, its in settings:
         _write(folder / stage.name, stage, *_given(stage, slice_of(stage.layer, its, release)))
@@ -155,8 +158,7 @@ def _reads(value: object) -> Iterator[_Read]:
 
 def _copy(read: _Read, folder: Path) -> None:
     path = read.path.resolve()
-    if not path.is_relative_to(ROOT):
-        raise ValueError(f"{path} is outside of the repository, which is all a build can see")
+    _require_within(path)
     target = folder / path.relative_to(ROOT)
     target.parent.mkdir(parents=True, exist_ok=True)
     if read.text is not None:
@@ -167,6 +169,11 @@ def _copy(read: _Read, folder: Path) -> None:
             shutil.copy2(file.path, target / name)
     else:
         shutil.copy2(path, target)
+
+
+def _require_within(path: Path) -> None:
+    if not path.is_relative_to(ROOT):
+        raise ValueError(f"{path} is outside of the repository, which is all a build can see")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

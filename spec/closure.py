@@ -49,21 +49,20 @@ def is_python(path: Path) -> bool:
     return line.startswith(b"#!") and b"python" in line
 
 
-def _needed(path: Path) -> Iterator[Path]:
-    mentioned = _mentioned(path)
-    for module in mentioned.modules:
-        yield from _files_of(module)
-    ships = "operations.remote" in mentioned.modules  # a program is shipped by its name there, as a module is
-    for program in REMOTE.iterdir() if REMOTE.is_dir() else ():
-        if (
-            program.is_file()
-            and program.name != "__init__.py"
-            and mentioned.texts & {program.name, program.stem if ships else program.name}
-        ):
-            yield program
-
-
 @functools.cache
+def _needed(path: Path) -> frozenset[Path]:
+    mentioned = _mentioned(path)
+    ships = "operations.remote" in mentioned.modules  # a program is shipped by its name there, as a module is
+    programs = {
+        program
+        for program in (REMOTE.iterdir() if REMOTE.is_dir() else ())
+        if mentioned.texts & {program.name, program.stem if ships else program.name}
+        and program.name != "__init__.py"
+        and program.is_file()
+    }
+    return frozenset(programs).union(*map(_files_of, mentioned.modules))
+
+
 def _mentioned(path: Path) -> _Mentioned:
     modules: set[str] = set()
     texts: set[str] = set()
@@ -89,12 +88,14 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
             yield from _nodes(child)
 
 
-def _files_of(module: str) -> Iterator[Path]:
+@functools.cache
+def _files_of(module: str) -> frozenset[Path]:
     """The file of `module` and the packages it is in; nothing for one that is not ours, or for a name that is none."""
     parts = module.split(".")
+    found: set[Path] = set()
     for folder in PACKAGES:
         for depth in range(1, len(parts) + 1):
             path = folder.joinpath(*parts[:depth])
-            for file in (path / "__init__.py", path.with_name(f"{path.name}.py")):
-                if file.is_file():
-                    yield file
+            files = {path / "__init__.py", path.with_name(f"{path.name}.py")}
+            found |= {file for file in files if file.is_file()}
+    return frozenset(found)

@@ -21,7 +21,17 @@ PYTEST = (sys.executable, "-m", "pytest")
 NO_CACHE = ("-p", "no:cacheprovider")
 """All would write there which tests have failed."""
 
-BEGINNINGS = {"--": (), "--apart": ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")}
+NETWORK = """
+ip link set lo up
+ip link add up0 type veth peer name up1
+ip address add 192.0.2.1/24 dev up0
+ip link set up0 up
+ip link set up1 up
+exec "$@"
+"""
+"""A network of its own, and the way out of it leads nowhere: with none at all a browser calls itself offline."""
+
+BEGINNINGS = {"--": (), "--apart": ("unshare", "--net", "sh", "-ec", NETWORK, "sh")}
 """Of a group, and what its run is begun with. Only root makes networks; others share the machine's."""
 
 

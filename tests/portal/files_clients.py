@@ -96,7 +96,7 @@ class TusJs:
     def finish(self, seconds: float) -> None:
         """Wait until it is done. Raises `AssertionError` when it is not, or failed."""
         rig.wait_until(lambda: self._waited() != "going", "the upload", seconds)
-        assert self.state == "done"
+        assert self.state == "done", self.state
 
     def _waited(self) -> str:
         self.page.wait_for_timeout(30)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,12 +50,9 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mode) for path in files}
 
 
-SEEN = cache(readers)
-
-
 def seen_by(layer: str) -> set[str]:
     """The files that `layer` of the default application sees."""
-    return {file for file, seen in SEEN("visomaster").items() if layer in seen.by}
+    return {file for file, seen in readers("visomaster").items() if layer in seen.by}
 
 
 SET = "VisoMaster/requirements/visomaster-cu124.txt"
@@ -83,7 +79,7 @@ def test_what_is_below_sees_nothing_of_the_loader_and_its_own_lines(layer: str) 
     of_the_rest = {SET, "tasks/environment.py"}
     of_the_rest |= {f"operations/{name}.py" for name in ("cuda", "facts/cuda", "remote/cuda_libraries")}
     assert seen_by(Layer.ENVIRONMENT) - seen_by(layer) == of_the_rest
-    assert SEEN("visomaster")[SET].in_part_by == set(LOWER)
+    assert readers("visomaster")[SET].in_part_by == set(LOWER)
     assert f"{SET} " in table("visomaster") and f"({' '.join(LOWER)} {VALUES})\n" in table("visomaster")
 
 
@@ -104,7 +100,7 @@ def test_each_part_has_its_lines_and_those_below(tmp_path: Path) -> None:
 
 def test_an_application_without_parts_has_one_layer() -> None:
     """Nothing of the sandbox's is large: empty layers would cost a start of pyinfra each."""
-    assert not {layer for seen in SEEN("sandbox").values() for layer in (*seen.by, *seen.in_part_by)} & set(LOWER)
+    assert not {layer for seen in readers("sandbox").values() for layer in (*seen.by, *seen.in_part_by)} & set(LOWER)
 
 
 def test_the_models_see_the_fetcher_its_manifest_and_operation() -> None:
@@ -123,7 +119,7 @@ def test_the_models_see_the_fetcher_its_manifest_and_operation() -> None:
 
 
 def test_only_the_services_see_templates_the_guide_and_supervisor() -> None:
-    seen = SEEN("visomaster")
+    seen = readers("visomaster")
     for file in (
         "VisoMaster/Install_Guide.ipynb",
         "operations/supervisor.py",
@@ -133,7 +129,7 @@ def test_only_the_services_see_templates_the_guide_and_supervisor() -> None:
 
 
 def test_nothing_that_reads_settings_is_in_a_layer() -> None:
-    seen = SEEN("visomaster")
+    seen = readers("visomaster")
     for file in ("VisoMaster/visomaster.toml", "deploy.py", "spec/settings.py", "spec/packages.py", "spec/variant.py"):
         assert file not in seen
     (line,) = (line for line in table("visomaster").splitlines() if line.startswith("spec/settings.py "))
@@ -219,9 +215,13 @@ def differing(copied: Path, folder: Path, stages: Path) -> set[str]:
     program = "import sys; from layers import stages; from spec.distribution import Release as R; "
     program += f"stages.write(__import__('pathlib').Path(sys.argv[1]), {DATA!r}, R.BOOKWORM)"
     subprocess.run(
-        [sys.executable, "-B", "-c", program, str(folder), *words],
+        [sys.executable, "-c", program, str(folder), *words],
         cwd=copied,
-        env={**os.environ, "PYTHONPATH": f"{copied}:{copied}/files/usr/local/lib/visomaster"},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{copied}:{copied}/files/usr/local/lib/visomaster",
+            "PYTHONPYCACHEPREFIX": str(copied.with_name("compiled")),
+        },
         check=True,
         timeout=60,
     )

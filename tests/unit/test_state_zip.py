@@ -53,7 +53,7 @@ def grow(folder: Path, tree: dict[str, object]) -> None:
             os.utime(folder / name, (1_000_000_000.25, 1_600_000_000.125))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(kept=TREES, made=TREES)
 def test_any_tree_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, kept: dict[str, object], made: dict[str, object]

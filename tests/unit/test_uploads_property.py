@@ -244,7 +244,5 @@ class Uploading(RuleBasedStateMachine):
                 assert part.read_bytes()[: each["offset"]] == self.sent[each["id"]][1][: each["offset"]]
 
 
-Uploading.TestCase.settings = settings(
-    max_examples=50, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+Uploading.TestCase.settings = settings(max_examples=50, stateful_step_count=30, suppress_health_check=list(HealthCheck))
 TestUploading = Uploading.TestCase

@@ -36,7 +36,7 @@ def find(renter: Renter) -> list[int]:
     return renter.calls.labelled(LABEL)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TROUBLES, TROUBLES)
 def test_no_box_lives_that_nobody_knows_of(first: list[tuple[Fault, int]], later: list[tuple[Fault, int]]) -> None:
     """Not after the creation, and not after an end that was told as good."""
