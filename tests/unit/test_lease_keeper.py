@@ -86,7 +86,7 @@ def test_where_the_machine_is_told_nothing_of_itself_the_time_is_taken_from_the_
 @pytest.mark.parametrize(("status", "heard"), [(401, True), (404, True), (403, False), (500, False)])
 def test_a_key_that_is_not_taken_is_told_long_before_the_end(status: int, heard: bool) -> None:
     machine = Machine(agreed=leased(10 * HOUR))
-    machine.books.refused_looks = Failed("Vast does not take this machine's own key", status=status)
+    machine.books.refused_looks = Failed("Vast does not take this box's own key", status=status)
     state = machine.wait(5)
     assert ("may not end by itself" in state.trouble) is heard
 
@@ -95,7 +95,7 @@ def test_a_key_that_is_not_taken_is_told_long_before_the_end(status: int, heard:
     "failed",
     [
         Failed("Vast answers HTTP 500: no reason given", status=500),
-        Failed("Vast does not take this machine's own key (HTTP 401: no)", status=401),
+        Failed("Vast does not take this box's own key (HTTP 401: no)", status=401),
         Failed("Vast answers HTTP 429: slow down", status=429, wait=120),
         Failed("no answer from Vast: connection refused"),
     ],

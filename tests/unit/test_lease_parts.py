@@ -185,8 +185,8 @@ def test_vast_is_asked_with_the_key_in_a_header_alone() -> None:
 @pytest.mark.parametrize(
     ("status", "headers", "content", "said", "wait"),
     [
-        (401, {}, b'{"error":"auth_error","msg":"bad"}', "does not take this machine's own key", 0),
-        (404, {}, b'{"error":"auth_error","msg":"bad"}', "does not take this machine's own key", 0),
+        (401, {}, b'{"error":"auth_error","msg":"bad"}', "does not take this box's own key", 0),
+        (404, {}, b'{"error":"auth_error","msg":"bad"}', "does not take this box's own key", 0),
         (404, {}, b'{"msg":"no_such_instance"}', "knows no such instance (HTTP 404: no_such_instance)", 0),
         (429, {"Retry-After": "7"}, b"API requests too frequent", "HTTP 429: API requests too frequent", 7),
         (500, {"Retry-After": "soon"}, b"[" * 100_000, "HTTP 500", 0),

@@ -123,7 +123,7 @@ def test_a_lease_of_some_seconds_ends_the_machine_once(box: Box) -> None:
     readable = [file for file in box.folder.rglob("*") if file.is_file() and file.stat().st_mode & 0o044]
     assert box.place(paths.LEASE_TOLD) in readable
     assert [file for file in readable if KEY.encode() in file.read_bytes()] == []
-    assert "Vast has agreed to destroy this machine" in box.log
+    assert "Vast has agreed to destroy this box" in box.log
 
 
 def test_one_that_has_no_key_says_so(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_one_that_has_no_key_says_so(tmp_path: Path) -> None:
     (box.place(paths.SECRETS) / "instance").unlink()
     with box.serving() as process:
         assert process.wait(20) == 1
-    assert box.log == "lease: no key of this machine's own: there is nothing to keep a lease with\n"
+    assert box.log == "lease: no key of this box's own: there is nothing to keep a lease with\n"
 
 
 @pytest.fixture

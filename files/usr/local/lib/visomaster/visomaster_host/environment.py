@@ -136,7 +136,7 @@ def _tell_logins() -> None:
     if INSTANCE_KEY in set_by_others:
         say(
             f"visomaster-start: {paths.LOGIN_ENVIRONMENT} holds {INSTANCE_KEY} for everybody to read, the program too, "
-            "and it can destroy this machine: take that line out"
+            "and it can destroy this box: take that line out"
         )
     told = {
         name: plain(value)

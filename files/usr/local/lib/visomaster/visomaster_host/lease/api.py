@@ -109,7 +109,7 @@ class Vast:
         status, at = error.code, _time(error.headers.get("Date"))
         said = self._hidden(_said(content or {"msg": body[:400].decode("utf-8", "replace").strip()}))
         if status == 401 or "auth_error" in (content.get("error"), content.get("msg")):
-            text = f"Vast does not take this machine's own key (HTTP {status}: {said})"
+            text = f"Vast does not take this box's own key (HTTP {status}: {said})"
         elif status == 404:
             text = f"Vast knows no such instance (HTTP 404: {said})"
         else:

@@ -1,6 +1,6 @@
-"""Say when this machine ends by itself, or agree otherwise: visomaster-lease [--json] [--until TIME] [--extend SPAN]
+"""Say when this box ends by itself, or agree otherwise: visomaster-lease [--json] [--until TIME] [--extend SPAN]
 
-For root, but for --keep, which is what the portal's button and the desktop's menu do. Exit status 0 where the machine
+For root, but for --keep, which is what the portal's button and the desktop's menu do. Exit status 0 where the box
 ends itself, or nothing is agreed; 1, with the reason in one line, where it was asked for and cannot be.
 """
 
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     changes = (arguments.until, arguments.extend, arguments.on_end, arguments.idle)
     if any(each is not None for each in changes):
         if known is None:
-            raise Problem("this machine has no key of its own (CONTAINER_API_KEY): it cannot end itself")
+            raise Problem("this box has no key of its own (CONTAINER_API_KEY): it cannot end itself")
         serve.agree(lambda before: changed(before, arguments, time.time()))
     return tell(agreed(), known, as_json=arguments.json)
 
@@ -84,7 +84,7 @@ def tell(found: Terms, known: instance.Instance | None, *, as_json: bool) -> int
     asked = found.until is not None or found.idle > 0
     trouble = str(state["trouble"]) if state else ""
     if known is None and asked:
-        trouble = "this machine has no key of its own (CONTAINER_API_KEY): it cannot end itself"
+        trouble = "this box has no key of its own (CONTAINER_API_KEY): it cannot end itself"
     if as_json:
         print(json.dumps(document(found, known, state) | {"trouble": trouble}))
     else:
@@ -112,7 +112,7 @@ def sentence(found: Terms) -> str:
     """What is agreed, for a person."""
     parts = [] if found.until is None else [f"until {times.show(found.until)}, then {found.on_end}"]
     parts += [f"stop after {found.idle} minutes without use"] if found.idle else []
-    return "; ".join(parts) or "no lease: this machine does not end by itself"
+    return "; ".join(parts) or "no lease: this box does not end by itself"
 
 
 def _time(text: str) -> int:

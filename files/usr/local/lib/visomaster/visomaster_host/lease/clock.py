@@ -32,14 +32,14 @@ class Clock:
         return at + self.count() - counted
 
     def told(self, at: float) -> str:
-        """Vast says that it is `at`, 0 for nothing; returns one line where this machine's clock is another."""
+        """Vast says that it is `at`, 0 for nothing; returns one line where this box's clock is another."""
         if not at:
             return ""
         self._set = at, self.count()
         off = self._wall() - at
         if abs(off) < NOTED:
             return ""
-        return f"this machine's clock is {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}: Vast's time is used"
+        return f"this box's clock is {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}: Vast's time is used"
 
     @property
     def is_told(self) -> bool:

@@ -171,7 +171,7 @@ class Keeper:
         refused = failure is not None and failure.status in (401, 404)
         again = failure is not None and (refused or failure.status in (0, 429) or failure.status >= 500)
         self._ask_at = self._clock.count() + (ASK_AGAIN if again else ASK_EVERY)
-        self._unknown = f"this machine may not end by itself: {failure}" if refused else ""
+        self._unknown = f"this box may not end by itself: {failure}" if refused else ""
         self._say_once("asked", str(failure or ""))
         self._say_once("clock", self._clock.told(at))
 
@@ -205,14 +205,14 @@ class Keeper:
 
     def _call(self, found: Ending) -> None:
         why = "nobody has used it for long enough" if found.idle else "the lease is over"
-        self._world.say(f"lease: {why}: asking Vast to {found.how} this machine")
+        self._world.say(f"lease: {why}: asking Vast to {found.how} this box")
         if found.how is OnEnd.DESTROY:
             self._vast.destroy()
         else:
             self._vast.stop()
         self._asked, self._refused, self._tries = True, "", 0
         self._try_at = self._clock.count() + LONGEST_WAIT
-        self._world.say(f"lease: Vast has agreed to {found.how} this machine")
+        self._world.say(f"lease: Vast has agreed to {found.how} this box")
 
     def _note_failure(self, found: Ending, failed: Failed) -> None:
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._tries, 10))
@@ -220,9 +220,9 @@ class Keeper:
         self._tries += 1
         self._try_at = self._clock.count() + wait
         self._refused = (
-            f"Vast was asked to {found.how} this machine: {failed}; it is tried again, or use Vast's console"
+            f"Vast was asked to {found.how} this box: {failed}; it is tried again, or use Vast's console"
         )
-        self._world.say(f"lease: cannot {found.how} this machine: {failed}; trying again in {wait:.0f} s")
+        self._world.say(f"lease: cannot {found.how} this box: {failed}; trying again in {wait:.0f} s")
 
     def _say_once(self, about: str, line: str) -> None:
         """Say `line` when it is another one than before."""

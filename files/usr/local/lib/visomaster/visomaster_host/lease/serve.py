@@ -43,7 +43,7 @@ def serve() -> int:
     """Keep the lease. Raises `Problem`, OSError."""
     host, found, settings = read_host(), instance.stored(), read_settings()
     if found is None:
-        raise Problem("no key of this machine's own: there is nothing to keep a lease with")
+        raise Problem("no key of this box's own: there is nothing to keep a lease with")
     clock, boot = Clock(), boot_mark()
     program = next(service.name for service in services_of(host) if service.is_program)
     world = World(
