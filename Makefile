@@ -141,7 +141,7 @@ test: .venv/.installed ## All tests: unit, plan, host, end to end
 	$(BIN)/python -m tests.side_by_side tests/e2e --apart $(IN_BROWSERS) -- tests $(addprefix --ignore=,tests/e2e tests/host tests/drills $(IN_BROWSERS))
 
 # Those that wait much, or build images of their own: beside the others.
-BESIDE := $(patsubst %,tests/drills/test_%.py,caddy files guide release rent_killed repository sources viewers)
+BESIDE := $(patsubst %,tests/drills/test_%.py,caddy files guide machine release rent rent_killed repository sources viewers)
 
 drills: .venv/.installed ## Slower drills: killed services, full disks, broken downloads
 	$(BIN)/python -m sandbox tools

@@ -8,9 +8,12 @@ import subprocess
 from sandbox.shell import REPOSITORY
 from tests.e2e.machine import BIN
 
-ELSEWHERE = ("axe", "bench_page", "browser", "desktop", "files_page", "first_page", "follows", "keyboard", "screen")
-"""What is about a page's looks and words, noVNC, the X server and the bench: Caddy does nothing there that others do
-not ask of it."""
+ELSEWHERE = (
+    *("axe", "bench_page", "browser", "desktop", "files_page", "files_stopped", "first_page", "follows", "in_between"),
+    *("keyboard", "screen"),
+)
+"""What is about a page's looks, words and scripts, noVNC, the X server and the bench: Caddy does nothing there that
+others do not ask of it."""
 WITHOUT = tuple(f"--ignore=tests/portal/test_{name}.py" for name in ELSEWHERE)
 
 

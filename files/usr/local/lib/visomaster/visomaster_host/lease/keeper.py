@@ -219,9 +219,7 @@ class Keeper:
         wait = max(wait * random.uniform(0.8, 1.2), min(failed.wait, LONGEST_WAIT))  # noqa: S311 - no secret
         self._tries += 1
         self._try_at = self._clock.count() + wait
-        self._refused = (
-            f"Vast was asked to {found.how} this box: {failed}; it is tried again, or use Vast's console"
-        )
+        self._refused = f"Vast was asked to {found.how} this box: {failed}; it is tried again, or use Vast's console"
         self._world.say(f"lease: cannot {found.how} this box: {failed}; trying again in {wait:.0f} s")
 
     def _say_once(self, about: str, line: str) -> None:
