@@ -40,9 +40,8 @@ def test_who_fails_beside_others_is_seen(tmp_path: Path, these: str, those: str,
         assert body == "pass" or "AssertionError" in done.stdout
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes networks")
 def test_those_apart_have_a_network_of_their_own(tmp_path: Path) -> None:
-    """With a loopback of its own; the others have the machine's."""
+    """With a loopback of its own; the others have the machine's, and all have it where nobody may make another."""
     (tmp_path / "test_net.py").write_text(
         "import os, pathlib, socket\ndef test_net():\n"
         "    with socket.create_server(('127.0.0.1', 0)) as server:\n"
@@ -57,4 +56,4 @@ def test_those_apart_have_a_network_of_their_own(tmp_path: Path) -> None:
     here = str(Path("/proc/self/ns/net").readlink())
     first, apart, last = (line.split()[-1] for line in done.stdout.splitlines() if "net net:" in line)
     assert (first, last) == (here, here)
-    assert apart != here
+    assert (apart == here) == (os.geteuid() != 0)
