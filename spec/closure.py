@@ -36,7 +36,7 @@ def closure(*entries: Path) -> frozenset[Path]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += _needed(path) if is_python(path) else ()
+            waiting += _needed(path, PACKAGES) if is_python(path) else ()
     return frozenset(found)
 
 
@@ -50,7 +50,7 @@ def is_python(path: Path) -> bool:
 
 
 @functools.cache
-def _needed(path: Path) -> frozenset[Path]:
+def _needed(path: Path, packages: tuple[Path, ...]) -> frozenset[Path]:
     mentioned = _mentioned(path)
     ships = "operations.remote" in mentioned.modules  # a program is shipped by its name there, as a module is
     programs = {
@@ -60,7 +60,7 @@ def _needed(path: Path) -> frozenset[Path]:
         and program.name != "__init__.py"
         and program.is_file()
     }
-    return frozenset(programs).union(*map(_files_of, mentioned.modules))
+    return frozenset(programs).union(*(_files_of(module, packages) for module in mentioned.modules))
 
 
 def _mentioned(path: Path) -> _Mentioned:
@@ -89,11 +89,11 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 @functools.cache
-def _files_of(module: str) -> frozenset[Path]:
+def _files_of(module: str, packages: tuple[Path, ...]) -> frozenset[Path]:
     """The file of `module` and the packages it is in; nothing for one that is not ours, or for a name that is none."""
     parts = module.split(".")
     found: set[Path] = set()
-    for folder in PACKAGES:
+    for folder in packages:
         for depth in range(1, len(parts) + 1):
             path = folder.joinpath(*parts[:depth])
             files = {path / "__init__.py", path.with_name(f"{path.name}.py")}
