@@ -23,6 +23,7 @@ PROGRAMS = {
     "Xtigervnc": "tigervnc-standalone-server",
     "Xvfb": "xvfb",
     "chromium": "chromium",
+    "ip": "iproute2",
     "openssl": "openssl",
     "rsync": "rsync",
     "ssh": "openssh-client",
