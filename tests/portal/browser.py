@@ -67,6 +67,7 @@ def page(
     )
     try:
         opened = context.new_page()
+        opened.on("filechooser", lambda _: None)  # the browser is told in time that its window is not to open
         opened.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         opened.on("pageerror", lambda error: complaints.append(str(error)))
         yield opened

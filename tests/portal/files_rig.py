@@ -110,7 +110,6 @@ def address(portal: rig.Portal, path: str = "/files/", *, host: str = "127.0.0.1
 
 def ready(page: Page, where: str) -> None:
     """Open the page; returns when its scripts run."""
-    page.on("filechooser", lambda _: None)  # the browser is told in time that its window is not to open
     page.goto(where)
     browser.wait_for(page, "'ready' in document.body.dataset")
 
