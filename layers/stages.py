@@ -87,20 +87,24 @@ def _stages(layer: Layer) -> Iterator[Stage]:
             yield Stage(name=layer, layer=layer, variant=VARIANTS["default"])
 
 
-def write(folder: Path, data: Mapping[str, str], release: Release) -> None:
-    """Write the folders of all stages below `folder`, for hosts that run `release`.
+def write(folder: Path, data: Mapping[str, str], release: Release) -> str | None:
+    """Write the folders of all stages below `folder`, for hosts that run `release`. Returns the line about what of a
+    program's own folder no host gets, None where that is nothing.
 
     Raises `ValueError`, one line naming the field, for `data` that a deploy would refuse, or that a target decides.
     """
     for key in ("variant", "layers"):
         if key in data:
             raise ValueError(f"{key}: expected none, the target of the build decides")
-    source = read_settings(data, (Layer.SYSTEM,)).application.source
+    application = read_settings(data, (Layer.SYSTEM,)).application
+    source, left = application.source, None
     if isinstance(source, FolderSource) and source.path.is_dir():
         _require_within(source.path.resolve())  # before all of its files are looked at
+        left = source.left_behind(application.kept)
     settings = [(stage, read_settings({**data, "variant": stage.variant.name}, IMAGE_LAYERS)) for stage in all_stages()]
     for stage, its in settings:
         _write(folder / stage.name, stage, *_given(stage, slice_of(stage.layer, its, release)))
+    return left
 
 
 def _given(stage: Stage, whole: Slice) -> tuple[Slice, Mapping[Path, str]]:
@@ -184,10 +188,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         release = Release.of({key.lower(): value for key, value in platform.freedesktop_os_release().items()})
-        write(given.folder, dict(_pair(word) for word in given.data), release)
+        left = write(given.folder, dict(_pair(word) for word in given.data), release)
     except (OSError, ValueError) as error:
         print(brief(error), file=sys.stderr)
         return 1
+    if left:
+        print(left, file=sys.stderr)
     return 0
 
 

@@ -65,12 +65,27 @@ def local_files(folder: Path, exclude: frozenset[str] = frozenset(), *, own: boo
     }
 
 
+def left_behind(folder: Path, exclude: frozenset[str] = frozenset()) -> list[str]:
+    """The relative paths of what `local_files` does not bring although nobody left it out: links to folders, links that
+    lead nowhere, and what is no file."""
+    entries = (Path(top, name) for top, folders, files in _walked(folder, exclude) for name in (*folders, *files))
+    return sorted(
+        entry.relative_to(folder).as_posix()
+        for entry in entries
+        if not entry.is_file() and (entry.is_symlink() or not entry.is_dir())
+    )
+
+
 def _regular(top: Path, exclude: frozenset[str]) -> Iterator[Path]:
+    for name, _, files in _walked(top, exclude):
+        yield from (path for file in files if (path := Path(name, file)).is_file())
+
+
+def _walked(top: Path, exclude: frozenset[str]) -> Iterator[tuple[str, list[str], list[str]]]:
     for name, folders, files in os.walk(top):
         left_out = {*LEFTOVERS, *(exclude if Path(name) == top else ())}
         folders[:] = [folder for folder in folders if folder not in left_out]
-        paths = (Path(name, file) for file in files if file not in left_out)
-        yield from (path for path in paths if path.is_file())
+        yield name, folders, [file for file in files if file not in left_out]
 
 
 def _is_program(path: Path, *, own: bool) -> bool:
@@ -88,6 +103,11 @@ def digest(files: Mapping[str, LocalFile]) -> str:
     return whole.hexdigest()
 
 
+def is_below(name: str, paths: Collection[str]) -> bool:
+    """Whether the relative path `name` is one of `paths` or below one."""
+    return any(f"{name}/".startswith(f"{path}/") for path in paths)
+
+
 def without(files: Mapping[str, LocalFile], paths: Collection[str]) -> dict[str, LocalFile]:
     """`files` but those at or below one of `paths`."""
-    return {name: file for name, file in files.items() if not any(f"{name}/".startswith(f"{path}/") for path in paths)}
+    return {name: file for name, file in files.items() if not is_below(name, paths)}

@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from spec.folder import LEFTOVERS, LocalFile, digest, local_files, without
+from visomaster_host.text import printable
+
+from spec.folder import LEFTOVERS, LocalFile, digest, is_below, left_behind, local_files, without
 
 _NO_LINE = re.compile("[\n\r\ud800-\udfff]")
 """What makes a name two lines, or is of no character: a host is asked for its files line by line, in UTF-8."""
+
+_SHOWN = 5
+"""Of the names of what is not brought."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +60,15 @@ class FolderSource:
     def shown(self, kept: Collection[str] = ()) -> str:
         """What tells it from other states of the program. Raises `ValueError` as `files` does."""
         return f"local-{self.fingerprint(kept)[:12]}"
+
+    def left_behind(self, kept: Collection[str] = ()) -> str | None:
+        """The line about what of the folder is not brought, None where there is nothing of that kind."""
+        names = left_behind(self.path, self.exclude)
+        if not (shown := [name for name in names if not is_below(name, kept)]):
+            return None
+        more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+        named = ", ".join(shown[:_SHOWN])
+        return printable(f"not brought from {self.path.name}/: {named}{more}: only files are, and links to files")
 
     def require_readable(self) -> None:
         """Raise `ValueError` for a file or folder that could not be copied: not readable, or with a name that is no

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pyinfra import host, logger
 from pyinfra.api import deploy
 from typing_extensions import assert_never
 from visomaster_host import paths, users
@@ -35,6 +36,8 @@ def application(profile: str, source: Source, kept: Sequence[str], mirrors: Mapp
             )
             checkout.readable(name=f"Let everybody read {profile}", dest=str(paths.PROGRAM), user=users.DESKTOP)
         case FolderSource(path=folder, exclude=exclude):
+            if left := source.left_behind(kept):
+                host.log_styled(left, log_func=logger.warning, fg="yellow")
             tree.followed(
                 name=f"Copy {profile} from {folder.name}/",
                 source=folder,

@@ -67,6 +67,24 @@ def test_an_edit_is_another_state_and_a_look_is_none(folder: Path) -> None:
     assert all(len(one) == len("local-") + 12 for one in seen)
 
 
+def test_what_is_not_brought_is_said(folder: Path) -> None:
+    """Links to folders, links that lead nowhere, what is no file; no links to files, nor what is left out."""
+    source = FolderSource(path=folder, exclude=frozenset({"shots"}))
+    (folder / "link.py").symlink_to("main.py")
+    (folder / "shots").symlink_to("/usr")
+    (folder / ".git/hooks").symlink_to("/usr")
+    (folder / "presets").symlink_to("/usr")
+    assert source.left_behind(("presets",)) is None
+    (folder / "app/lib").symlink_to("../lib")
+    (folder / "mod\x1b[2J").symlink_to("/usr")
+    os.mkfifo(folder / "app/pipe")
+    beginning = "not brought from program/: app/lib, app/pipe, mod\\x1b[2J"
+    assert source.left_behind(("presets",)) == f"{beginning}: only files are, and links to files"
+    for number in range(4):
+        (folder / f"x{number}").symlink_to("/usr")
+    assert source.left_behind(("presets",)) == f"{beginning}, x0, x1 and 2 more: only files are, and links to files"
+
+
 def test_what_the_program_keeps_is_no_edit(folder: Path) -> None:
     """Who tries it here first has it write its settings."""
     source = FolderSource(path=folder)
@@ -152,7 +170,8 @@ def test_a_second_build_takes_an_edit_up(own: Path, tmp_path: Path) -> None:
     data = {"application": "sandbox", "source": str(own)}
     (own / "nowhere").symlink_to("/nowhere/at/all")
     (own / "models").symlink_to("/usr")
-    write(tmp_path / "one", data, Release.BOOKWORM)
+    left = write(tmp_path / "one", data, Release.BOOKWORM)
+    assert left == f"not brought from {own.name}/: models, nowhere: only files are, and links to files"
     (own / "main.py").write_text("print(2)\n")
     write(tmp_path / "two", data, Release.BOOKWORM)
     differing = {
