@@ -275,7 +275,7 @@ def _kill_when(process: subprocess.Popen[str], happened: Callable[[], bool]) -> 
     while process.poll() is None and not happened():
         assert time.monotonic() < deadline, "the moment never came"
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 def test_a_killed_installation_is_repaired(host: Host, tmp_path: Path) -> None:

@@ -226,7 +226,7 @@ def test_every_log_opens(ready: Portal, chromium: Browser) -> None:
             folder = "/var/log" if "/" in name else str(paths.PORTAL_LOGS)
             last = ready.output("tail", "--lines=1", f"{folder}/{name}").strip()
             if last:
-                opened.get_by_text(last[:60]).last.wait_for(timeout=5000)
+                opened.get_by_text(last[:60]).last.wait_for()
             browser.save(opened, PICTURES, f"alt-log-{name.replace('/', '-')}")
 
 

@@ -142,7 +142,7 @@ def test_nothing_in_the_way_holds_it_up_or_is_written_through(world: World, vict
         os.mkfifo(world.store / name)
     else:
         (world.store / name).symlink_to(victim / "precious")
-    done = subprocess.run(world.command(), capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(world.command(), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == (1 if name == ".lock" else 0), done.stderr
     assert len(done.stderr.splitlines()) == done.returncode
     assert (victim / "precious").read_text() == "precious"

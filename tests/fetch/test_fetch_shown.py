@@ -54,7 +54,7 @@ def test_one_that_waits_for_another_shows_what_that_one_brings(world: World) -> 
         return first.poll() is not None
 
     wait_until(ended, 30)
-    assert second.communicate(timeout=30)[0].count("another fetch is using") == 1
+    assert second.communicate(timeout=120)[0].count("another fetch is using") == 1
     running = [state for state in seen if 0 < state["bytes_done"] < LARGE]
     assert len({state["progressed"] for state in running}) >= 2
     assert {state["status"] for state in running} == {"running"}

@@ -21,7 +21,7 @@ def test_two_fetchers_at_once_fetch_everything_once(world: World) -> None:
     world.add("b.onnx")
     world.site.rate = 4_000_000
     both = [subprocess.Popen(world.command(), stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    outputs = [process.communicate(timeout=30)[0] for process in both]
+    outputs = [process.communicate(timeout=120)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sum("another fetch is using" in output for output in outputs) == 1
     assert world.site.sent <= LARGE + SMALL + 2
@@ -61,7 +61,7 @@ def unprivileged(world: World, *more: str) -> subprocess.CompletedProcess[str]:
         for folder in [world.root, *world.root.parents][:3]:
             folder.chmod(0o755)
         command[0] = "/usr/bin/python3"  # the running one may lie in root's home
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, **who)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **who)
 
 
 def test_it_works_unprivileged(world: World) -> None:
@@ -78,7 +78,7 @@ def test_it_works_unprivileged(world: World) -> None:
 
 def test_what_it_writes_can_be_read_whatever_the_logins_umask_is(world: World) -> None:
     world.add("folder/a.onnx")
-    done = subprocess.run(world.command(), capture_output=True, text=True, timeout=30, umask=0o077)
+    done = subprocess.run(world.command(), capture_output=True, text=True, timeout=120, umask=0o077)
     assert (done.returncode, done.stderr) == (0, "")
     made = [world.store / "folder/a.onnx", world.store / "folder", world.tree / "model_assets/folder"]
     assert [path.stat().st_mode & 0o055 for path in made] == [0o044, 0o055, 0o055]

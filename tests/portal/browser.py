@@ -22,6 +22,9 @@ ELSEWHERE = "desk.example"
 IN_THE_CLEAR = "The Cross-Origin-Opener-Policy header has been ignored"
 """Said of every page that is no secure context; on this machine and over TLS the header counts."""
 
+PATIENCE = 30_000
+"""Milliseconds, as Playwright waits for all else: whether something comes is asked, how fast is another question."""
+
 ARGUMENTS = [
     "--no-sandbox",  # the tests may run as root
     "--disable-gpu",
@@ -37,8 +40,9 @@ ARGUMENTS = [
 @contextmanager
 def chromium(program: str | None = CHROMIUM) -> Iterator[Browser]:
     """The browser; it has a new profile of its own."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, headless=True, args=ARGUMENTS)
         try:

@@ -77,7 +77,6 @@ def street(request: pytest.FixtureRequest, built: Street) -> Street:
 def owner(chromium: Browser, street: Street) -> Iterator[BrowserContext]:
     """A browser whose person came by the link with the token."""
     context = chromium.new_context()
-    context.set_default_timeout(5000)
     enter(context.new_page(), street)
     yield context
     context.close()

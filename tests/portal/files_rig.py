@@ -120,7 +120,6 @@ def opened(chromium: Browser, portal: rig.Portal, **how: object) -> Iterator[Pag
     secure = bool(how.pop("secure", False))
     host = str(how.pop("host", "127.0.0.1"))
     with browser.page(chromium, **how) as page:  # type: ignore[arg-type]
-        page.set_default_timeout(10_000)
         ready(page, address(portal, host=host, secure=secure))
         yield page
 

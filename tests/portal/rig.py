@@ -79,10 +79,10 @@ def ask(
     port: int, target: str, headers: Mapping[str, str] | None = None, method: str = "GET", *, secure: bool = False
 ) -> Answer:
     """One request to `port` of loopback, sent as it is written; with `secure` over TLS, whatever the certificate."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     if secure:
         context = ssl._create_unverified_context()
-        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
     try:
         connection.request(method, target, headers=dict(headers or {}))
         response = connection.getresponse()
@@ -368,7 +368,7 @@ def _program(
         process.wait(10)
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 5) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
     """Return when `condition` holds. Raises `AssertionError` when time is over."""
     deadline = time.monotonic() + seconds
     while not condition():

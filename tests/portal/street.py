@@ -69,7 +69,7 @@ def visit(owner: BrowserContext, street: Street, path: str = "/") -> Page:
     return page
 
 
-def until(page: Page, condition: Callable[[], bool], what: str, seconds: float = 5) -> None:
+def until(page: Page, condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
     """Wait for `condition`, while `page` goes on. Raises `AssertionError` when `seconds` are over."""
     deadline = time.monotonic() + seconds
     while not condition():

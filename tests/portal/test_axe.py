@@ -59,7 +59,6 @@ def state(
 def opened(chromium: Browser, portal: rig.Portal, size: dict[str, int], path: str) -> Iterator[Page]:
     """The page at `path` of somebody who is logged in."""
     with browser.page(chromium, size=size, complain=False) as page:
-        page.set_default_timeout(8000)
         page.goto(f"http://127.0.0.1:{portal.port}/?token={rig.TOKEN}")
         page.goto(page.url.rstrip("/") + path, wait_until="commit")
         page.wait_for_load_state()

@@ -172,9 +172,9 @@ def test_the_progress_of_a_fetch_moves(
         browser.save(page, PICTURES, f"index-fetching-{look}")
         assert browser.fits(page)
         fetching(shown, 0.67)
-        page.wait_for_selector('[aria-valuenow="67"]', timeout=5000)
+        page.wait_for_selector('[aria-valuenow="67"]')
         fetching(shown, 1.0, "done")
-        page.wait_for_selector("#ready.good", timeout=5000)
+        page.wait_for_selector("#ready.good")
         assert not bar.is_visible()
         browser.save(page, PICTURES, f"index-ready-{look}")
         assert browser.fits(page)
@@ -196,7 +196,7 @@ def test_the_other_pages(chromium: Browser, shown: rig.Portal, size: dict[str, i
         browser.save(page, PICTURES, f"logs-{look}")
         assert browser.fits(page)
         page.get_by_role("link", name="The program's output").click()
-        page.get_by_text("line 199 of the application's log").wait_for(timeout=5000)
+        page.get_by_text("line 199 of the application's log").wait_for()
         assert page.get_by_role("main").get_by_role("region", name="The program's output").is_visible()
         browser.save(page, PICTURES, f"log-{look}")
         assert browser.fits(page)
@@ -208,13 +208,13 @@ def test_a_log_follows(chromium: Browser, shown: rig.Portal) -> None:
     log.write_text("first <b>line</b>\n" * 200)
     with browser.page(chromium) as page:
         enter(page, shown, "/logs/follow.log")
-        page.get_by_text("first <b>line</b>").wait_for(timeout=5000)
+        page.get_by_text("first <b>line</b>").wait_for()
         with log.open("a") as file:
             file.write("the last line\n")
-        page.get_by_text("the last line").wait_for(timeout=5000)
+        page.get_by_text("the last line").wait_for()
         assert page.evaluate(BELOW) < 5
         page.get_by_role("checkbox", name="follow").uncheck()
-        page.get_by_text("paused").wait_for(timeout=5000)
+        page.get_by_text("paused").wait_for()
 
 
 KILLED = "visomaster_app was killed for memory 2 times, last at 2026-11-26 12:31 UTC (memory limit 600 MiB)"
@@ -250,7 +250,7 @@ def test_how_the_program_ended_appears(
         assert alert.count() == 0
         shown.ended[:] = [NO_GPU]
         shown.checks[-1] = rig.Result(name="program", ok=False, detail="no window; visomaster_app ended 3 times")
-        page.get_by_role("heading", name="The program ended").wait_for(timeout=15000)
+        page.get_by_role("heading", name="The program ended").wait_for()
         assert page.get_by_role("status").first.inner_text() == "the program ended"
         assert " ".join(alert.inner_text().split()) == " ".join(ENDED.split())
         browser.save(page, PICTURES, f"status-ended-{look}")
@@ -261,12 +261,12 @@ def test_how_the_program_ended_appears(
         browser.save(page, PICTURES, f"index-ended-{look}")
         assert browser.fits(page)
         page.get_by_role("alert").get_by_role("link", name="The program's errors").click()
-        page.get_by_text("RuntimeError: Found no NVIDIA driver.").wait_for(timeout=5000)
+        page.get_by_text("RuntimeError: Found no NVIDIA driver.").wait_for()
         page.go_back()
         shown.ended.clear()
         shown.ends[:] = [KILLED]
         shown.checks[:] = ready
-        page.wait_for_selector("#ready.good", timeout=5000)
+        page.wait_for_selector("#ready.good")
         assert alert.inner_text() == KILLED.replace("visomaster_app", "The program")
         browser.save(page, PICTURES, f"index-killed-{look}")
     shown.ends.clear()

@@ -51,7 +51,7 @@ class Desktop:
     def pasted(self) -> str:
         """What a program of the desktop would paste."""
         command = ["xclip", "-selection", "clipboard", "-o", "-t", "UTF8_STRING"]
-        done = subprocess.run(command, env=self.environment, capture_output=True, timeout=5, check=False)
+        done = subprocess.run(command, env=self.environment, capture_output=True, timeout=60, check=False)
         return done.stdout.decode("utf-8", "replace")
 
 

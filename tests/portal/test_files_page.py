@@ -68,7 +68,7 @@ def files(service: Service) -> rig.Portal:
 
 
 def arrived(page: Page, name: str) -> None:
-    expect(row(page, name)).to_have_class(re.compile("done"), timeout=20_000)
+    expect(row(page, name)).to_have_class(re.compile("done"))
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["in-the-clear", "tls"])
@@ -130,7 +130,7 @@ def test_a_service_that_is_killed_costs_no_more_than_a_pause(
         choose(page, video)
         sent(files, video.name)
         service.kill()
-        expect(row(page, video.name)).to_contain_text("trying again in", timeout=20_000)
+        expect(row(page, video.name)).to_contain_text("trying again in")
         browser.save(page, PICTURES, "files-lost")
         line.free()
         service.start()
@@ -149,7 +149,7 @@ def test_a_disk_that_fills_up_is_told_and_waited_for(chromium: Browser, service:
         choose(page, video)
         sent(files, video.name)
         service.full.touch()
-        expect(row(page, video.name)).to_contain_text("Disk full", timeout=20_000)
+        expect(row(page, video.name)).to_contain_text("Disk full")
         expect(row(page, video.name)).to_contain_text("more are needed")
         browser.save(page, PICTURES, "files-full")
         choose(page, late)
@@ -168,10 +168,10 @@ def test_pause_resume_and_cancel(chromium: Browser, files: rig.Portal, tmp_path:
         line = Line(page)
         line.slow(1)
         choose(page, video, other)
-        rig.wait_until(lambda: len(uploads(files)) == 2, "both have begun", 20)
+        rig.wait_until(lambda: len(uploads(files)) == 2, "both have begun")
         press(page, "Pause", video)
         press(page, "Cancel", other)
-        rig.wait_until(lambda: len(uploads(files)) == 1, "one is gone", 20)
+        rig.wait_until(lambda: len(uploads(files)) == 1, "one is gone")
         expect(row(page, video.name)).to_contain_text("Paused")
         [before] = uploads(files)
         browser.save(page, PICTURES, "files-paused")
@@ -306,7 +306,7 @@ def test_who_is_logged_out_goes_on_after_a_login_in_another_tab(
         cookies = {cookie["value"] for cookie in page.context.cookies(page.url)}
         for cookie in cookies:
             files.sessions.end(f"{session.removeprefix('~')}.{cookie}")
-        expect(page.get_by_role("alert")).to_contain_text("You are logged out", timeout=20_000)
+        expect(page.get_by_role("alert")).to_contain_text("You are logged out")
         browser.save(page, PICTURES, "files-logged-out")
         line.free()
         with page.context.expect_page() as tab:
@@ -314,7 +314,7 @@ def test_who_is_logged_out_goes_on_after_a_login_in_another_tab(
         tab.value.get_by_label("Token").fill(rig.TOKEN)
         tab.value.get_by_role("button", name="Log in").click()
         arrived(page, video.name)
-        expect(page.get_by_text("You are logged out")).to_have_count(0, timeout=10_000)
+        expect(page.get_by_text("You are logged out")).to_have_count(0)
     assert same(video, root(files) / "in" / video.name)
 
 

@@ -49,7 +49,7 @@ def test_stopped_before_the_machine_has_answered(
     with opened(chromium, files) as page:
         page.route("**/files/api/uploads/", hold)
         choose(page, video)
-        rig.wait_until(lambda: page.wait_for_timeout(20) or bool(held), "the machine has answered", 20)
+        rig.wait_until(lambda: page.wait_for_timeout(20) or bool(held), "the machine has answered")
         press(page, button, video)
         if button == "Pause":
             expect(row(page, video.name)).to_contain_text("Paused")
@@ -57,6 +57,6 @@ def test_stopped_before_the_machine_has_answered(
         [(route, answer)] = held
         with contextlib.suppress(Error):  # broken off, there is nobody to answer
             route.fulfill(response=answer)
-        expect(row(page, video.name)).to_have_class(re.compile("done" if kept else "cancelled"), timeout=20_000)
+        expect(row(page, video.name)).to_have_class(re.compile("done" if kept else "cancelled"))
         rig.wait_until(lambda: uploads(files) == [], "nothing is left of it")
     assert [path.name for path in (root(files) / "in").glob(f"{video.stem}[ .]*")] == kept * [video.name]

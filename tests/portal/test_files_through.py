@@ -61,7 +61,7 @@ def test_what_becomes_shorter_is_an_error_to_who_reads(portal: rig.Portal, large
     """Caddy hands on that there is less than was said: no program takes it for all."""
     place = large.parent / "shrinks.mp4"
     place.write_bytes(b"x" * LARGE)
-    with socket.create_connection(("127.0.0.1", portal.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", portal.port), timeout=30) as connection:
         login = f"Authorization: Bearer {portal.wanted.token}\r\n"
         connection.sendall(f"GET {API}/{target} HTTP/1.1\r\nHost: x\r\n{login}\r\n".encode())
         received = len(connection.recv(65536))
@@ -97,7 +97,7 @@ def test_who_is_still_sending_gets_the_answer(portal: rig.Portal, name: str, pau
         **headers,
     }
     lines = "".join(f"{each}: {value}\r\n" for each, value in said.items())
-    with socket.create_connection(("127.0.0.1", portal.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", portal.port), timeout=30) as connection:
         connection.sendall(f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode())
         try:
             for _ in range(128):
@@ -151,7 +151,7 @@ def test_a_lost_reader_frees_its_place(portal: rig.Portal, large: Path) -> None:
     """More of them than are answered at once."""
     login = f"Authorization: Bearer {portal.wanted.token}\r\n"
     for _ in range(40):
-        with socket.create_connection(("127.0.0.1", portal.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", portal.port), timeout=30) as connection:
             connection.sendall(f"GET {API}/file/in/large.mp4 HTTP/1.1\r\nHost: x\r\n{login}\r\n".encode())
             assert connection.recv(12) == b"HTTP/1.1 200"
     rig.wait_until(lambda: portal.inside(f"{API}/list?path=in").status == 200, "a place")

@@ -94,7 +94,7 @@ def test_the_button_says_what_one_would_see(chromium: Browser, shown: rig.Portal
         (shown.folder / "fetch.json").unlink()
         browser.wait_for(page, "document.querySelector('.open span').textContent.endsWith('in a moment.')")
         fetching(shown, 1.0, "done")
-        page.wait_for_selector("#ready.good", timeout=5000)
+        page.wait_for_selector("#ready.good")
         assert button(page).startswith("Open the desktop in this browser, ")
 
 
@@ -177,7 +177,7 @@ def test_the_address_is_copied_without_the_session(chromium: Browser, shown: rig
         page.goto(f"{address}?token={rig.TOKEN}")
         assert page.evaluate("isSecureContext") is (host == "127.0.0.1")
         page.get_by_role("button", name="Copy the address").click()
-        page.get_by_text(f"Copied: {address}").wait_for(timeout=5000)
+        page.get_by_text(f"Copied: {address}").wait_for()
         local = host == "127.0.0.1"
         told = page.locator("#address-told").inner_text()
         assert ("on this computer only" if local else "the token is asked for") in told

@@ -59,7 +59,6 @@ def behind(portal: rig.Portal, told: dict[str, str]) -> Iterator[str]:
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
     with browser.page(chromium, complain=False) as opened:
-        opened.set_default_timeout(10_000)
         yield opened
 
 
@@ -68,7 +67,7 @@ def works(page: Page, portal: rig.Portal, path: str, before: int) -> None:
     page.locator("#told").wait_for(state="detached")
     page.wait_for_load_state()
     if path == "/vnc/":
-        until(page, lambda: len(portal.websockify.seen) > before, "the desktop's websocket", 15)
+        until(page, lambda: len(portal.websockify.seen) > before, "the desktop's websocket")
         return
     if path in ("/", "/status/"):
         page.locator("#ready.good").wait_for()
@@ -157,7 +156,7 @@ def test_a_question_that_is_never_answered_is_asked_again(
     page.goto(f"http://127.0.0.1:{portal.port}{path}?token={rig.TOKEN}")
     page.get_by_role("status").filter(has_text="ready" if path == "/" else "following").wait_for()
     page.route(asked, lambda route: None)
-    page.get_by_role("status").filter(has_text="no answer").wait_for(timeout=20_000)
+    page.get_by_role("status").filter(has_text="no answer").wait_for()
     page.unroute(asked)
     page.get_by_role("status").filter(has_text="ready" if path == "/" else "following").wait_for()
 
@@ -170,7 +169,7 @@ def test_the_desktop_connects_whatever_host_the_proxy_says(
     with behind(portal, told) as here:
         before = len(portal.websockify.seen)
         page.goto(f"{here}/vnc/?token={rig.TOKEN}", wait_until="commit")
-        until(page, lambda: len(portal.websockify.seen) > before, "the desktop's websocket", 15)
+        until(page, lambda: len(portal.websockify.seen) > before, "the desktop's websocket")
     assert b"page=" not in portal.websockify.seen[-1]
     assert "page=" not in page.url
 
@@ -208,7 +207,7 @@ def test_a_desktop_without_websockets_says_so(page: Page, portal: rig.Portal) ->
         browser.save(page, PICTURES, "between-desktop")
         page.evaluate("document.title = 'the same page'")
         asked = said().count("/vnc/websockify")
-        until(page, lambda: said().count("/vnc/websockify") > asked, "another try", 15)
+        until(page, lambda: said().count("/vnc/websockify") > asked, "another try")
         assert page.title() == "the same page"
         assert page.get_by_text("A proxy in between has to pass websockets on").is_visible()
         page.get_by_role("button", name="Try again").click()
@@ -218,6 +217,6 @@ def test_a_desktop_without_websockets_says_so(page: Page, portal: rig.Portal) ->
 def test_a_desktop_whose_token_was_changed_asks_for_it(page: Page, portal: rig.Portal) -> None:
     """A session that has ended while the page was open leads to the login, not to another try."""
     page.goto(f"http://127.0.0.1:{portal.port}/vnc/?token={rig.TOKEN}", wait_until="commit")
-    until(page, lambda: "vnc.html" in page.url, "the desktop's page", 15)
+    until(page, lambda: "vnc.html" in page.url, "the desktop's page")
     page.context.clear_cookies()
-    page.get_by_label("Token").wait_for(timeout=15_000)
+    page.get_by_label("Token").wait_for()

@@ -43,7 +43,6 @@ def desktop(portal: rig.Portal) -> Iterator[screen.Screen]:
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
     with browser.page(chromium, complain=False) as opened:
-        opened.set_default_timeout(10_000)
         yield opened
 
 

@@ -99,7 +99,6 @@ def test_a_service_that_hangs_holds_up_its_own_button_alone(
 def test_the_page_says_when_and_has_the_button(lease: Lease, portal: rig.Portal, chromium: Browser) -> None:
     context = chromium.new_context()
     page = context.new_page()
-    page.set_default_timeout(5000)
     lease.tells(500, how=OnEnd.DESTROY, trouble="Vast answers HTTP 500: <b>no</b>")
     page.goto(f"http://127.0.0.1:{portal.port}/?token={rig.TOKEN}")
     line = page.locator("#lease-line")

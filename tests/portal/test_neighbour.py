@@ -171,7 +171,7 @@ def test_a_link_of_the_neighbour_leads_novnc_nowhere_else(owner: BrowserContext,
         page, told, before = visit(owner, street), [], len(street.portal.websockify.seen)
         page.on("console", lambda message, told=told: told.append(message.text))
         page.evaluate("place => { location = place; }", place)
-        until(page, lambda told=told, before=before: over(told, before), "a websocket, or its refusal", 10)
+        until(page, lambda told=told, before=before: over(told, before), "a websocket, or its refusal")
         page.close()
     assert not heard()
 

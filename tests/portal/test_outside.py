@@ -43,7 +43,6 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Portal]:
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
     with browser.page(chromium, complain=False) as opened:
-        opened.set_default_timeout(10_000)
         yield opened
 
 

@@ -104,7 +104,7 @@ def in_place_of(stand_in: rig.StandIn) -> Careless:
     stand_in.close()
     with socket.socket() as caller:
         caller.connect_ex(("127.0.0.1", stand_in.port))
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while True:
         try:
             return Careless(stand_in.port)

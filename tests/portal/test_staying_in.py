@@ -87,7 +87,6 @@ def test_a_restart_keeps_the_login(chromium: Browser, tmp_path: Path) -> None:
     """Everything of the portal ends and comes back; the tab is reloaded, a new one opened."""
     port = rig.free_port()
     context = chromium.new_context()
-    context.set_default_timeout(5000)
     wanted = rig.wanted(token=rig.TOKEN)
     try:
         first = context.new_page()
@@ -108,7 +107,6 @@ def test_a_new_token_ends_old_logins_at_rest(chromium: Browser, tmp_path: Path) 
     """What the browser still knows of the old one leads to the question for the token, once and not for ever."""
     port = rig.free_port()
     context = chromium.new_context()
-    context.set_default_timeout(5000)
     asked: list[str] = []
     try:
         page = context.new_page()
@@ -146,7 +144,6 @@ def test_a_wrong_secret_path_goes_round_in_no_circle(owner: BrowserContext, stre
 def test_without_storage_the_link_leads_in(chromium: Browser, street: Street) -> None:
     """A browser that keeps nothing for pages: the link and the form lead in all the same."""
     context = chromium.new_context()
-    context.set_default_timeout(5000)
     context.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new Error('blocked'); } });")
     try:
         page = context.new_page()

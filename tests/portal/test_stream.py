@@ -114,7 +114,6 @@ def test_no_selkies_no_page(folder: Path) -> None:
 @pytest.fixture
 def visitor(chromium: Browser) -> Iterator[BrowserContext]:
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(10_000)
     yield context
     context.close()
 
@@ -123,7 +122,6 @@ def visitor(chromium: Browser) -> Iterator[BrowserContext]:
 def other(chromium: Browser) -> Iterator[BrowserContext]:
     """Another browser, or somebody else's."""
     context = chromium.new_context(viewport={"width": 390, "height": 844})
-    context.set_default_timeout(10_000)
     yield context
     context.close()
 

@@ -31,7 +31,6 @@ def streaming(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Portal]:
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     """A new visitor, who takes every certificate."""
     made = chromium.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800})
-    made.set_default_timeout(5000)
     yield made
     made.close()
 

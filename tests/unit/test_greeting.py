@@ -63,7 +63,7 @@ def test_a_command_over_ssh_gets_nothing_else(shell: str, options: str, tmp_path
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=10,
+        timeout=60,
         check=True,
         start_new_session=True,
     )

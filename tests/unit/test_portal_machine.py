@@ -32,7 +32,7 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
 
 def settled(one: Machine) -> dict[str, Any]:
     """What is told when the looks that were begun are over."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while (told := one.told())["gpus"] is None and not told["gpu_silent"]:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -82,7 +82,7 @@ def test_a_driver_that_hangs_is_given_up(driver: Callable[[str], None]) -> None:
     begin = time.monotonic()
     with pytest.raises(nvidia.Silent, match="does not answer"):
         nvidia.ask("name", within=0.2)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 20
 
 
 def test_what_hangs_for_ever_holds_nobody_up_and_is_asked_once() -> None:
@@ -101,7 +101,7 @@ def test_what_hangs_for_ever_holds_nobody_up_and_is_asked_once() -> None:
         now[0] = LATE + 1
         told = one.told()
         assert (told["disk"], told["gpus"], told["gpu_silent"]) == (None, None, True)
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 10
         assert len(asked) == 2, "one look at the disk, one at the cards"
     finally:
         go.set()
@@ -114,7 +114,7 @@ def test_it_is_looked_again_when_somebody_asks_later() -> None:
     free[0] = 5
     assert one.told()["disk"] == {"free": 10, "total": 100}
     now[0] = FRESH
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while one.told()["disk"] != {"free": 5, "total": 100}:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -53,7 +53,7 @@ def running(root: Path, rate: int = 0) -> Iterator[http.client.HTTPConnection]:
     server: Server = serve(root, 0, rate, host="127.0.0.1")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
     try:
         yield connection
     finally:

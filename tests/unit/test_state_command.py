@@ -225,7 +225,7 @@ def test_a_person_is_asked_at_a_terminal(theirs: Path) -> None:
 
 
 def _until(terminal: int, mark: bytes) -> bytes:
-    said, deadline = b"", time.monotonic() + 10
+    said, deadline = b"", time.monotonic() + 30
     while mark not in said:
         assert select.select([terminal], [], [], max(0, deadline - time.monotonic()))[0], said
         said += os.read(terminal, 4096)

@@ -274,7 +274,7 @@ def begun(files: Files, name: str, data: bytes) -> socket.socket:
     connection = files.connected()
     head = f"PATCH /uploads/{name} HTTP/1.1\r\nContent-Type: {PIECE}\r\nUpload-Offset: 0\r\n"
     connection.sendall(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data[: len(data) // 2])
-    part, deadline = files.tree / ".uploads" / parts.files_of(name)[0], time.monotonic() + 5
+    part, deadline = files.tree / ".uploads" / parts.files_of(name)[0], time.monotonic() + 30
     while part.stat().st_size < len(data) // 2:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -155,7 +155,7 @@ def test_one_that_was_killed_at_its_end_is_done_when_somebody_looks(client: Clie
         client.patch(name, 0, DATA)
     later = client.restarted()
     assert [each["offset"] for each in later.listed()] == [len(DATA)]
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while later.listed() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert later.files() == {"in/a.mp4": DATA}

@@ -40,7 +40,7 @@ class World:
 
     def visitor(self, source: str = "127.0.0.1") -> socket.socket:
         """Somebody who connects from `source`."""
-        return self._stack.enter_context(socket.create_connection(self.address, 5, (source, 0)))
+        return self._stack.enter_context(socket.create_connection(self.address, 30, (source, 0)))
 
     def refused(self, source: str = "127.0.0.1") -> bool:
         """Whether somebody from `source` is sent away."""
@@ -53,7 +53,7 @@ class World:
         """Somebody who connects, and what the server has of them."""
         visitor = self.visitor(source)
         served = self._stack.enter_context(self.server.accept()[0])
-        served.settimeout(5)
+        served.settimeout(30)
         return visitor, served
 
     def logged_in(self, source: str = "127.0.0.1") -> tuple[socket.socket, socket.socket]:
@@ -72,7 +72,7 @@ def world() -> Iterator[World]:
         yield World(stack)
 
 
-def over(connection: socket.socket, seconds: float = 5) -> bool:
+def over(connection: socket.socket, seconds: float = 30) -> bool:
     """Whether the other side ends `connection` within `seconds`."""
     connection.settimeout(seconds)
     try:
