@@ -193,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(brief(error), file=sys.stderr)
         return 1
     if left:
-        print(left, file=sys.stderr)
+        print(brief(left), file=sys.stderr)
     return 0
 
 
