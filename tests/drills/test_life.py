@@ -139,7 +139,8 @@ def test_a_program_that_is_killed_for_memory_says_so(desk: Box) -> None:
     [notice] = [line for line in json.loads(desk.output("visomaster-ready", "--json"))["notices"] if told in line]
     assert "(memory limit 600 MiB)" in notice
     assert notice in desk.output("visomaster-ready")
-    assert told in desk.output("cat", f"{paths.PORTAL_LOGS}/visomaster_app.log") and told in docker("logs", desk.name)
+    assert told in desk.output("cat", f"{paths.PORTAL_LOGS}/visomaster_app.log")
+    desk.logged(lambda said: told in said)
 
 
 FAILS = "import sys; sys.exit('RuntimeError: Found no NVIDIA driver on your system')"
@@ -209,8 +210,7 @@ def test_two_starts_at_once_are_one(make_box: MakeBox) -> None:
     box = make_box("--entrypoint=bash", command=("-c", TWICE))
     box.wait_ready()
     assert len(box.output("pgrep", "--exact", "supervisord").split()) == 1
-    said = docker("logs", box.name).splitlines()
-    assert {"first=0", "second=0"} <= set(said)
+    said = box.logged(lambda said: {"first=0", "second=0"} <= set(said.splitlines())).splitlines()
     assert sum("started supervisord" in line for line in said) == 1
     assert sum("already running" in line for line in said) == 1
     third = box.run("visomaster-start")

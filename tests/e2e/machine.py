@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,15 @@ class Container:
         """Wait until a person could use its desktop."""
         ready = self.run("visomaster-ready", "--wait", str(seconds))
         assert ready.returncode == 0, ready.stdout + docker("logs", self.name)
+
+    def logged(self, good: Callable[[str], object], seconds: float = 60) -> str:
+        """What its log shows as soon as that is `good`: lines come there one by one, and later than what they tell of
+        is to be seen. Raises `AssertionError` when time is over."""
+        deadline = time.monotonic() + seconds
+        while not good(said := docker("logs", self.name)):
+            assert time.monotonic() < deadline, said
+            time.sleep(0.1)
+        return said
 
 
 @contextmanager

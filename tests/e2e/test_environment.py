@@ -271,7 +271,7 @@ MOMENTS = {
 
 def _kill_when(process: subprocess.Popen[str], happened: Callable[[], bool]) -> None:
     """kill -9 at a moment; a process that has ended before is fine."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while process.poll() is None and not happened():
         assert time.monotonic() < deadline, "the moment never came"
     process.kill()

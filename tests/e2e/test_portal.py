@@ -384,7 +384,7 @@ def test_the_fetch_is_seen_and_survives_a_kill(fetching: Portal, chromium: Brows
         until(lambda: fetching.status("/ready") == 200, "ready")
         fetching.open_desktop(opened)
         until(lambda: fetching.streamed(opened), "the host's picture in the browser")
-    assert "100% 6 of 6 files" in docker("logs", fetching.name), "it does not show in the container's log"
+    fetching.logged(lambda said: "100% 6 of 6 files" in said)
     print(f"\nportal after {took:.1f} s; seen {seen} %; killed with {before:,} bytes, went on from {after:,}")
     assert re.findall(r"^MODELS .*$", program_log(fetching), re.MULTILINE)[:1] == ["MODELS 6 of 7"]
 

@@ -84,7 +84,7 @@ def seen(box: Container) -> Windows:
     return found
 
 
-def seen_once(box: Container, good: Callable[[Windows], Any], seconds: float = 20) -> Windows:
+def seen_once(box: Container, good: Callable[[Windows], Any], seconds: float = 60) -> Windows:
     """What is seen when it is `good`."""
     deadline = time.monotonic() + seconds
     while not good(found := seen(box)):
