@@ -10,7 +10,7 @@ from tests.e2e.machine import BIN
 
 ELSEWHERE = (
     *("axe", "bench_page", "browser", "desktop", "files_page", "files_stopped", "first_page", "follows", "in_between"),
-    *("keyboard", "screen"),
+    *("keyboard", "screen", "visitors"),
 )
 """What is about a page's looks, words and scripts, noVNC, the X server and the bench: Caddy does nothing there that
 others do not ask of it."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, BrowserType, Page
 
 CHROMIUM = os.environ.get("PORTAL_TEST_CHROMIUM", "/usr/bin/chromium")
 PHONE = {"width": 390, "height": 844}
@@ -24,6 +28,9 @@ IN_THE_CLEAR = "The Cross-Origin-Opener-Policy header has been ignored"
 
 PATIENCE = 30_000
 """Milliseconds, as Playwright waits for all else: whether something comes is asked, how fast is another question."""
+
+LETS_GO_WITHIN = 60.0
+"""Seconds; it takes a tenth of one."""
 
 ARGUMENTS = [
     "--no-sandbox",  # the tests may run as root
@@ -44,11 +51,73 @@ def chromium(program: str | None = CHROMIUM) -> Iterator[Browser]:
 
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, headless=True, args=ARGUMENTS)
+        browser = launch(playwright.chromium, program)
         try:
             yield browser
         finally:
             browser.close()
+
+
+def launch(kind: BrowserType, program: str | None = CHROMIUM) -> Browser:
+    """A browser of its own process, which `process_of` finds."""
+    mark = f"--visitor-{uuid4().hex}"
+    browser = kind.launch(executable_path=program, headless=True, args=[*ARGUMENTS, mark])
+    _LAUNCHED[browser] = mark.encode(), program
+    return browser
+
+
+_LAUNCHED: dict[Browser, tuple[bytes, str | None]] = {}
+"""The word by which each browser's process is known, and its program."""
+
+
+def process_of(browser: Browser) -> int:
+    """The process with the mark of `browser`: those that it starts have a type besides."""
+    mark, _ = _LAUNCHED[browser]
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended
+            words = path.read_bytes().split(b"\0")
+            if mark in words and not any(word.startswith(b"--type=") for word in words):
+                return int(path.parent.name)
+    raise AssertionError("no such browser")
+
+
+@contextmanager
+def visitor(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
+    """Somebody new, with cookies and storage of their own.
+
+    Once in thousands of times Chromium never lets go of one. It is ended then, and who comes later has another.
+    """
+    own = None if browser.is_connected() else launch(browser.browser_type, _LAUNCHED[browser][1])
+    context = (own or browser).new_context(**options)
+    try:
+        yield context
+    finally:
+        with _let_go(own or browser):
+            context.close()
+        if own:
+            own.close()
+
+
+@contextmanager
+def _let_go(browser: Browser) -> Iterator[None]:
+    from playwright.sync_api import Error
+
+    ended = threading.Event()
+
+    def end() -> None:
+        ended.set()
+        print(f"Chromium let go of nobody for {LETS_GO_WITHIN} s: it was ended", file=sys.stderr)
+        os.kill(process_of(browser), signal.SIGKILL)
+
+    timer = threading.Timer(LETS_GO_WITHIN, end)
+    timer.start()
+    try:
+        yield
+    except Error:
+        if not ended.is_set():
+            raise
+    finally:
+        timer.cancel()
 
 
 @contextmanager
@@ -62,21 +131,19 @@ def page(
     clean.
     """
     complaints: list[str] = []
-    context = browser.new_context(
-        viewport={"width": size["width"], "height": size["height"]},
-        color_scheme="dark" if dark else "light",
-        ignore_https_errors=True,
-        has_touch=size is PHONE,
-        device_scale_factor=2 if size is PHONE else 1,
-    )
-    try:
+    looks: dict[str, Any] = {
+        "viewport": {"width": size["width"], "height": size["height"]},
+        "color_scheme": "dark" if dark else "light",
+        "ignore_https_errors": True,
+        "has_touch": size is PHONE,
+        "device_scale_factor": 2 if size is PHONE else 1,
+    }
+    with visitor(browser, **looks) as context:
         opened = context.new_page()
         opened.on("filechooser", lambda _: None)  # the browser is told in time that its window is not to open
         opened.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         opened.on("pageerror", lambda error: complaints.append(str(error)))
         yield opened
-    finally:
-        context.close()
     left = [one for one in complaints if not one.startswith(IN_THE_CLEAR)]
     assert not complain or left == [], left
 

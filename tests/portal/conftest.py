@@ -76,7 +76,6 @@ def street(request: pytest.FixtureRequest, built: Street) -> Street:
 @pytest.fixture
 def owner(chromium: Browser, street: Street) -> Iterator[BrowserContext]:
     """A browser whose person came by the link with the token."""
-    context = chromium.new_context()
-    enter(context.new_page(), street)
-    yield context
-    context.close()
+    with browser.visitor(chromium) as context:
+        enter(context.new_page(), street)
+        yield context

@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from playwright.sync_api import Error
 from tusclient.client import TusClient
@@ -136,34 +135,22 @@ class OurPage:
 
 @dataclass(kw_only=True)
 class Killable:
-    """A browser of its own, and its process."""
+    """A browser of its own."""
 
     browser: Browser
-    pid: int
     page: Page
 
     def end(self) -> None:
-        """kill -9: those that it started go with it."""
-        os.kill(self.pid, signal.SIGKILL)
+        """kill -9: the processes that it started go with it."""
+        os.kill(browser.process_of(self.browser), signal.SIGKILL)
         wait_until(self.page, lambda: not self.browser.is_connected(), "the browser's end", 20)
 
 
 @contextmanager
 def killable(chromium: Browser) -> Iterator[Killable]:
     """A browser as `chromium`, that nobody else uses."""
-    mark = f"--visitor-{uuid4().hex}"
-    made = chromium.browser_type.launch(executable_path=browser.CHROMIUM, args=[*browser.ARGUMENTS, mark])
+    made = browser.launch(chromium.browser_type)
     try:
-        yield Killable(browser=made, pid=_marked(mark.encode()), page=made.new_page())
+        yield Killable(browser=made, page=made.new_page())
     finally:
         made.close()
-
-
-def _marked(mark: bytes) -> int:
-    """The process whose command line has the word `mark`: those that it starts have a type besides."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # it has ended
-            words = path.read_bytes().split(b"\0")
-            if mark in words and not any(word.startswith(b"--type=") for word in words):
-                return int(path.parent.name)
-    raise AssertionError("no such browser")

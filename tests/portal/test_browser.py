@@ -122,37 +122,35 @@ def test_the_token_leaves_the_address(chromium: Browser, shown: rig.Portal) -> N
 
 def test_a_person_types_the_token(chromium: Browser, shown: rig.Portal) -> None:
     """The page of a refusal leads in; a wrong token leads to it again."""
-    context = chromium.new_context()
-    page = context.new_page()
-    page.goto(f"http://127.0.0.1:{shown.port}/logs/")
-    browser.save(page, PICTURES, "login")
-    page.get_by_label("Token").fill("not the right one at all")
-    page.get_by_role("button", name="Log in").click()
-    page.get_by_text("not the token of this box").wait_for()
-    browser.save(page, PICTURES, "login-wrong")
-    page.get_by_label("Token").fill(f" {rig.TOKEN} ")
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(re.compile(rf"http://127.0.0.1:{shown.port}/~[A-Za-z0-9_-]{{22}}/logs/"))
-    assert page.get_by_role("link", name="The program's output").is_visible()
-    context.close()
+    with browser.visitor(chromium) as context:
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{shown.port}/logs/")
+        browser.save(page, PICTURES, "login")
+        page.get_by_label("Token").fill("not the right one at all")
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_text("not the token of this box").wait_for()
+        browser.save(page, PICTURES, "login-wrong")
+        page.get_by_label("Token").fill(f" {rig.TOKEN} ")
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url(re.compile(rf"http://127.0.0.1:{shown.port}/~[A-Za-z0-9_-]{{22}}/logs/"))
+        assert page.get_by_role("link", name="The program's output").is_visible()
 
 
 def test_a_bookmark_leads_into_the_session_and_a_log_out_ends_it(chromium: Browser, shown: rig.Portal) -> None:
     """Also for addresses typed by hand, in another tab; after the log-out every page of it is the login."""
-    context = chromium.new_context()
-    page, other = context.new_page(), context.new_page()
-    enter(page, shown)
-    begin = page.url
-    other.goto(f"http://127.0.0.1:{shown.port}/logs/visomaster_app.log?raw#end")
-    other.wait_for_url(f"{begin}logs/visomaster_app.log?raw#end")
-    page.get_by_role("button", name="Log out").click()
-    page.get_by_label("Token").wait_for()
-    assert page.url == f"http://127.0.0.1:{shown.port}/"
-    other.goto(f"{begin}logs/")
-    other.get_by_label("Token").fill(rig.TOKEN)
-    other.get_by_role("button", name="Log in").click()
-    other.wait_for_url(f"{begin}logs/")
-    context.close()
+    with browser.visitor(chromium) as context:
+        page, other = context.new_page(), context.new_page()
+        enter(page, shown)
+        begin = page.url
+        other.goto(f"http://127.0.0.1:{shown.port}/logs/visomaster_app.log?raw#end")
+        other.wait_for_url(f"{begin}logs/visomaster_app.log?raw#end")
+        page.get_by_role("button", name="Log out").click()
+        page.get_by_label("Token").wait_for()
+        assert page.url == f"http://127.0.0.1:{shown.port}/"
+        other.goto(f"{begin}logs/")
+        other.get_by_label("Token").fill(rig.TOKEN)
+        other.get_by_role("button", name="Log in").click()
+        other.wait_for_url(f"{begin}logs/")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

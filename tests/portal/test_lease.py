@@ -15,7 +15,7 @@ from visomaster_host.lease.clock import since_boot
 from visomaster_host.lease.keeper import Ending, State
 from visomaster_host.lease.terms import Terms, TooLate
 
-from tests.portal import rig
+from tests.portal import browser, rig
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -97,18 +97,17 @@ def test_a_service_that_hangs_holds_up_its_own_button_alone(
 
 
 def test_the_page_says_when_and_has_the_button(lease: Lease, portal: rig.Portal, chromium: Browser) -> None:
-    context = chromium.new_context()
-    page = context.new_page()
-    lease.tells(500, how=OnEnd.DESTROY, trouble="Vast answers HTTP 500: <b>no</b>")
-    page.goto(f"http://127.0.0.1:{portal.port}/?token={rig.TOKEN}")
-    line = page.locator("#lease-line")
-    line.get_by_text("is destroyed in 9 min").wait_for()
-    assert "), with all that is on it: its lease is over then." in (line.text_content() or "")
-    assert "Vast answers HTTP 500: <b>no</b>" in (line.text_content() or "")
-    page.get_by_role("button", name="Keep it running for another hour").click()
-    page.locator("#lease-told").get_by_text("kept for another hour").wait_for()
-    assert lease.kept == ["an hour"]
-    page.reload()
-    line.get_by_text("is stopped at").wait_for()
-    assert "It is stopped before that after 60 minutes without use." in (line.text_content() or "")
-    context.close()
+    with browser.visitor(chromium) as context:
+        page = context.new_page()
+        lease.tells(500, how=OnEnd.DESTROY, trouble="Vast answers HTTP 500: <b>no</b>")
+        page.goto(f"http://127.0.0.1:{portal.port}/?token={rig.TOKEN}")
+        line = page.locator("#lease-line")
+        line.get_by_text("is destroyed in 9 min").wait_for()
+        assert "), with all that is on it: its lease is over then." in (line.text_content() or "")
+        assert "Vast answers HTTP 500: <b>no</b>" in (line.text_content() or "")
+        page.get_by_role("button", name="Keep it running for another hour").click()
+        page.locator("#lease-told").get_by_text("kept for another hour").wait_for()
+        assert lease.kept == ["an hour"]
+        page.reload()
+        line.get_by_text("is stopped at").wait_for()
+        assert "It is stopped before that after 60 minutes without use." in (line.text_content() or "")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.portal import rig
+from tests.portal import browser, rig
 from tests.portal.street import Street, enter, expect_inside, expect_outside, until
 
 if TYPE_CHECKING:
@@ -65,13 +65,10 @@ def test_a_bookmark_of_the_desktop_connects(owner: BrowserContext, street: Stree
 def test_a_bookmark_of_a_stranger_leads_to_the_login(chromium: Browser, owner: BrowserContext, street: Street) -> None:
     """The owner's address, secret path and all, opens nothing in another browser."""
     address = owner.pages[0].url
-    context = chromium.new_context()
-    try:
+    with browser.visitor(chromium) as context:
         page = context.new_page()
         page.goto(address)
         expect_outside(page)
-    finally:
-        context.close()
 
 
 def test_the_open_button_again(owner: BrowserContext, street: Street) -> None:
@@ -86,9 +83,8 @@ def test_the_open_button_again(owner: BrowserContext, street: Street) -> None:
 def test_a_restart_keeps_the_login(chromium: Browser, tmp_path: Path) -> None:
     """Everything of the portal ends and comes back; the tab is reloaded, a new one opened."""
     port = rig.free_port()
-    context = chromium.new_context()
     wanted = rig.wanted(token=rig.TOKEN)
-    try:
+    with browser.visitor(chromium) as context:
         first = context.new_page()
         with rig.running(tmp_path, wanted, port):
             first.goto(f"http://127.0.0.1:{port}/?token={rig.TOKEN}")
@@ -99,16 +95,13 @@ def test_a_restart_keeps_the_login(chromium: Browser, tmp_path: Path) -> None:
             second = context.new_page()
             second.goto(f"http://127.0.0.1:{port}/")
             expect_inside(second)
-    finally:
-        context.close()
 
 
 def test_a_new_token_ends_old_logins_at_rest(chromium: Browser, tmp_path: Path) -> None:
     """What the browser still knows of the old one leads to the question for the token, once and not for ever."""
     port = rig.free_port()
-    context = chromium.new_context()
     asked: list[str] = []
-    try:
+    with browser.visitor(chromium) as context:
         page = context.new_page()
         with rig.running(tmp_path, rig.wanted(token=rig.TOKEN), port):
             page.goto(f"http://127.0.0.1:{port}/?token={rig.TOKEN}")
@@ -124,8 +117,6 @@ def test_a_new_token_ends_old_logins_at_rest(chromium: Browser, tmp_path: Path) 
             page.get_by_label("Token").fill("another-token-than-before")
             page.get_by_role("button", name="Log in").click()
             page.locator(LOG).first.wait_for()
-    finally:
-        context.close()
 
 
 def test_a_wrong_secret_path_goes_round_in_no_circle(owner: BrowserContext, street: Street) -> None:
@@ -141,11 +132,13 @@ def test_a_wrong_secret_path_goes_round_in_no_circle(owner: BrowserContext, stre
     expect_inside(page)
 
 
+NO_STORAGE = "Object.defineProperty(window, 'localStorage', { get() { throw new Error('blocked'); } });"
+
+
 def test_without_storage_the_link_leads_in(chromium: Browser, street: Street) -> None:
     """A browser that keeps nothing for pages: the link and the form lead in all the same."""
-    context = chromium.new_context()
-    context.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new Error('blocked'); } });")
-    try:
+    with browser.visitor(chromium) as context:
+        context.add_init_script(NO_STORAGE)
         page = context.new_page()
         enter(page, street)
         page.get_by_role("link", name="Status").click()
@@ -155,5 +148,3 @@ def test_without_storage_the_link_leads_in(chromium: Browser, street: Street) ->
             page.get_by_label("Token").fill(rig.TOKEN)
             page.get_by_role("button", name="Log in").click()
         page.locator(LOG).first.wait_for()
-    finally:
-        context.close()

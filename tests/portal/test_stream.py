@@ -113,17 +113,15 @@ def test_no_selkies_no_page(folder: Path) -> None:
 
 @pytest.fixture
 def visitor(chromium: Browser) -> Iterator[BrowserContext]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    yield context
-    context.close()
+    with browser.visitor(chromium, viewport={"width": 1280, "height": 800}) as context:
+        yield context
 
 
 @pytest.fixture
 def other(chromium: Browser) -> Iterator[BrowserContext]:
     """Another browser, or somebody else's."""
-    context = chromium.new_context(viewport={"width": 390, "height": 844})
-    yield context
-    context.close()
+    with browser.visitor(chromium, viewport={"width": 390, "height": 844}) as context:
+        yield context
 
 
 def enter(context: BrowserContext, portal: rig.Portal) -> Page:

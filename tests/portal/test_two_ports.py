@@ -30,9 +30,8 @@ def streaming(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Portal]:
 @pytest.fixture
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     """A new visitor, who takes every certificate."""
-    made = chromium.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800})
-    yield made
-    made.close()
+    with browser.visitor(chromium, ignore_https_errors=True, viewport={"width": 1280, "height": 800}) as made:
+        yield made
 
 
 def plain(portal: rig.Portal, host: str = ELSEWHERE) -> str:
