@@ -286,7 +286,7 @@ def test_servers_that_are_killed_leave_no_memory_behind(ways: list[Way]) -> None
     begun = time.monotonic()
     done = ways[0].box.output("su", "-s", "/bin/sh", users.DESKTOP, "-c", KILLED)
     assert done.split() == ["1", "0"], done  # one is the heading
-    assert time.monotonic() - begun < 20 * 2
+    assert time.monotonic() - begun < 20 * 4
 
 
 def test_a_thousand_strangers_lock_out_their_own_address_alone(ways: list[Way]) -> None:

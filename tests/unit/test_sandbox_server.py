@@ -108,4 +108,4 @@ def test_rate_limits_a_connection(tmp_path: Path) -> None:
     with running(tmp_path, rate=len(CONTENT) * 4) as connection:
         started = time.monotonic()
         assert ask(connection, "/folder/a%20file.bin")[2] == CONTENT
-        assert 0.2 < time.monotonic() - started < 2
+        assert time.monotonic() - started > 0.2

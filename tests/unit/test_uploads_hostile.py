@@ -136,7 +136,7 @@ def test_whatever_the_program_writes_there(client: Client, what: str) -> None:
     client.uploads.complete([name])
     assert {each.status for each in said} <= {200, 201, 204, 403, 404, 409, 410, 413, 500}
     assert all(each.document["error"].count("\n") == 0 for each in said if "error" in each.document)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert _state(victim.parent) == before
     for path, content in client.files().items():
         assert path in ("in/a", "in/b") or path.startswith("aside/") or path == ".uploads", path

@@ -24,7 +24,7 @@ class World:
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
         self.server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        self.server.settimeout(5)
+        self.server.settimeout(30)
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=256))
         self.address = listener.getsockname()
         self.gate = vnc_gate.Gate(listener, self.server.getsockname()[1])
@@ -113,7 +113,7 @@ def test_who_goes_is_gone_for_the_server_at_once(world: World) -> None:
             visitor.shutdown(socket.SHUT_WR)
         begun = time.monotonic()
         assert over(served)
-        assert time.monotonic() - begun < 0.5
+        assert time.monotonic() - begun < vnc_gate.GRACE / 2
 
 
 def test_the_servers_last_words_arrive(world: World) -> None:
@@ -177,7 +177,7 @@ def test_who_reads_nothing_is_in_nobodys_way(world: World) -> None:
             served.send(bytes(65536))
     begun = time.monotonic()
     world.logged_in()
-    assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun < vnc_gate.GRACE / 2
     assert sum(len(data) for line in world.gate.lines for data in line.waiting.values()) <= vnc_gate._CHUNK
 
 
