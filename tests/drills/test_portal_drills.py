@@ -37,14 +37,14 @@ def test_over_tls_with_a_certificate_of_its_own() -> None:
     with portal(desktop.bake("alt"), "--env=ENABLE_HTTPS=true") as box, visitor() as chromium:
         box.wait_ready()
         assert "over TLS" in box.output("visomaster-ready")
-        secure = chromium.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 720})
-        opened = secure.new_page()
-        opened.goto(f"https://127.0.0.1:{box.port}/?token={box.token}")
-        box.open_desktop(opened)
-        until(lambda: box.streamed(opened), "the host's picture over TLS")
-        (cookie,) = secure.cookies()
-        assert (cookie["secure"], cookie["httpOnly"]) == (True, True)
-        secure.close()
+        size = {"width": 1280, "height": 720}
+        with browser.visitor(chromium, ignore_https_errors=True, viewport=size) as secure:
+            opened = secure.new_page()
+            opened.goto(f"https://127.0.0.1:{box.port}/?token={box.token}")
+            box.open_desktop(opened)
+            until(lambda: box.streamed(opened), "the host's picture over TLS")
+            (cookie,) = secure.cookies()
+            assert (cookie["secure"], cookie["httpOnly"]) == (True, True)
 
 
 @pytest.fixture(scope="module")
