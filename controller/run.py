@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import click
@@ -20,7 +21,7 @@ from pyinfra.connectors import ssh_util
 from pyinfra.connectors import util as connectors_util
 from pyinfra_cli import cli, inventory, util
 
-from controller import asking, ending, names
+from controller import asking, ending, names, order
 
 _attended: set[str] = set()
 
@@ -50,6 +51,8 @@ def attend() -> None:
     _instead(operations, "_run_host_op_with_context", ending.run_operation)
     _instead(util, "_parallel_load_hosts", ending.load_hosts)
     _instead(cli, "disconnect_all", ending.leave)
+    # By its name, since `operation` in pyinfra's package is the decorator.
+    import_module("pyinfra.api.operation").__dict__["get_operation_order_from_stack"] = order.lines
 
 
 def _connect(connect_all: Callable[[State], None], state: State) -> None:
