@@ -64,10 +64,10 @@ class AheadTransport(paramiko.Transport):
         self._peer = ":".join(map(str, self.getpeername()[:2]))
 
     @override
-    def close(self) -> None:
-        """As paramiko's."""
+    def stop_thread(self) -> None:
+        """As paramiko's, which calls it when this is closed, and at the end of the program: pyinfra closes nothing."""
         self._leaving = True
-        super().close()
+        super().stop_thread()
 
     @override
     def run(self) -> None:
