@@ -144,9 +144,9 @@ def worked_off(port: int) -> float:
 
 @pytest.mark.parametrize("kind", ["idle", "unfinished", "finished"])
 def test_a_flood_from_one_address(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """/health and the status of somebody who is logged in, each asked twenty times, from another address, which is
-    answered while the crowd is being worked off, and then from the same one: behind one address there may be a whole
-    office, or the engine's own proxy."""
+    """/health and the status of somebody who is logged in, each asked twenty times, from another address, at once, and
+    from the same one when what came first is worked off: behind one address there may be a whole office, or the
+    engine's own proxy. That the former never waits behind a crowd is asked in `tests/portal/test_crowd.py`."""
     tools.provide()
     with ExitStack() as stack:
         portal = stack.enter_context(rig.running(tmp_path, rig.wanted(token=rig.TOKEN)))

@@ -19,20 +19,20 @@ DEPLOY = "/somewhere/deploy.py"
 CHECKING = """
 from importlib import import_module
 from pathlib import Path
-from pyinfra.api import util
 from controller import order
+from tests.plan.test_order import both
 
-module, own = import_module("pyinfra.api.operation"), util.get_operation_order_from_stack
+module = import_module("pyinfra.api.operation")
 
-def both(state):
-    theirs, ours = [find(state) for find in (own, order.lines)]
+def checked(state):
+    theirs, ours = both(state)
     assert ours == theirs, (ours, theirs)
     with Path({asked!r}).open("a") as file:
         print(*ours, file=file)
     return ours
 
-if own is not module.get_operation_order_from_stack is order.lines:
-    module.get_operation_order_from_stack = both
+if module.get_operation_order_from_stack is order.lines:
+    module.get_operation_order_from_stack = checked
 """
 Ask = Callable[[], list[list[int]]]
 

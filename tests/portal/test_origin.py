@@ -104,11 +104,13 @@ def test_a_refusal_says_why(portal: rig.Portal) -> None:
 
 
 def test_a_page_that_is_not_named_is_not_called_null(portal: rig.Portal) -> None:
-    """What a frame without an origin, or a page that sends no referrer, posts: a person reads the answer."""
-    answer = portal.browse("/logout", {"Origin": "null", "Accept": "text/html"}, method="POST")
-    assert answer.status == 403
-    assert b"does not say on which page this was asked for" in answer.body
-    assert b"null" not in answer.body
+    """What a frame without an origin, or a page that sends no referrer, asks for: as a page and as text."""
+    for accepted in ("text/html", "*/*"):
+        answer = portal.browse("/logout", {"Origin": "null", "Accept": accepted}, method="POST")
+        assert answer.status == 403
+        assert answer.headers["content-type"].startswith("text/html" if accepted == "text/html" else "text/plain")
+        assert b"does not say on which page this was asked for" in answer.body
+        assert b"null" not in answer.body
 
 
 def test_whether_a_page_is_ours_is_told_to_those_inside(portal: rig.Portal) -> None:
